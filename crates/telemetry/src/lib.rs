@@ -1,1 +1,5 @@
-//! Placeholder while the crate is written.
+//! Vigie's own eyes: logging and metrics. It knows nothing of queues, stores or HTTP; other crates declare their
+//! metrics in a table (`Metric`) and record through it.
+
+pub mod logging;
+pub mod metrics;

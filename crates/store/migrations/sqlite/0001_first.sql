@@ -239,6 +239,7 @@ CREATE TABLE digested (
     day        BIGINT NOT NULL,
     project_id BIGINT NOT NULL,
     event_id   BLOB   NOT NULL CHECK (length(event_id) = 16),
+    received_at BIGINT NOT NULL,                   -- tells a second run of the same job from a second event with the id
     PRIMARY KEY (day, project_id, event_id)
 ) WITHOUT ROWID;
 

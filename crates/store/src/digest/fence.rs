@@ -1,0 +1,44 @@
+//! The fence of exactly-once: which events of a batch have not been counted yet. It writes `digested` and nothing else.
+
+use super::{DigestEvent, Fate};
+use crate::StoreError;
+use db::{Tx, Val};
+use stdx::Day;
+
+/// Tells each event's fate and records the new ones.
+pub(super) fn pass(tx: &mut Tx<'_>, day: Day, events: &[DigestEvent]) -> Result<Vec<Fate>, StoreError> {
+    events.iter().map(|event| pass_one(tx, day, event)).collect()
+}
+
+fn pass_one(tx: &mut Tx<'_>, day: Day, event: &DigestEvent) -> Result<Fate, StoreError> {
+    if let Some(fate) = counted_on(tx, day.previous(), event)? {
+        return Ok(fate);
+    }
+    if insert(tx, day, event)? {
+        return Ok(Fate::Stored);
+    }
+    Ok(counted_on(tx, day, event)?.unwrap_or(Fate::Duplicate))
+}
+
+fn insert(tx: &mut Tx<'_>, day: Day, event: &DigestEvent) -> Result<bool, StoreError> {
+    let inserted = tx.execute(
+        "INSERT INTO digested (day, project_id, event_id, received_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        &[
+            Val::Int(day.0),
+            Val::Int(event.project_id),
+            Val::Blob(&event.event_id),
+            Val::Int(event.received_at.micros()),
+        ],
+    )?;
+    Ok(inserted == 1)
+}
+
+fn counted_on(tx: &mut Tx<'_>, day: Day, event: &DigestEvent) -> Result<Option<Fate>, StoreError> {
+    let row: Option<(i64,)> = tx.query_opt(
+        "SELECT received_at FROM digested WHERE day = $1 AND project_id = $2 AND event_id = $3",
+        &[Val::Int(day.0), Val::Int(event.project_id), Val::Blob(&event.event_id)],
+    )?;
+    Ok(row.map(|(received_at,)| {
+        if received_at == event.received_at.micros() { Fate::AlreadyStored } else { Fate::Duplicate }
+    }))
+}

@@ -1,0 +1,187 @@
+//! What is said about an accepted envelope beyond its event: attachments, items not kept, duplicates, and the outcome
+//! counts by project, key and reason.
+
+use super::aggregate::{BatchTotals, OutcomeKey};
+use super::{DigestAttachment, DigestEvent, DigestLoose, NotKept};
+use crate::StoreError;
+use db::{Tx, Val};
+use stdx::{Day, Timestamp};
+
+/// Whose envelope a remark is about.
+#[derive(Clone, Copy)]
+struct Subject<'a> {
+    day: Day,
+    project_id: i64,
+    key_id: i64,
+    event_id: &'a [u8; 16],
+    received_at: Timestamp,
+}
+
+impl<'a> Subject<'a> {
+    fn of_event(day: Day, event: &'a DigestEvent) -> Self {
+        Subject {
+            day,
+            project_id: event.project_id,
+            key_id: event.key_id,
+            event_id: &event.event_id,
+            received_at: event.received_at,
+        }
+    }
+
+    fn outcome(&self, category: &'static str, outcome: &'static str, reason: &str) -> OutcomeKey {
+        OutcomeKey {
+            project_id: self.project_id,
+            key_id: self.key_id,
+            hour: self.received_at.hour(),
+            category,
+            outcome,
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+/// Records a stored event's companions and counts it as stored.
+pub(super) fn note_event(
+    tx: &mut Tx<'_>,
+    day: Day,
+    event: &DigestEvent,
+    totals: &mut BatchTotals<'_>,
+) -> Result<(), StoreError> {
+    let subject = Subject::of_event(day, event);
+    totals.add_outcome(subject.outcome("error", "accepted", ""), 1);
+    totals.add_outcome(subject.outcome("error", "stored", ""), 1);
+    note_companions(tx, subject, &event.attachments, &event.not_kept, totals)
+}
+
+/// Records that an id came again. A second run of the duplicate's own job is told by its time and not counted twice.
+pub(super) fn note_duplicate(
+    tx: &mut Tx<'_>,
+    day: Day,
+    event: &DigestEvent,
+    totals: &mut BatchTotals<'_>,
+) -> Result<(), StoreError> {
+    let subject = Subject::of_event(day, event);
+    if insert_receipt(tx, subject, "duplicate", "event_id seen before", 1)? {
+        totals.add_outcome(subject.outcome("error", "accepted", ""), 1);
+        totals.add_outcome(subject.outcome("error", "duplicate", "duplicate"), 1);
+    }
+    Ok(())
+}
+
+/// Records an envelope without a usable event.
+pub(super) fn note_loose(
+    tx: &mut Tx<'_>,
+    day: Day,
+    envelope: &DigestLoose,
+    totals: &mut BatchTotals<'_>,
+) -> Result<(), StoreError> {
+    let subject = Subject {
+        day,
+        project_id: envelope.project_id,
+        key_id: envelope.key_id,
+        event_id: &envelope.event_id,
+        received_at: envelope.received_at,
+    };
+    if let Some(reason) = &envelope.invalid
+        && insert_receipt(tx, subject, "filtered", reason, 1)?
+    {
+        totals.add_outcome(subject.outcome("error", "accepted", ""), 1);
+        totals.add_outcome(subject.outcome("error", "filtered", reason), 1);
+    }
+    note_companions(tx, subject, &envelope.attachments, &envelope.not_kept, totals)
+}
+
+fn note_companions(
+    tx: &mut Tx<'_>,
+    subject: Subject<'_>,
+    attachments: &[DigestAttachment],
+    not_kept: &[NotKept],
+    totals: &mut BatchTotals<'_>,
+) -> Result<(), StoreError> {
+    for attachment in attachments {
+        if insert_attachment(tx, subject, attachment)? {
+            totals.add_outcome(subject.outcome("attachment_item", "accepted", ""), 1);
+            totals.add_outcome(subject.outcome("attachment_item", "stored", ""), 1);
+        }
+    }
+    for item in not_kept {
+        if insert_receipt(tx, subject, "not-kept", &item.reason, item.quantity)? {
+            totals.add_outcome(subject.outcome(item.category, "accepted", ""), item.quantity);
+            totals.add_outcome(subject.outcome(item.category, "not-kept", &item.reason), item.quantity);
+        }
+    }
+    Ok(())
+}
+
+/// Adds to the receipt, unless the same job (told by its time) did so before. Returns whether it was added.
+fn insert_receipt(
+    tx: &mut Tx<'_>,
+    subject: Subject<'_>,
+    state: &str,
+    reason: &str,
+    quantity: i64,
+) -> Result<bool, StoreError> {
+    let changed = tx.execute(
+        "INSERT INTO receipt (day, project_id, event_id, state, reason, quantity, at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (project_id, event_id, day, state, reason) DO UPDATE
+         SET quantity = receipt.quantity + excluded.quantity, at = excluded.at
+         WHERE receipt.at <> excluded.at",
+        &[
+            Val::Int(subject.day.0),
+            Val::Int(subject.project_id),
+            Val::Blob(subject.event_id),
+            Val::Text(state),
+            Val::Text(reason),
+            Val::Int(quantity),
+            Val::Int(subject.received_at.micros()),
+        ],
+    )?;
+    Ok(changed == 1)
+}
+
+fn insert_attachment(
+    tx: &mut Tx<'_>,
+    subject: Subject<'_>,
+    attachment: &DigestAttachment,
+) -> Result<bool, StoreError> {
+    let inserted = tx.execute(
+        "INSERT INTO attachment (day, project_id, event_id, name, content_type, attachment_type, size_bytes, blob_key,
+                                 created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
+        &[
+            Val::Int(subject.day.0),
+            Val::Int(subject.project_id),
+            Val::Blob(subject.event_id),
+            Val::Text(&attachment.name),
+            Val::Text(&attachment.content_type),
+            Val::Text(&attachment.attachment_type),
+            Val::Int(i64::try_from(attachment.size_bytes).unwrap_or(i64::MAX)),
+            Val::Text(&attachment.blob_key),
+            Val::Int(subject.received_at.micros()),
+        ],
+    )?;
+    Ok(inserted == 1)
+}
+
+/// Adds the batch's outcomes to the hourly counts.
+pub(super) fn add_outcomes(tx: &mut Tx<'_>, totals: &BatchTotals<'_>) -> Result<(), StoreError> {
+    for (key, quantity) in &totals.outcomes {
+        tx.execute(
+            "INSERT INTO outcome_hour (project_id, key_id, hour, category, outcome, reason, quantity)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)
+             ON CONFLICT (project_id, hour, key_id, category, outcome, reason)
+             DO UPDATE SET quantity = outcome_hour.quantity + excluded.quantity",
+            &[
+                Val::Int(key.project_id),
+                Val::Int(key.key_id),
+                Val::Int(key.hour.0),
+                Val::Text(key.category),
+                Val::Text(key.outcome),
+                Val::Text(&key.reason),
+                Val::Int(*quantity),
+            ],
+        )?;
+    }
+    Ok(())
+}
