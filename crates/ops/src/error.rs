@@ -1,0 +1,80 @@
+//! Why an operation was refused or failed. Each variant names its HTTP status, the text a client may see and the level
+//! to log it at; nothing is converted into it without saying so.
+
+use crate::Scope;
+use std::time::Duration;
+
+/// Why an operation was refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    #[error("credentials were not provided")]
+    Unauthenticated,
+    #[error("the token is not known or no longer valid")]
+    InvalidToken,
+    #[error("email or password is wrong")]
+    WrongPassword,
+    #[error("scope {} is missing", scope.as_str())]
+    Forbidden { scope: Scope },
+    #[error("no such object, or none the actor may see")]
+    NotFound,
+    #[error("the input is not valid: {detail}")]
+    Invalid { detail: String },
+    #[error("the object exists already: {detail}")]
+    Conflict { detail: String },
+    #[error("too many attempts")]
+    RateLimited { retry_after: Duration },
+    #[error("{what}")]
+    Store { what: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+}
+
+impl ApiError {
+    pub fn invalid(detail: impl Into<String>) -> ApiError {
+        ApiError::Invalid { detail: detail.into() }
+    }
+
+    /// Returns a closure for `map_err`: what was attempted when the store (or the queue) failed.
+    pub fn store<E: Into<Box<dyn std::error::Error + Send + Sync>>>(what: &'static str) -> impl FnOnce(E) -> ApiError {
+        move |source| ApiError::Store { what, source: source.into() }
+    }
+
+    /// Returns the HTTP status.
+    pub fn status(&self) -> u16 {
+        match self {
+            ApiError::Unauthenticated | ApiError::InvalidToken | ApiError::WrongPassword => 401,
+            ApiError::Forbidden { .. } => 403,
+            ApiError::NotFound => 404,
+            ApiError::Invalid { .. } => 400,
+            ApiError::Conflict { .. } => 409,
+            ApiError::RateLimited { .. } => 429,
+            ApiError::Store { .. } => 500,
+        }
+    }
+
+    /// Returns the text for the client (`{"detail": …}`); it never shows internals.
+    pub fn detail(&self) -> String {
+        match self {
+            ApiError::Unauthenticated => "Authentication credentials were not provided.".to_owned(),
+            ApiError::InvalidToken => "Invalid token".to_owned(),
+            ApiError::WrongPassword => "Email or password is wrong.".to_owned(),
+            ApiError::Forbidden { .. } => "You do not have permission to perform this action.".to_owned(),
+            ApiError::NotFound => "The requested resource does not exist".to_owned(),
+            ApiError::Invalid { detail } | ApiError::Conflict { detail } => detail.clone(),
+            ApiError::RateLimited { .. } => "Too many attempts. Try again later.".to_owned(),
+            ApiError::Store { .. } => "Internal error".to_owned(),
+        }
+    }
+
+    /// Returns the level to log it at, or `None` for what a client may do all day.
+    pub fn log_level(&self) -> Option<tracing::Level> {
+        match self {
+            ApiError::Unauthenticated
+            | ApiError::NotFound
+            | ApiError::Invalid { .. }
+            | ApiError::Conflict { .. }
+            | ApiError::Forbidden { .. } => None,
+            ApiError::InvalidToken | ApiError::WrongPassword => Some(tracing::Level::DEBUG),
+            ApiError::RateLimited { .. } => Some(tracing::Level::WARN),
+            ApiError::Store { .. } => Some(tracing::Level::ERROR),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! What people and scripts may do: every operation is `async fn op(cx, actor, input) -> Result<Output, ApiError>`.
+//! Pages, the web API and the commands call these and nothing below them.
+//!
+//! Authorisation happens here, once: every object is looked up through its organization or project and the actor's
+//! membership, and what an actor may not see is answered like what does not exist. `ops` knows nothing of HTTP beyond
+//! the status each error names, and holds no SQL.
+
+pub mod actor;
+pub mod context;
+pub mod error;
+pub mod page;
+pub mod scope;
+
+pub mod attachments;
+pub mod events;
+pub mod issues;
+pub mod keys;
+pub mod organizations;
+pub mod projects;
+pub mod queues;
+pub mod receipts;
+pub mod sessions;
+pub mod shapes;
+pub mod statistics;
+pub mod status;
+pub mod tokens;
+pub mod users;
+
+pub use actor::{Actor, Role, UserActor};
+pub use context::Ops;
+pub use error::ApiError;
+pub use page::{Page, PageRequest};
+pub use scope::{Scope, Scopes};
