@@ -1,0 +1,14 @@
+//! The pages people read and the web API scripts call: an axum router over the operations of `ops`.
+//!
+//! A handler extracts, finds out who asks, calls one operation and renders. `web` holds no SQL, runs no job and knows
+//! nothing of ingest; everything it shows of an event was sent by a stranger and is escaped.
+
+pub mod api;
+mod state;
+
+pub use state::{ClientAddress, HealthSource, PipelineHealth, PipelineLight, WebState};
+
+/// Returns the router of `/api/0/…` and of all pages, with its fallback. Health and metrics routes are the binary's.
+pub fn router(state: WebState) -> axum::Router {
+    axum::Router::new().merge(api::router(state))
+}
