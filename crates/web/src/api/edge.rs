@@ -1,0 +1,105 @@
+//! The way in and out of the API: bounded body, actor, scope, handler, answer or error.
+
+use super::authenticate;
+use super::request::{Answer, ApiRequest};
+use super::routes::RouteInfo;
+use crate::WebState;
+use axum::body::Body;
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{RawPathParams, Request};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter};
+use http::{HeaderValue, StatusCode, header};
+use ops::ApiError;
+use serde_json::json;
+
+/// Longest body of an API request; today's bodies are a few hundred bytes.
+const BODY_BYTES_MAX: usize = 256 << 10;
+
+/// Adds a route to what its path answers already.
+pub(super) fn add(
+    methods: MethodRouter,
+    filter: MethodFilter,
+    state: WebState,
+    route: &'static RouteInfo,
+) -> MethodRouter {
+    methods.on(filter, move |params: Result<RawPathParams, RawPathParamsRejection>, request: Request| async move {
+        // A path whose parts are not UTF-8 names nothing.
+        let Ok(params) = params else { return refusal(&ApiError::NotFound) };
+        match run(state, route, params, request).await {
+            Ok(answer) => answer.into_response(),
+            Err(error) => refusal(&error),
+        }
+    })
+}
+
+async fn run(
+    state: WebState,
+    route: &'static RouteInfo,
+    params: RawPathParams,
+    request: Request,
+) -> Result<Answer, ApiError> {
+    let (parts, body) = request.into_parts();
+    let actor = authenticate::actor(&state.ops, &parts).await?;
+    actor.require_known()?;
+    if let Some(scope) = route.scope {
+        actor.require(scope)?;
+    }
+    let body = axum::body::to_bytes(body, BODY_BYTES_MAX)
+        .await
+        .map_err(|_| ApiError::invalid("The body could not be read or is too large."))?;
+    let request = ApiRequest::new(state.ops, actor, &parts, &params, body);
+    (route.run)(request).await
+}
+
+/// Renders an error as Sentry does: `{"detail": …}`. Internal causes are logged here, once, and not shown.
+pub(super) fn refusal(error: &ApiError) -> Response {
+    match error.log_level() {
+        Some(tracing::Level::ERROR) => {
+            tracing::error!(error = %error, cause = %causes(error), "api request failed");
+        }
+        Some(_) => tracing::debug!(error = %error, "api request refused"),
+        None => {}
+    }
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = detail(status, &error.detail());
+    match error {
+        ApiError::RateLimited { retry_after } => {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
+        }
+        ApiError::Unauthenticated | ApiError::InvalidToken => {
+            let scheme = HeaderValue::from_static("Bearer realm=\"api\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        ApiError::WrongPassword
+        | ApiError::Forbidden { .. }
+        | ApiError::NotFound
+        | ApiError::Invalid { .. }
+        | ApiError::Conflict { .. }
+        | ApiError::Store { .. } => {}
+    }
+    response
+}
+
+fn causes(error: &ApiError) -> String {
+    let mut chain = Vec::new();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        chain.push(cause.to_string());
+        source = cause.source();
+    }
+    chain.join(": ")
+}
+
+pub(super) async fn unknown_path() -> Response {
+    refusal(&ApiError::NotFound)
+}
+
+pub(super) async fn method_not_allowed(method: http::Method) -> Response {
+    detail(StatusCode::METHOD_NOT_ALLOWED, &format!("Method \"{method}\" not allowed."))
+}
+
+fn detail(status: StatusCode, text: &str) -> Response {
+    let body = Body::from(json!({ "detail": text }).to_string());
+    (status, [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], body).into_response()
+}

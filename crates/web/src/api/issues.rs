@@ -1,0 +1,117 @@
+//! Issues: lists, one, tags, and changes of status.
+
+use super::request::{Answer, ApiRequest};
+use super::shapes;
+use ops::issues::{self, IssueSort, IssueStatus, ListIssues, SeriesPeriod, UpdateIssues};
+use ops::{ApiError, Page};
+use serde_json::{Value, json};
+
+pub(super) async fn list_of_project(request: ApiRequest) -> Result<Answer, ApiError> {
+    let projects = vec![request.param("project").to_owned()];
+    list(request, projects).await
+}
+
+pub(super) async fn list_of_organization(request: ApiRequest) -> Result<Answer, ApiError> {
+    let mut projects = request.all("project");
+    // Sentry's "all projects" is -1.
+    if projects.iter().any(|project| project == "-1") {
+        projects.clear();
+    }
+    list(request, projects).await
+}
+
+async fn list(request: ApiRequest, projects: Vec<String>) -> Result<Answer, ApiError> {
+    let input = ListIssues {
+        org: Some(request.param("org").to_owned()),
+        projects,
+        query: request.first("query").map(str::to_owned),
+        sort: sort(&request)?,
+        environments: request.all("environment"),
+        series: series(&request)?,
+        page: request.page()?,
+    };
+    let page: Page<issues::Issue> = issues::list(&request.ops, &request.actor, input).await?;
+    Ok(request.answer_page(&page, shapes::issue))
+}
+
+fn sort(request: &ApiRequest) -> Result<IssueSort, ApiError> {
+    match request.first("sort") {
+        None | Some("") => Ok(IssueSort::Date),
+        Some(text) => {
+            IssueSort::parse(text).ok_or_else(|| ApiError::invalid("Invalid sort: date, new, freq or user is expected."))
+        }
+    }
+}
+
+/// An empty period means no series, as Sentry has it.
+fn series(request: &ApiRequest) -> Result<Option<SeriesPeriod>, ApiError> {
+    match request.first("groupStatsPeriod").or_else(|| request.first("statsPeriod")) {
+        None => Ok(Some(SeriesPeriod::Day)),
+        Some("") => Ok(None),
+        Some(text) => {
+            let period = SeriesPeriod::parse(text);
+            period.map(Some).ok_or_else(|| ApiError::invalid("Invalid statsPeriod: \"\", 24h or 14d is expected."))
+        }
+    }
+}
+
+pub(super) async fn get(request: ApiRequest) -> Result<Answer, ApiError> {
+    let issue = issues::get(&request.ops, &request.actor, &request.issue()).await?;
+    Ok(Answer::ok(shapes::issue(&issue)))
+}
+
+pub(super) async fn update(request: ApiRequest) -> Result<Answer, ApiError> {
+    let issue = request.issue();
+    let input = UpdateIssues { org: issue.org, project: None, issues: vec![issue.issue], status: status(&request)? };
+    let issues = issues::update(&request.ops, &request.actor, input).await?;
+    let issue = issues.first().ok_or(ApiError::NotFound)?;
+    Ok(Answer::ok(shapes::issue(issue)))
+}
+
+pub(super) async fn update_of_project(request: ApiRequest) -> Result<Answer, ApiError> {
+    let project = request.param("project").to_owned();
+    update_many(request, Some(project)).await
+}
+
+pub(super) async fn update_of_organization(request: ApiRequest) -> Result<Answer, ApiError> {
+    update_many(request, None).await
+}
+
+/// `PUT ?id=1&id=2 {"status": …}`. Without ids Sentry changes everything that matches; here that is refused, because a
+/// forgotten parameter should not resolve a project.
+async fn update_many(request: ApiRequest, project: Option<String>) -> Result<Answer, ApiError> {
+    let ids = request.all("id");
+    if ids.is_empty() {
+        return Err(ApiError::invalid("At least one id parameter is expected."));
+    }
+    let status = status(&request)?;
+    let input = UpdateIssues { org: Some(request.param("org").to_owned()), project, issues: ids, status };
+    issues::update(&request.ops, &request.actor, input).await?;
+    Ok(Answer::ok(json!({"status": status.as_str(), "statusDetails": {}})))
+}
+
+fn status(request: &ApiRequest) -> Result<IssueStatus, ApiError> {
+    let body = request.json()?;
+    match body.get("status").and_then(Value::as_str) {
+        // "In the next release" becomes plain "resolved" until releases have an order.
+        Some("resolvedInNextRelease") => Ok(IssueStatus::Resolved),
+        Some(text) => IssueStatus::parse(text)
+            .ok_or_else(|| ApiError::invalid("status: resolved, unresolved or ignored is expected.")),
+        None => Err(ApiError::invalid("status: This field is required.")),
+    }
+}
+
+pub(super) async fn tags(request: ApiRequest) -> Result<Answer, ApiError> {
+    let tags = issues::tags(&request.ops, &request.actor, &request.issue()).await?;
+    Ok(Answer::list(&tags, shapes::tag))
+}
+
+pub(super) async fn tag(request: ApiRequest) -> Result<Answer, ApiError> {
+    let tag = issues::tag(&request.ops, &request.actor, &request.issue(), request.param("key")).await?;
+    Ok(Answer::ok(shapes::tag(&tag)))
+}
+
+pub(super) async fn tag_values(request: ApiRequest) -> Result<Answer, ApiError> {
+    let tag = issues::tag(&request.ops, &request.actor, &request.issue(), request.param("key")).await?;
+    Ok(Answer::list(&tag.values, |value| shapes::tag_value(&tag.key, value)))
+}

@@ -1,0 +1,80 @@
+//! The one table of the API's routes: method, path, scope, handler. A test sends an anonymous request to each.
+
+use super::request::{Answer, ApiRequest};
+use super::{events, issues, organizations, projects};
+use http::Method;
+use ops::{ApiError, Scope};
+use std::future::Future;
+use std::pin::Pin;
+
+type Run = fn(ApiRequest) -> Pin<Box<dyn Future<Output = Result<Answer, ApiError>> + Send>>;
+
+/// A route of the API.
+pub struct RouteInfo {
+    pub method: Method,
+    /// Behind `/api/0`, with the final slash.
+    pub path: &'static str,
+    /// What a token must allow; `None` = any token.
+    pub scope: Option<Scope>,
+    pub(super) run: Run,
+}
+
+/// Returns method, path and scope of every route, for documents and tests.
+pub fn route_list() -> Vec<(Method, &'static str, Option<Scope>)> {
+    ROUTES.iter().map(|route| (route.method.clone(), route.path, route.scope)).collect()
+}
+
+macro_rules! route {
+    ($method:ident $path:literal $scope:expr, $handler:path) => {
+        RouteInfo { method: Method::$method, path: $path, scope: $scope, run: |request| Box::pin($handler(request)) }
+    };
+}
+
+const ANY: Option<Scope> = None;
+const ORG: Option<Scope> = Some(Scope::OrgRead);
+const READ_PROJECT: Option<Scope> = Some(Scope::ProjectRead);
+const WRITE_PROJECT: Option<Scope> = Some(Scope::ProjectWrite);
+const READ: Option<Scope> = Some(Scope::EventRead);
+const WRITE: Option<Scope> = Some(Scope::EventWrite);
+
+/// Every route of the API.
+#[rustfmt::skip]
+pub static ROUTES: &[RouteInfo] = &[
+    route!(GET    "/" ANY, organizations::auth_info),
+    route!(GET    "/organizations/" ANY, organizations::list),
+    route!(GET    "/organizations/{org}/" ORG, organizations::get),
+    route!(GET    "/organizations/{org}/projects/" READ_PROJECT, projects::list_of_organization),
+    route!(GET    "/projects/" READ_PROJECT, projects::list),
+    route!(GET    "/projects/{org}/{project}/" READ_PROJECT, projects::get),
+    route!(GET    "/projects/{org}/{project}/keys/" READ_PROJECT, projects::keys),
+    route!(POST   "/projects/{org}/{project}/keys/" WRITE_PROJECT, projects::create_key),
+    route!(GET    "/projects/{org}/{project}/keys/{key}/" READ_PROJECT, projects::key),
+    route!(PUT    "/projects/{org}/{project}/keys/{key}/" WRITE_PROJECT, projects::update_key),
+    route!(DELETE "/projects/{org}/{project}/keys/{key}/" WRITE_PROJECT, projects::delete_key),
+    route!(GET    "/projects/{org}/{project}/stats/" READ_PROJECT, projects::statistics),
+    route!(GET    "/projects/{org}/{project}/environments/" READ_PROJECT, projects::environments),
+    route!(GET    "/projects/{org}/{project}/issues/" READ, issues::list_of_project),
+    route!(PUT    "/projects/{org}/{project}/issues/" WRITE, issues::update_of_project),
+    route!(GET    "/organizations/{org}/issues/" READ, issues::list_of_organization),
+    route!(PUT    "/organizations/{org}/issues/" WRITE, issues::update_of_organization),
+    route!(GET    "/issues/{issue}/" READ, issues::get),
+    route!(PUT    "/issues/{issue}/" WRITE, issues::update),
+    route!(GET    "/organizations/{org}/issues/{issue}/" READ, issues::get),
+    route!(PUT    "/organizations/{org}/issues/{issue}/" WRITE, issues::update),
+    route!(GET    "/issues/{issue}/tags/" READ, issues::tags),
+    route!(GET    "/organizations/{org}/issues/{issue}/tags/" READ, issues::tags),
+    route!(GET    "/issues/{issue}/tags/{key}/" READ, issues::tag),
+    route!(GET    "/organizations/{org}/issues/{issue}/tags/{key}/" READ, issues::tag),
+    route!(GET    "/issues/{issue}/tags/{key}/values/" READ, issues::tag_values),
+    route!(GET    "/organizations/{org}/issues/{issue}/tags/{key}/values/" READ, issues::tag_values),
+    route!(GET    "/issues/{issue}/events/" READ, events::list_of_issue),
+    route!(GET    "/organizations/{org}/issues/{issue}/events/" READ, events::list_of_issue),
+    route!(GET    "/issues/{issue}/events/{event_id}/" READ, events::get_of_issue),
+    route!(GET    "/organizations/{org}/issues/{issue}/events/{event_id}/" READ, events::get_of_issue),
+    route!(GET    "/projects/{org}/{project}/events/" READ, events::list_of_project),
+    route!(GET    "/projects/{org}/{project}/events/{event_id}/" READ, events::get),
+    route!(GET    "/projects/{org}/{project}/events/{event_id}/json/" READ, events::raw_json),
+    route!(GET    "/projects/{org}/{project}/events/{event_id}/receipt/" READ, events::receipt),
+    route!(GET    "/projects/{org}/{project}/events/{event_id}/attachments/" READ, events::attachments),
+    route!(GET    "/projects/{org}/{project}/events/{event_id}/attachments/{attachment}/" READ, events::attachment),
+];
