@@ -1,0 +1,1 @@
+//! Lenient reading, field by field.

@@ -1,0 +1,4 @@
+//! Placeholder while the crate is written.
+
+pub mod event;
+pub mod json;
