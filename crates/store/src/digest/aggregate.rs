@@ -2,8 +2,8 @@
 //! and not one for each event. Pure: no SQL here.
 
 use super::DigestEvent;
-use stdx::{Hour, Timestamp};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use stdx::{Hour, Timestamp};
 
 /// A group within its project.
 pub(super) type GroupId = (i64, i64);

@@ -7,12 +7,7 @@ use crate::StoreError;
 use db::{Tx, Val};
 use stdx::Day;
 
-pub(super) fn bump(
-    tx: &mut Tx<'_>,
-    day: Day,
-    totals: &BatchTotals<'_>,
-    resolved: &Resolved,
-) -> Result<(), StoreError> {
+pub(super) fn bump(tx: &mut Tx<'_>, day: Day, totals: &BatchTotals<'_>, resolved: &Resolved) -> Result<(), StoreError> {
     for (group, sums) in &totals.groups {
         let issue_id = resolved.issue_of(group);
         bump_group_day(tx, *group, day, sums.seen.count)?;

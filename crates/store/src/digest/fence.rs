@@ -38,7 +38,9 @@ fn counted_on(tx: &mut Tx<'_>, day: Day, event: &DigestEvent) -> Result<Option<F
         "SELECT received_at FROM digested WHERE day = $1 AND project_id = $2 AND event_id = $3",
         &[Val::Int(day.0), Val::Int(event.project_id), Val::Blob(&event.event_id)],
     )?;
-    Ok(row.map(|(received_at,)| {
-        if received_at == event.received_at.micros() { Fate::AlreadyStored } else { Fate::Duplicate }
-    }))
+    Ok(row.map(
+        |(received_at,)| {
+            if received_at == event.received_at.micros() { Fate::AlreadyStored } else { Fate::Duplicate }
+        },
+    ))
 }

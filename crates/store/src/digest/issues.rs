@@ -4,8 +4,8 @@
 use super::aggregate::{BatchTotals, GroupId, GroupTotals};
 use crate::StoreError;
 use db::{Tx, Val};
-use stdx::Timestamp;
 use std::collections::HashMap;
+use stdx::Timestamp;
 
 /// The issue of each group of a batch.
 #[derive(Debug, Default)]

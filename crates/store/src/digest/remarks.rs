@@ -140,11 +140,7 @@ fn insert_receipt(
     Ok(changed == 1)
 }
 
-fn insert_attachment(
-    tx: &mut Tx<'_>,
-    subject: Subject<'_>,
-    attachment: &DigestAttachment,
-) -> Result<bool, StoreError> {
+fn insert_attachment(tx: &mut Tx<'_>, subject: Subject<'_>, attachment: &DigestAttachment) -> Result<bool, StoreError> {
     let inserted = tx.execute(
         "INSERT INTO attachment (day, project_id, event_id, name, content_type, attachment_type, size_bytes, blob_key,
                                  created_at)

@@ -1,0 +1,43 @@
+//! What can go wrong in the stores.
+
+use db::DbError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("use the metadata store")]
+    Metadata(#[from] DbError),
+    #[error("use the events of {day}")]
+    Events {
+        day: String,
+        #[source]
+        source: DbError,
+    },
+    #[error("{what}")]
+    File {
+        what: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{what}: the stored bytes are not readable")]
+    Damaged { what: String },
+    #[error("the event day was ended while it was written")]
+    DayEnded,
+    #[error("{what} is not there")]
+    Missing { what: String },
+    #[error("{what} is taken")]
+    Taken { what: String },
+}
+
+impl StoreError {
+    /// Tells whether a store cannot be written now (disk full, locked), so that the same work may succeed later.
+    pub fn is_unwritable(&self) -> bool {
+        match self {
+            StoreError::Metadata(error) | StoreError::Events { source: error, .. } => error.is_unwritable(),
+            StoreError::File { .. } => true,
+            StoreError::Damaged { .. }
+            | StoreError::DayEnded
+            | StoreError::Missing { .. }
+            | StoreError::Taken { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Where events are: which days hold a group's events, which day holds an event id. Reads metadata
+//! only; the rows themselves are the event store's.
+
+use crate::StoreError;
+use crate::issues::Statement;
+use db::{Tx, Val};
+use stdx::{Day, Timestamp};
+
+/// Groups of one issue that are looked at; merged issues have a few.
+const GROUPS_MAX: i64 = 1_000;
+
+/// Returns the group keys of an issue, through `issue_group_by_issue`.
+///
+/// # Errors
+/// Any database error.
+pub fn groups_of_issue(tx: &mut Tx<'_>, issue_id: i64) -> Result<Vec<i64>, StoreError> {
+    let rows: Vec<(i64,)> = tx.query(
+        "SELECT group_key FROM issue_group WHERE issue_id = $1 LIMIT $2",
+        &[Val::Int(issue_id), Val::Int(GROUPS_MAX)],
+    )?;
+    Ok(rows.into_iter().map(|(key,)| key).collect())
+}
+
+/// Which days of a list are wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct DayRange {
+    pub from: Day,
+    pub to: Day,
+    /// Newest first or oldest first.
+    pub newest_first: bool,
+    pub limit: usize,
+}
+
+/// Returns the days of receipt in which the groups have events, and how many. A range of the primary key of
+/// `group_day` for each group: at most one row a day of retention.
+///
+/// # Errors
+/// Any database error.
+pub fn days_of_groups(
+    tx: &mut Tx<'_>,
+    project_id: i64,
+    group_keys: &[i64],
+    range: DayRange,
+) -> Result<Vec<(Day, i64)>, StoreError> {
+    let mut statement = Statement::default();
+    statement.push("SELECT day, CAST(SUM(event_count) AS BIGINT) FROM group_day WHERE project_id = ");
+    statement.bind(Val::Int(project_id));
+    statement.push(" AND group_key IN (");
+    statement.bind_list(group_keys.iter().map(|key| Val::Int(*key)));
+    statement.push(") AND day >= ");
+    statement.bind(Val::Int(range.from.0));
+    statement.push(" AND day <= ");
+    statement.bind(Val::Int(range.to.0));
+    statement.push(if range.newest_first { " GROUP BY day ORDER BY day DESC" } else { " GROUP BY day ORDER BY day" });
+    statement.push(" LIMIT ");
+    statement.bind(Val::Int(range.limit as i64));
+    Ok(tx.query(&statement.sql, &statement.values)?)
+}
+
+/// Returns the day on which the id was last counted in the project, and when it was received then: one primary key
+/// lookup for each of `days`, in their order (newest first), until one has it.
+///
+/// # Errors
+/// Any database error.
+pub fn day_of_event(
+    tx: &mut Tx<'_>,
+    days: &[Day],
+    project_id: i64,
+    event_id: &[u8; 16],
+) -> Result<Option<(Day, Timestamp)>, StoreError> {
+    for day in days {
+        let row: Option<(Timestamp,)> = tx.query_opt(
+            "SELECT received_at FROM digested WHERE day = $1 AND project_id = $2 AND event_id = $3",
+            &[Val::Int(day.0), Val::Int(project_id), Val::Blob(event_id)],
+        )?;
+        if let Some((received_at,)) = row {
+            return Ok(Some((*day, received_at)));
+        }
+    }
+    Ok(None)
+}
+
+/// Returns (hour of receipt, events) of a project within the hours; a range of the primary key of `project_hour`.
+///
+/// # Errors
+/// Any database error.
+pub fn hours_of_project(
+    tx: &mut Tx<'_>,
+    project_id: i64,
+    from: stdx::Hour,
+    to: stdx::Hour,
+) -> Result<Vec<(stdx::Hour, i64)>, StoreError> {
+    Ok(tx.query(
+        "SELECT hour, event_count FROM project_hour WHERE project_id = $1 AND hour >= $2 AND hour <= $3 ORDER BY hour",
+        &[Val::Int(project_id), Val::Int(from.0), Val::Int(to.0)],
+    )?)
+}

@@ -1,0 +1,89 @@
+//! Stored events: written once, in partitions by day of receipt, gone with their day. Rows are immutable and hold a
+//! group key, never an issue id.
+
+mod day_file;
+mod sqlite;
+
+pub use sqlite::SqliteEvents;
+
+use crate::StoreError;
+use crate::days::OpenDay;
+use stdx::Timestamp;
+
+/// An event to be stored. The body is compressed already (`Dictionaries::compress`).
+#[derive(Clone, Copy, Debug)]
+pub struct EventRow<'a> {
+    pub project_id: i64,
+    pub event_id: [u8; 16],
+    pub group_key: i64,
+    pub received_at: Timestamp,
+    /// 0 = compressed without a dictionary.
+    pub dictionary_id: i64,
+    pub body: &'a [u8],
+}
+
+/// A stored event, its body still compressed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Order of arrival within the day.
+    pub seq: i64,
+    pub project_id: i64,
+    pub event_id: [u8; 16],
+    pub group_key: i64,
+    pub received_at: Timestamp,
+    pub dictionary_id: i64,
+    pub body: Vec<u8>,
+}
+
+/// Which events of a day, in order of receipt.
+#[derive(Clone, Copy, Debug)]
+pub struct ListQuery<'a> {
+    pub project_id: i64,
+    /// `None` = all groups of the project.
+    pub group_keys: Option<&'a [i64]>,
+    /// Only events strictly behind this place, in the direction of reading.
+    pub bound: Option<(Timestamp, i64)>,
+    pub newest_first: bool,
+    pub limit: usize,
+}
+
+/// Where events are kept. One conformance suite for all engines.
+pub trait EventStore: Send + Sync + 'static {
+    /// Stores each event unless its (project, id) is there. Durable on return; tells which were new.
+    ///
+    /// # Errors
+    /// If the day cannot be written; nothing of the batch is stored then.
+    fn insert(&self, day: &OpenDay, rows: &[EventRow<'_>]) -> Result<Vec<bool>, StoreError>;
+
+    /// # Errors
+    /// If the day cannot be read.
+    fn get(&self, day: &OpenDay, project_id: i64, event_id: &[u8; 16]) -> Result<Option<StoredEvent>, StoreError>;
+
+    /// # Errors
+    /// If the day cannot be read.
+    fn list(&self, day: &OpenDay, query: &ListQuery<'_>) -> Result<Vec<StoredEvent>, StoreError>;
+
+    /// Returns every (project, event id) of a day; for checks.
+    ///
+    /// # Errors
+    /// If the day cannot be read.
+    fn ids(&self, day: &OpenDay) -> Result<Vec<(i64, [u8; 16])>, StoreError>;
+
+    /// Gives the day's disk back. The day must have been ended in metadata before.
+    ///
+    /// # Errors
+    /// If the files cannot be deleted.
+    fn drop_day(&self, day: &OpenDay) -> Result<(), StoreError>;
+
+    /// Returns the bytes the day takes on disk.
+    ///
+    /// # Errors
+    /// If the files cannot be looked at.
+    fn size_bytes(&self, day: &OpenDay) -> Result<u64, StoreError>;
+
+    /// Folds write-ahead logs into their files; for quiet times.
+    ///
+    /// # Errors
+    /// If a log cannot be folded.
+    fn checkpoint_truncate(&self) -> Result<(), StoreError>;
+}

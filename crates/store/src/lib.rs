@@ -1,0 +1,34 @@
+//! Domain data, one file per aggregate: functions over a transaction of the metadata store, the day partitions of
+//! events, and blobs.
+//!
+//! `store` holds the SQL. It knows nothing of queues, HTTP or how an event is parsed, and reads no clock: time is a
+//! parameter. There is no `Store` object with a method for each query; `Stores` only keeps the parts together.
+
+mod error;
+mod stores;
+
+pub mod first_run;
+pub mod keys;
+pub mod organizations;
+pub mod projects;
+pub mod sessions;
+pub mod settings;
+pub mod tokens;
+pub mod users;
+
+pub mod attachments;
+pub mod digest;
+pub mod event_lookup;
+pub mod issues;
+pub mod outcomes;
+pub mod receipts;
+pub mod short_id;
+
+pub mod blobs;
+pub mod check;
+pub mod days;
+pub mod dictionaries;
+pub mod events;
+
+pub use error::StoreError;
+pub use stores::Stores;

@@ -1,0 +1,177 @@
+//! Projects, found by id, by slug or by a slug they once had.
+
+use crate::StoreError;
+use crate::short_id;
+use db::{FromRow, Row, Tx, Val};
+use stdx::Timestamp;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProjectRow {
+    pub id: i64,
+    pub org_id: i64,
+    pub slug: String,
+    pub name: String,
+    pub platform: Option<String>,
+    pub status: String,
+    pub short_prefix: String,
+    pub created_at: Timestamp,
+    pub first_event_at: Option<Timestamp>,
+    pub last_event_at: Option<Timestamp>,
+}
+
+impl ProjectRow {
+    pub fn is_active(&self) -> bool {
+        self.status == "active"
+    }
+}
+
+impl FromRow for ProjectRow {
+    fn from_row(row: &Row<'_>) -> Result<Self, db::DbError> {
+        Ok(ProjectRow {
+            id: row.get(0)?,
+            org_id: row.get(1)?,
+            slug: row.get(2)?,
+            name: row.get(3)?,
+            platform: row.get(4)?,
+            status: row.get(5)?,
+            short_prefix: row.get(6)?,
+            created_at: row.get(7)?,
+            first_event_at: row.get(8)?,
+            last_event_at: row.get(9)?,
+        })
+    }
+}
+
+/// A project to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct NewProject<'a> {
+    pub org_id: i64,
+    pub slug: &'a str,
+    pub name: &'a str,
+    pub platform: Option<&'a str>,
+}
+
+/// Returns the projects of an organization by slug, without deleted ones.
+///
+/// # Errors
+/// If the database fails.
+pub fn list(tx: &mut Tx<'_>, org_id: i64) -> Result<Vec<ProjectRow>, StoreError> {
+    Ok(tx.query(
+        "SELECT id, org_id, slug, name, platform, status, short_prefix, created_at, first_event_at, last_event_at
+         FROM project WHERE org_id = $1 AND status <> 'deleted' ORDER BY slug",
+        &[Val::Int(org_id)],
+    )?)
+}
+
+/// # Errors
+/// If the database fails.
+pub fn by_id(tx: &mut Tx<'_>, id: i64) -> Result<Option<ProjectRow>, StoreError> {
+    Ok(tx.query_opt(
+        "SELECT id, org_id, slug, name, platform, status, short_prefix, created_at, first_event_at, last_event_at
+         FROM project WHERE id = $1 AND status <> 'deleted'",
+        &[Val::Int(id)],
+    )?)
+}
+
+/// Returns the project that has, or once had, the slug.
+///
+/// # Errors
+/// If the database fails.
+pub fn by_slug(tx: &mut Tx<'_>, org_id: i64, slug: &str) -> Result<Option<ProjectRow>, StoreError> {
+    let current: Option<(i64,)> =
+        tx.query_opt("SELECT id FROM project WHERE org_id = $1 AND slug = $2", &[Val::Int(org_id), Val::Text(slug)])?;
+    let id = match current {
+        Some(id) => Some(id),
+        None => tx.query_opt(
+            "SELECT target_id FROM slug_history WHERE org_id = $1 AND kind = 'project' AND slug = $2",
+            &[Val::Int(org_id), Val::Text(slug)],
+        )?,
+    };
+    match id {
+        Some((id,)) => by_id(tx, id),
+        None => Ok(None),
+    }
+}
+
+/// Creates a project with a short prefix of its own.
+///
+/// # Errors
+/// `Taken` if the slug is used in the organization; else if the database fails.
+pub fn create(tx: &mut Tx<'_>, new: &NewProject<'_>, now: Timestamp) -> Result<ProjectRow, StoreError> {
+    let prefix = free_prefix(tx, new.org_id, new.slug)?;
+    let id: Option<(i64,)> = tx.query_opt(
+        "INSERT INTO project (org_id, slug, name, platform, short_prefix, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING id",
+        &[
+            Val::Int(new.org_id),
+            Val::Text(new.slug),
+            Val::Text(new.name),
+            Val::from(new.platform),
+            Val::Text(&prefix),
+            Val::from(now),
+        ],
+    )?;
+    let taken = || StoreError::Taken { what: format!("project {}", new.slug) };
+    let (id,) = id.ok_or_else(taken)?;
+    by_id(tx, id)?.ok_or_else(taken)
+}
+
+/// The slug in capitals, numbered if another project of the organization has it.
+fn free_prefix(tx: &mut Tx<'_>, org_id: i64, slug: &str) -> Result<String, StoreError> {
+    let wanted = short_id::prefix_of(slug);
+    for number in 1.. {
+        let prefix = if number == 1 { wanted.clone() } else { format!("{wanted}{number}") };
+        let taken: Option<(i64,)> = tx.query_opt(
+            "SELECT id FROM project WHERE org_id = $1 AND short_prefix = $2",
+            &[Val::Int(org_id), Val::Text(&prefix)],
+        )?;
+        if taken.is_none() {
+            return Ok(prefix);
+        }
+    }
+    Err(StoreError::Taken { what: format!("short prefix {wanted}") })
+}
+
+/// Sets `active`, `disabled` or `deleted`.
+///
+/// # Errors
+/// If the database fails.
+pub fn set_status(tx: &mut Tx<'_>, id: i64, status: &str) -> Result<(), StoreError> {
+    tx.execute("UPDATE project SET status = $2 WHERE id = $1", &[Val::Int(id), Val::Text(status)])?;
+    Ok(())
+}
+
+/// Returns the environments seen in a project, by name.
+///
+/// # Errors
+/// If the database fails.
+pub fn environments(tx: &mut Tx<'_>, project_id: i64, limit: usize) -> Result<Vec<String>, StoreError> {
+    let rows: Vec<(String,)> = tx.query(
+        "SELECT name FROM project_environment WHERE project_id = $1 ORDER BY name LIMIT $2",
+        &[Val::Int(project_id), Val::Int(limit as i64)],
+    )?;
+    Ok(rows.into_iter().map(|(name,)| name).collect())
+}
+
+/// Returns the releases seen in a project, the last seen first.
+///
+/// # Errors
+/// If the database fails.
+pub fn releases(tx: &mut Tx<'_>, project_id: i64, limit: usize) -> Result<Vec<String>, StoreError> {
+    let rows: Vec<(String,)> = tx.query(
+        "SELECT version FROM project_release WHERE project_id = $1 ORDER BY last_seen DESC, version LIMIT $2",
+        &[Val::Int(project_id), Val::Int(limit as i64)],
+    )?;
+    Ok(rows.into_iter().map(|(version,)| version).collect())
+}
+
+/// Returns stored events by hour of receipt from `since` on, hours without events left out.
+///
+/// # Errors
+/// If the database fails.
+pub fn hours(tx: &mut Tx<'_>, project_id: i64, since: stdx::Hour) -> Result<Vec<(stdx::Hour, i64)>, StoreError> {
+    Ok(tx.query(
+        "SELECT hour, event_count FROM project_hour WHERE project_id = $1 AND hour >= $2 ORDER BY hour",
+        &[Val::Int(project_id), Val::from(since)],
+    )?)
+}

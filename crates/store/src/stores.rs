@@ -1,0 +1,113 @@
+//! All embedded stores of one data directory, opened together.
+
+use crate::blobs::Blobs;
+use crate::days::OpenDay;
+use crate::dictionaries::{Dictionaries, SAMPLES_MAX};
+use crate::events::{EventStore, ListQuery, SqliteEvents, StoredEvent};
+use crate::{StoreError, days};
+use db::{Db, Migration, SqliteConfig};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use stdx::Timestamp;
+
+const METADATA_FILE: &str = "metadata.sqlite";
+
+/// Numbered scripts, applied in order; each engine has its own folder with the same numbers.
+const MIGRATIONS: &[Migration] =
+    &[Migration { number: 1, name: "0001_first", sql: include_str!("../migrations/sqlite/0001_first.sql") }];
+
+/// The stores of a data directory.
+pub struct Stores {
+    pub db: Db,
+    pub events: Arc<dyn EventStore>,
+    pub dictionaries: Dictionaries,
+    pub blobs: Blobs,
+    pub data_dir: PathBuf,
+}
+
+impl Stores {
+    /// Opens the stores, creating the directory (0700) and migrating as needed.
+    ///
+    /// # Errors
+    /// If the directory cannot be used, or the stores are of a newer release.
+    pub fn open(data_dir: &Path, now: Timestamp) -> Result<Stores, StoreError> {
+        create_private(data_dir)?;
+        let db = Db::open_sqlite(&data_dir.join(METADATA_FILE), SqliteConfig::default())?;
+        db::migrate::run(&db, MIGRATIONS, now)?;
+        Ok(Stores {
+            events: Arc::new(SqliteEvents::open(&data_dir.join("events"))?),
+            dictionaries: Dictionaries::new(db.clone()),
+            blobs: Blobs::open(&data_dir.join("blobs"))?,
+            data_dir: data_dir.to_owned(),
+            db,
+        })
+    }
+
+    /// Returns the names of the migrations that `open` would apply.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn pending_migrations(data_dir: &Path) -> Result<Vec<&'static str>, StoreError> {
+        let path = data_dir.join(METADATA_FILE);
+        if !path.exists() {
+            return Ok(MIGRATIONS.iter().map(|migration| migration.name).collect());
+        }
+        let db = Db::open_sqlite(&path, SqliteConfig::default())?;
+        Ok(db::migrate::pending(&db, MIGRATIONS)?)
+    }
+
+    /// Answers if the metadata store does.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let (_one,): (i64,) = self.db.read(|tx| Ok::<_, StoreError>(tx.query_one("SELECT 1", &[])?)).await?;
+        Ok(())
+    }
+
+    /// Returns a stored event's body: the header line and the payload.
+    ///
+    /// # Errors
+    /// If its dictionary is not there or the bytes are damaged.
+    pub fn body(&self, event: &StoredEvent) -> Result<Vec<u8>, StoreError> {
+        self.dictionaries.decompress(event.dictionary_id, &event.body)
+    }
+
+    /// Trains the project's dictionary from its newest events, unless it has one. Returns whether one was made.
+    ///
+    /// # Errors
+    /// If a store fails.
+    pub fn train_dictionary(&self, project_id: i64, now: Timestamp) -> Result<bool, StoreError> {
+        if self.dictionaries.has_one(project_id)? {
+            return Ok(false);
+        }
+        let open = self.db.read_blocking(days::list_open)?;
+        let mut samples = Vec::new();
+        for day in open.iter().take(2) {
+            samples.extend(self.newest_bodies(day, project_id, SAMPLES_MAX - samples.len())?);
+        }
+        Ok(self.dictionaries.train(project_id, &samples, now)?.is_some())
+    }
+
+    fn newest_bodies(&self, day: &OpenDay, project_id: i64, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        let query = ListQuery { project_id, group_keys: None, bound: None, newest_first: true, limit };
+        self.events.list(day, &query)?.iter().map(|event| self.body(event)).collect()
+    }
+
+    /// Folds all write-ahead logs into their files; for quiet times.
+    ///
+    /// # Errors
+    /// If a log cannot be folded.
+    pub fn checkpoint_truncate(&self) -> Result<(), StoreError> {
+        self.events.checkpoint_truncate()?;
+        Ok(self.db.checkpoint_truncate()?)
+    }
+}
+
+/// The stores hold what people sent: only their owner may look.
+fn create_private(folder: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    let failed = |source| StoreError::File { what: format!("use the data directory {}", folder.display()), source };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).map_err(failed)
+}
