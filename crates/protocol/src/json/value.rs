@@ -121,6 +121,27 @@ impl<'a> Value<'a> {
     pub fn text(text: impl Into<Str<'a>>) -> Self {
         Value::Str(text.into())
     }
+
+    /// Returns a number of things as a value.
+    pub fn length(length: usize) -> Self {
+        Value::Number(Number::Unsigned(length as u64))
+    }
+
+    /// Returns the value with every text copied, borrowing nothing.
+    pub fn into_static(self) -> Value<'static> {
+        let owned = |text: Str<'a>| Str(Cow::Owned(text.into_owned()));
+        match self {
+            Value::Null => Value::Null,
+            Value::Bool(flag) => Value::Bool(flag),
+            Value::Number(number) => Value::Number(number),
+            Value::Str(text) => Value::Str(owned(text)),
+            Value::Array(values) => Value::Array(values.into_iter().map(Value::into_static).collect()),
+            Value::Object(object) => {
+                let entries = object.0.into_iter().map(|(key, value)| (owned(key), value.into_static()));
+                Value::Object(Object(entries.collect()))
+            }
+        }
+    }
 }
 
 impl Number {

@@ -1,0 +1,37 @@
+//! How long each field may be, in characters, and how many entries lists may have. The lengths are those Sentry's
+//! normaliser uses (`spec`: field limits of the ingest protocol); users compare titles and tags, so they must agree.
+
+pub const MESSAGE_CHARS_MAX: usize = 8_192;
+pub const EXCEPTION_VALUE_CHARS_MAX: usize = 8_192;
+pub const EXCEPTION_TYPE_CHARS_MAX: usize = 256;
+pub const MECHANISM_TYPE_CHARS_MAX: usize = 128;
+pub const FUNCTION_CHARS_MAX: usize = 512;
+pub const CULPRIT_CHARS_MAX: usize = 200;
+pub const TRANSACTION_CHARS_MAX: usize = 200;
+pub const LOGGER_CHARS_MAX: usize = 64;
+pub const ENVIRONMENT_CHARS_MAX: usize = 64;
+pub const RELEASE_CHARS_MAX: usize = 200;
+pub const DIST_CHARS_MAX: usize = 64;
+pub const CHECKSUM_CHARS_MAX: usize = 128;
+pub const USER_CHARS_MAX: usize = 128;
+pub const USER_EMAIL_CHARS_MAX: usize = 75;
+pub const URL_CHARS_MAX: usize = 256;
+pub const URL_FRAGMENT_CHARS_MAX: usize = 1_024;
+pub const BREADCRUMB_MESSAGE_CHARS_MAX: usize = 8_192;
+pub const BREADCRUMB_CATEGORY_CHARS_MAX: usize = 128;
+pub const TAG_CHARS_MAX: usize = 200;
+pub const SDK_CHARS_MAX: usize = 256;
+pub const THREAD_NAME_CHARS_MAX: usize = 1_024;
+
+/// Tags an event keeps. Sentry sets no number; people set tens, and each costs a row to count.
+pub const TAGS_MAX: usize = 200;
+/// Searchable tags made of one event, its own included.
+pub const DERIVED_TAGS_MAX: usize = 250;
+/// Frames of one stack: the oldest and the newest are kept, what lies between is recursion.
+pub const FRAMES_OLDEST_KEPT: usize = 50;
+pub const FRAMES_NEWEST_KEPT: usize = 200;
+
+pub const METADATA_VALUE_CHARS_MAX: usize = 1_024;
+pub const METADATA_TYPE_CHARS_MAX: usize = 128;
+/// The first line of a value or message in a title.
+pub const TITLE_LINE_CHARS_MAX: usize = 100;

@@ -1,0 +1,23 @@
+//! Breadcrumbs: defaults and lengths.
+
+use super::Context;
+use crate::limits::{BREADCRUMB_CATEGORY_CHARS_MAX, BREADCRUMB_MESSAGE_CHARS_MAX};
+use crate::text::{cut_field, drop_empty};
+use protocol::event::{Event, Level};
+use protocol::json::Str;
+
+const KIND_DEFAULT: &str = "default";
+
+pub(super) fn clean_breadcrumbs<'a>(event: &mut Event<'a>, _context: &Context<'_>) {
+    for breadcrumb in event.breadcrumbs.iter_mut().flatten() {
+        drop_empty(&mut breadcrumb.kind);
+        drop_empty(&mut breadcrumb.category);
+        drop_empty(&mut breadcrumb.message);
+        breadcrumb.kind.get_or_insert(Str::from(KIND_DEFAULT));
+        breadcrumb.level.get_or_insert(Level::Info);
+        cut_field(&mut breadcrumb.kind, BREADCRUMB_CATEGORY_CHARS_MAX);
+        cut_field(&mut breadcrumb.category, BREADCRUMB_CATEGORY_CHARS_MAX);
+        cut_field(&mut breadcrumb.message, BREADCRUMB_MESSAGE_CHARS_MAX);
+    }
+    event.breadcrumbs = event.breadcrumbs.take().filter(|list| !list.is_empty());
+}
