@@ -79,19 +79,3 @@ pub fn day_of_event(
     }
     Ok(None)
 }
-
-/// Returns (hour of receipt, events) of a project within the hours; a range of the primary key of `project_hour`.
-///
-/// # Errors
-/// Any database error.
-pub fn hours_of_project(
-    tx: &mut Tx<'_>,
-    project_id: i64,
-    from: stdx::Hour,
-    to: stdx::Hour,
-) -> Result<Vec<(stdx::Hour, i64)>, StoreError> {
-    Ok(tx.query(
-        "SELECT hour, event_count FROM project_hour WHERE project_id = $1 AND hour >= $2 AND hour <= $3 ORDER BY hour",
-        &[Val::Int(project_id), Val::Int(from.0), Val::Int(to.0)],
-    )?)
-}
