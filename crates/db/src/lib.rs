@@ -4,6 +4,7 @@
 //! placeholders; what differs lives in `dialect`. Functions over a transaction are synchronous and get only `&mut Tx`,
 //! so nothing can wait for the network while a transaction is open (docs/decisions/0001-sync-store-functions.md).
 
+mod connect;
 pub mod dialect;
 mod error;
 pub mod migrate;
@@ -12,9 +13,10 @@ mod row;
 mod tx;
 mod value;
 
+pub use connect::SqliteConfig;
 pub use error::DbError;
 pub use migrate::Migration;
-pub use pool::{Db, SqliteConfig, SqlitePool};
+pub use pool::{Db, SqlitePool};
 pub use row::{FromColumn, FromRow, Row};
 pub use tx::Tx;
 pub use value::Val;

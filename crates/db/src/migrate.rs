@@ -65,15 +65,14 @@ fn missing(tx: &mut Tx<'_>, migrations: &[Migration]) -> Result<Vec<Migration>, 
             Some(_) => {}
         }
     }
-    let is_missing =
-        |migration: &&Migration| !applied.iter().any(|(number, _)| *number == i64::from(migration.number));
+    let is_missing = |migration: &&Migration| !applied.iter().any(|(number, _)| *number == i64::from(migration.number));
     Ok(migrations.iter().filter(is_missing).copied().collect())
 }
 
 /// FNV-1a: enough to notice that a script was edited after it was applied.
 fn checksum(text: &str) -> i64 {
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     hash as i64
 }

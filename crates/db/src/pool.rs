@@ -3,46 +3,17 @@
 //! Blocking callers (worker threads, commands) run the closure on their own thread; async callers hop to a blocking
 //! thread, after they have got a place, so that waiting callers cost no thread.
 
+use crate::connect::{self, SqliteConfig};
 use crate::{DbError, Tx};
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::sync::Semaphore;
-
-/// How long a writer waits for another process's transaction.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Prepared statements kept for each connection; more than the statements of any one aggregate.
-const STATEMENTS_MAX: usize = 128;
 
 /// The engines. PostgreSQL joins here.
 #[derive(Clone)]
 pub enum Db {
     Sqlite(SqlitePool),
-}
-
-/// Sizes of a SQLite database's connections.
-#[derive(Clone, Copy, Debug)]
-pub struct SqliteConfig {
-    pub readers: usize,
-    pub writer_cache_bytes: usize,
-    pub reader_cache_bytes: usize,
-    /// Bytes of the file that may be mapped into memory for reading.
-    pub mmap_bytes: u64,
-    /// Pages of the write-ahead log after which it is folded into the file.
-    pub checkpoint_pages: u32,
-}
-
-impl Default for SqliteConfig {
-    fn default() -> Self {
-        SqliteConfig {
-            readers: 3,
-            writer_cache_bytes: 24 << 20,
-            reader_cache_bytes: 4 << 20,
-            mmap_bytes: 256 << 20,
-            checkpoint_pages: 8_000,
-        }
-    }
 }
 
 /// One SQLite file.
@@ -107,15 +78,11 @@ impl Db {
     ///
     /// # Errors
     /// As `write`.
-    pub fn write_blocking<T, E: From<DbError>>(
-        &self,
-        work: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
-    ) -> Result<T, E> {
+    pub fn write_blocking<T, E: From<DbError>>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, E>) -> Result<T, E> {
         let Db::Sqlite(pool) = self;
         // A panic in a closure rolled its transaction back; the connection itself is fine.
         let mut writer = pool.0.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let transaction =
-            writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(DbError::from)?;
+        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(DbError::from)?;
         let result = work(&mut Tx::on(&transaction))?;
         transaction.commit().map_err(DbError::from)?;
         Ok(result)
@@ -132,15 +99,17 @@ impl Db {
         work(&mut Tx::on(&transaction))
     }
 
-    /// Folds the write-ahead log into the file and empties it; for quiet times.
+    /// Folds the write-ahead log into the file, empties it, and gives cache memory back; for quiet times.
     ///
     /// # Errors
     /// If the log cannot be folded; a busy reader only leaves a part of it for later.
     pub fn checkpoint_truncate(&self) -> Result<(), DbError> {
         let Db::Sqlite(pool) = self;
-        let writer = pool.0.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-        writer.execute_batch("PRAGMA shrink_memory")?;
+        connect::checkpoint_truncate(&pool.0.writer.lock().unwrap_or_else(PoisonError::into_inner))?;
+        // Those in use keep their caches: they are not quiet.
+        for reader in pool.0.readers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            connect::shrink(reader)?;
+        }
         Ok(())
     }
 
@@ -153,14 +122,13 @@ impl Db {
 
 impl SqlitePool {
     fn open(path: &Path, config: SqliteConfig) -> Result<Self, DbError> {
-        let failed = |source| DbError::Open { path: path.to_owned(), source };
-        let writer = open_writer(path, config).map_err(failed)?;
-        let readers: Result<Vec<Connection>, _> = (0..config.readers).map(|_| open_reader(path, config)).collect();
+        let writer = connect::writer(path, config)?;
+        let readers: Result<Vec<Connection>, _> = (0..config.readers).map(|_| connect::reader(path, config)).collect();
         Ok(SqlitePool(Arc::new(Inner {
             path: path.to_owned(),
             writer: Mutex::new(writer),
             writer_places: Semaphore::new(1),
-            readers: Mutex::new(readers.map_err(failed)?),
+            readers: Mutex::new(readers?),
             reader_returned: Condvar::new(),
             reader_places: Semaphore::new(config.readers),
         })))
@@ -196,36 +164,4 @@ impl Drop for Reader<'_> {
             self.pool.0.reader_returned.notify_one();
         }
     }
-}
-
-fn open_writer(path: &Path, config: SqliteConfig) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    // An ack follows a commit, so a commit is on disk: FULL. The header of a new file decides the vacuum mode.
-    connection.execute_batch(&format!(
-        "PRAGMA auto_vacuum = INCREMENTAL;
-         PRAGMA journal_mode = WAL;
-         PRAGMA synchronous = FULL;
-         PRAGMA foreign_keys = ON;
-         PRAGMA temp_store = MEMORY;
-         PRAGMA cache_size = -{};
-         PRAGMA wal_autocheckpoint = {};",
-        config.writer_cache_bytes / 1024,
-        config.checkpoint_pages,
-    ))?;
-    Ok(connection)
-}
-
-fn open_reader(path: &Path, config: SqliteConfig) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    connection.execute_batch(&format!(
-        "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -{}; PRAGMA mmap_size = {};",
-        config.reader_cache_bytes / 1024,
-        config.mmap_bytes,
-    ))?;
-    Ok(connection)
 }

@@ -57,6 +57,27 @@ impl<'a> Tx<'a> {
         Ok(found)
     }
 
+    /// Runs one query for each row of parameters and returns what all of them found, in the order of the parameters.
+    ///
+    /// # Errors
+    /// If one fails or a row does not fit `T`.
+    pub fn query_many<'p, T: FromRow, R: AsRef<[Val<'p>]>>(
+        &mut self,
+        sql: &str,
+        rows: impl IntoIterator<Item = R>,
+    ) -> Result<Vec<T>, DbError> {
+        let mut statement = self.prepare(sql)?;
+        let mut found = Vec::new();
+        for params in rows {
+            bind(&mut statement, params.as_ref())?;
+            let mut rows = statement.raw_query();
+            while let Some(row) = rows.next()? {
+                found.push(T::from_row(&Row(row))?);
+            }
+        }
+        Ok(found)
+    }
+
     /// Calls `look` with each row, without collecting them.
     ///
     /// # Errors

@@ -35,6 +35,7 @@ impl Blobs {
         let key = stdx::hex::encode(&Sha256::digest(bytes));
         let path = self.path(&key)?;
         if path.exists() {
+            self.flush_folders(&path)?;
             return Ok(key);
         }
         let mut file = self.temporary()?;
@@ -62,7 +63,9 @@ impl Blobs {
         }
         let key = stdx::hex::encode(&hasher.finalize());
         let path = self.path(&key)?;
-        if !path.exists() {
+        if path.exists() {
+            self.flush_folders(&path)?;
+        } else {
             self.keep(file, &path)?;
         }
         Ok((key, size))
@@ -126,10 +129,14 @@ impl Blobs {
     /// Flushes the file, moves it to its name, and flushes the folders that name it.
     fn keep(&self, file: tempfile::NamedTempFile, path: &Path) -> Result<(), StoreError> {
         file.as_file().sync_data().map_err(|source| failed("flush a blob", source))?;
-        let folder = path.parent().unwrap_or(&self.folder);
-        create_folder(folder)?;
+        create_folder(path.parent().unwrap_or(&self.folder))?;
         file.persist(path).map_err(|error| failed("name a blob", error.error))?;
-        for folder in folder.ancestors().take(3) {
+        self.flush_folders(path)
+    }
+
+    /// Makes a blob's name durable: also for one that is there, as its writer may not have come this far.
+    fn flush_folders(&self, path: &Path) -> Result<(), StoreError> {
+        for folder in path.ancestors().skip(1).take(3) {
             let synced = File::open(folder).and_then(|folder| folder.sync_all());
             synced.map_err(|source| failed("flush a blob's folder", source))?;
         }

@@ -53,8 +53,11 @@ impl Dictionaries {
     /// Compresses a body with its project's dictionary. Returns the dictionary's id (0 = none yet) and the bytes.
     ///
     /// # Errors
-    /// If the dictionary cannot be read.
+    /// `TooLarge` beyond `BODY_BYTES_MAX`, which nothing could read back; else if the dictionary cannot be read.
     pub fn compress(&self, project_id: i64, body: &[u8]) -> Result<(i64, Vec<u8>), StoreError> {
+        if body.len() > BODY_BYTES_MAX {
+            return Err(StoreError::TooLarge { what: "event body", bytes: body.len(), bytes_max: BODY_BYTES_MAX });
+        }
         let id = self.current_of(project_id)?;
         let mut out = Vec::with_capacity(zstd_safe::compress_bound(body.len()));
         let done = match id {
@@ -133,8 +136,8 @@ impl Dictionaries {
         if current.len() >= PROJECTS_MAX {
             current.clear();
         }
-        current.insert(project_id, id);
-        Ok(id)
+        // What another thread has trained since the read stays.
+        Ok(*current.entry(project_id).or_insert(id))
     }
 
     fn write_current(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<i64, i64>> {

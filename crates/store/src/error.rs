@@ -20,6 +20,8 @@ pub enum StoreError {
     },
     #[error("{what}: the stored bytes are not readable")]
     Damaged { what: String },
+    #[error("{what} of {bytes} bytes is larger than {bytes_max}")]
+    TooLarge { what: &'static str, bytes: usize, bytes_max: usize },
     #[error("the event day was ended while it was written")]
     DayEnded,
     #[error("{what} is not there")]
@@ -35,6 +37,7 @@ impl StoreError {
             StoreError::Metadata(error) | StoreError::Events { source: error, .. } => error.is_unwritable(),
             StoreError::File { .. } => true,
             StoreError::Damaged { .. }
+            | StoreError::TooLarge { .. }
             | StoreError::DayEnded
             | StoreError::Missing { .. }
             | StoreError::Taken { .. } => false,

@@ -9,6 +9,7 @@ const APPLICATION_ID: i64 = 0x5649_4745;
 /// Version of the shape below.
 const SHAPE: i64 = 1;
 
+/// Each index ends with `seq` by itself, as every index of SQLite does: naming it would store it twice.
 const SCHEMA: &str = "
     CREATE TABLE event (
         seq           INTEGER PRIMARY KEY,
@@ -20,33 +21,38 @@ const SCHEMA: &str = "
         body          BLOB   NOT NULL
     );
     CREATE UNIQUE INDEX event_by_id ON event (project_id, event_id);
-    CREATE INDEX event_by_group ON event (project_id, group_key, received_at, seq);";
+    CREATE INDEX event_by_group ON event (project_id, group_key, received_at);
+    CREATE INDEX event_by_project ON event (project_id);";
 
-/// Caches are small: at most `DAYS_OPEN_MAX` files are open, and bodies are read once.
+/// Caches are small: up to `DAYS_OPEN_MAX` files are open, rows are appended, and bodies are read once.
 const CONFIG: SqliteConfig = SqliteConfig {
     readers: 2,
-    writer_cache_bytes: 16 << 20,
-    reader_cache_bytes: 2 << 20,
-    mmap_bytes: 128 << 20,
+    page_bytes: 16 << 10, // ten bodies without overflow pages
+    writer_cache_bytes: 12 << 20,
+    reader_cache_bytes: 1 << 20,
     checkpoint_pages: 1_000,
 };
 
-/// Opens the file of a day, creating it with its shape.
+/// Opens the file of a day, creating it with its shape. Several may do so at once.
 pub(super) fn open(path: &Path) -> Result<Db, DbError> {
-    if !path.exists() {
-        // The page size can only be chosen before the first write: 16 KB holds ten bodies without overflow pages.
-        Db::create_sqlite(path, 16 << 10)?;
-    }
     let db = Db::open_sqlite(path, CONFIG)?;
-    db.write_blocking(|tx| {
-        let (tables,): (i64,) = tx.query_one("SELECT COUNT(*) FROM sqlite_master WHERE name = 'event'", &[])?;
-        if tables == 0 {
-            tx.execute_script(SCHEMA)?;
-            tx.execute_script(&format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SHAPE};"))?;
-        }
-        Ok::<_, DbError>(())
-    })?;
+    if !db.read_blocking(has_shape)? {
+        db.write_blocking(create_shape)?;
+    }
     Ok(db)
+}
+
+fn has_shape(tx: &mut Tx<'_>) -> Result<bool, DbError> {
+    let (tables,): (i64,) = tx.query_one("SELECT COUNT(*) FROM sqlite_master WHERE name = 'event'", &[])?;
+    Ok(tables != 0)
+}
+
+fn create_shape(tx: &mut Tx<'_>) -> Result<(), DbError> {
+    if has_shape(tx)? {
+        return Ok(());
+    }
+    tx.execute_script(SCHEMA)?;
+    tx.execute_script(&format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SHAPE};"))
 }
 
 pub(super) fn insert(tx: &mut Tx<'_>, rows: &[EventRow<'_>]) -> Result<Vec<bool>, DbError> {
@@ -123,7 +129,7 @@ fn list_group(tx: &mut Tx<'_>, query: &ListQuery<'_>, group_key: i64) -> Result<
     tx.query(sql, &[Val::Int(query.project_id), Val::Int(group_key), Val::Int(at), Val::Int(seq), limit])
 }
 
-/// Walks the table in order of arrival; other projects' rows are passed over, which a page bound keeps short in practice.
+/// Reads one range of `event_by_project`, in order of arrival.
 fn list_project(tx: &mut Tx<'_>, query: &ListQuery<'_>) -> Result<Vec<StoredEvent>, DbError> {
     let sql = if query.newest_first {
         "SELECT seq, project_id, event_id, group_key, received_at, dictionary_id, body FROM event

@@ -5,16 +5,24 @@ use super::{EventRow, EventStore, ListQuery, StoredEvent, day_file};
 use crate::StoreError;
 use crate::days::OpenDay;
 use db::{Db, DbError};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Files open at once; each costs about a megabyte idle and up to its caches in use.
 const DAYS_OPEN_MAX: usize = 8;
 
 pub struct SqliteEvents {
     folder: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
     /// The last used is at the end.
-    open: Mutex<Vec<(OpenDay, Db)>>,
+    open: Vec<(OpenDay, Db)>,
+    /// Days this process dropped: a late writer must not make their file again.
+    dropped: HashSet<OpenDay>,
 }
 
 impl SqliteEvents {
@@ -25,7 +33,7 @@ impl SqliteEvents {
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         std::fs::create_dir_all(folder)
             .map_err(|source| StoreError::File { what: format!("create the folder {}", folder.display()), source })?;
-        Ok(SqliteEvents { folder: folder.to_owned(), open: Mutex::default() })
+        Ok(SqliteEvents { folder: folder.to_owned(), state: Mutex::default() })
     }
 
     fn path(&self, day: &OpenDay) -> PathBuf {
@@ -34,14 +42,18 @@ impl SqliteEvents {
 
     /// Returns the day's file, opened; `None` if it was never written.
     fn existing(&self, day: &OpenDay) -> Result<Option<Db>, StoreError> {
-        if self.lock().iter().any(|(open, _)| open == day) || self.path(day).exists() {
+        if self.lock().open.iter().any(|(open, _)| open == day) || self.path(day).exists() {
             return self.borrow(day).map(Some);
         }
         Ok(None)
     }
 
     fn borrow(&self, day: &OpenDay) -> Result<Db, StoreError> {
-        let mut open = self.lock();
+        let state = &mut *self.lock();
+        if state.dropped.contains(day) {
+            return Err(StoreError::DayEnded);
+        }
+        let open = &mut state.open;
         if let Some(index) = open.iter().position(|(known, _)| known == day) {
             let entry = open.remove(index);
             let db = entry.1.clone();
@@ -56,8 +68,8 @@ impl SqliteEvents {
         Ok(db)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(OpenDay, Db)>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn files(&self, day: &OpenDay) -> [PathBuf; 3] {
@@ -93,7 +105,10 @@ impl EventStore for SqliteEvents {
     }
 
     fn drop_day(&self, day: &OpenDay) -> Result<(), StoreError> {
-        self.lock().retain(|(open, _)| open != day);
+        let mut state = self.lock();
+        state.dropped.insert(*day);
+        state.open.retain(|(open, _)| open != day);
+        drop(state);
         for path in self.files(day) {
             match std::fs::remove_file(&path) {
                 Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
@@ -110,7 +125,7 @@ impl EventStore for SqliteEvents {
     }
 
     fn checkpoint_truncate(&self) -> Result<(), StoreError> {
-        let open: Vec<(OpenDay, Db)> = self.lock().clone();
+        let open: Vec<(OpenDay, Db)> = self.lock().open.clone();
         for (day, db) in open {
             db.checkpoint_truncate().map_err(|source| failed(&day, source))?;
         }
