@@ -4,11 +4,26 @@
 //! nothing of ingest; everything it shows of an event was sent by a stranger and is escaped.
 
 pub mod api;
+mod pages;
+
+mod components;
+mod shell;
+mod viewer;
+
+mod assets;
+mod cookies;
+mod error;
+mod event_json;
+mod format;
+mod headers;
+mod level;
+mod local_path;
+mod search_text;
 mod state;
 
 pub use state::{ClientAddress, HealthSource, PipelineHealth, PipelineLight, WebState};
 
 /// Returns the router of `/api/0/…` and of all pages, with its fallback. Health and metrics routes are the binary's.
 pub fn router(state: WebState) -> axum::Router {
-    axum::Router::new().merge(api::router(state))
+    api::router(state.clone()).merge(pages::router(state))
 }

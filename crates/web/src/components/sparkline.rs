@@ -1,0 +1,50 @@
+//! A small line of bars: how often, over a period, without axes.
+
+use crate::format::counted;
+use askama::Template;
+use stdx::Timestamp;
+
+const HEIGHT: i64 = 24;
+/// Width of a bar and of the gap after it.
+const BAR: i64 = 3;
+const STEP: i64 = 4;
+
+#[derive(Clone, Debug, Template)]
+#[template(path = "components/sparkline.html")]
+pub struct Sparkline {
+    title: String,
+    width: i64,
+    bars: Vec<Bar>,
+}
+
+impl askama::filters::HtmlSafe for Sparkline {}
+
+#[derive(Clone, Debug)]
+struct Bar {
+    x: i64,
+    y: i64,
+    height: i64,
+}
+
+impl Sparkline {
+    /// `period` names the span, as in `24 h`.
+    pub fn of(series: &[(Timestamp, i64)], period: &str) -> Sparkline {
+        let highest = series.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
+        let total = series.iter().map(|(_, count)| *count).fold(0, i64::saturating_add);
+        let bars = (0i64..).zip(series).filter(|(_, (_, count))| *count > 0).map(|(place, (_, count))| {
+            let height = bar_height(*count, highest, HEIGHT);
+            Bar { x: place * STEP, y: HEIGHT - height, height }
+        });
+        Sparkline {
+            title: format!("{} in {period}, at most {} in one step", counted(total, "event", "events"), highest),
+            width: i64::try_from(series.len()).unwrap_or(0).max(1) * STEP,
+            bars: bars.collect(),
+        }
+    }
+}
+
+/// Returns the height of a bar: in proportion, but never invisible.
+pub fn bar_height(count: i64, highest: i64, height_max: i64) -> i64 {
+    let scaled = i128::from(count) * i128::from(height_max) / i128::from(highest.max(1));
+    i64::try_from(scaled).unwrap_or(height_max).clamp(2.min(height_max), height_max)
+}

@@ -1,0 +1,75 @@
+//! The frame around every page: title, rail, the pipeline's dot, theme, notice. A page's template extends
+//! `layout.html` and carries a `Shell`.
+
+use crate::components::notice::Notice;
+use crate::state::{PipelineHealth, PipelineLight, WebState};
+use crate::viewer::{Browser, Theme, Viewer};
+
+pub struct Shell {
+    pub title: String,
+    pub nav: Nav,
+    pub user: Option<ShellUser>,
+    pub health: PipelineHealth,
+    pub theme: Theme,
+    pub notice: Option<Notice>,
+    /// Path and query of this page, for forms that come back to it.
+    pub path: String,
+}
+
+pub struct ShellUser {
+    pub email: String,
+    pub is_superuser: bool,
+}
+
+/// Which entry of the rail is lit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nav {
+    Issues,
+    Projects,
+    System,
+    Account,
+    None,
+}
+
+impl Shell {
+    pub fn of(state: &WebState, viewer: &Viewer, nav: Nav, title: impl Into<String>) -> Shell {
+        let user = ShellUser { email: viewer.user.email.clone(), is_superuser: viewer.user.is_superuser };
+        Shell { user: Some(user), nav, ..Shell::anonymous(state, &viewer.browser, title) }
+    }
+
+    pub fn anonymous(state: &WebState, browser: &Browser, title: impl Into<String>) -> Shell {
+        Shell {
+            title: title.into(),
+            nav: Nav::None,
+            user: None,
+            health: (state.health)(),
+            theme: browser.theme,
+            notice: browser.notice.as_deref().and_then(|text| Notice::parse(text, &browser.path)),
+            path: browser.path.clone(),
+        }
+    }
+
+    pub fn light_class(&self) -> &'static str {
+        match self.health.light {
+            PipelineLight::Green => "green",
+            PipelineLight::Amber => "amber",
+            PipelineLight::Red => "red",
+        }
+    }
+
+    pub fn light_word(&self) -> &'static str {
+        match self.health.light {
+            PipelineLight::Green => "Pipeline flowing",
+            PipelineLight::Amber => "Pipeline behind",
+            PipelineLight::Red => "Pipeline stuck",
+        }
+    }
+
+    pub fn is_superuser(&self) -> bool {
+        self.user.as_ref().is_some_and(|user| user.is_superuser)
+    }
+
+    pub fn lit(&self, nav: Nav) -> &'static str {
+        if self.nav == nav { "page" } else { "false" }
+    }
+}
