@@ -1,0 +1,3 @@
+//! The brokers, one folder each.
+
+pub mod embedded;

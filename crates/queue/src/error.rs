@@ -1,0 +1,27 @@
+//! What can go wrong with a queue.
+
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// A bound is reached: the job is refused, nothing was kept. Clients wait and send again.
+    #[error("the queue is full: {bound}")]
+    Full { bound: &'static str },
+    /// Nothing can be written now: disk full, below the floor, or giving errors. Nothing was kept.
+    #[error("the queue cannot be written: {why}")]
+    Unwritable { why: String },
+    #[error("another process owns the queue in {}", folder.display())]
+    Owned { folder: PathBuf },
+    #[error("use the queue's files in {}", folder.display())]
+    Files {
+        folder: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{} was written by a newer release: version {version}", path.display())]
+    Newer { path: PathBuf, version: u8 },
+    #[error("a job id has {length} bytes, at most {max} are allowed")]
+    IdTooLong { length: usize, max: usize },
+    #[error("the queue has been closed")]
+    Closed,
+}
