@@ -1,0 +1,84 @@
+//! Outcomes, receipts, attachments, settings: additive or written once.
+
+use super::{NOW, event_id, in_fresh_store};
+use db::Val;
+use store::outcomes::OutcomeRow;
+use store::receipts::ReceiptRow;
+use store::{attachments, outcomes, receipts, settings};
+
+#[test]
+fn outcomes_add_up() {
+    in_fresh_store(|tx| {
+        let row = OutcomeRow {
+            project_id: 1,
+            key_id: 2,
+            hour: NOW.hour(),
+            category: "error".to_owned(),
+            outcome: "accepted".to_owned(),
+            reason: String::new(),
+            quantity: 3,
+        };
+        let other =
+            OutcomeRow { project_id: 0, outcome: "refused".to_owned(), reason: "no_key".to_owned(), ..row.clone() };
+        outcomes::add(tx, &[row.clone(), other, row.clone()])?;
+        outcomes::add(tx, std::slice::from_ref(&row))?;
+        let (error, accepted) = ("error".to_owned(), "accepted".to_owned());
+        let mine = (error.clone(), accepted, String::new(), 9);
+        assert_eq!(outcomes::sums(tx, Some(1), NOW.hour())?, std::slice::from_ref(&mine));
+        let refused = (error, "refused".to_owned(), "no_key".to_owned(), 3);
+        assert_eq!(outcomes::sums(tx, None, NOW.hour())?, [mine, refused]);
+        assert!(outcomes::sums(tx, None, stdx::Hour(NOW.hour().0 + 1))?.is_empty());
+        let unknown = OutcomeRow { outcome: "vanished".to_owned(), ..row };
+        assert!(outcomes::add(tx, &[unknown]).is_err());
+        Ok(())
+    });
+}
+
+#[test]
+fn a_remark_is_kept_once() {
+    in_fresh_store(|tx| {
+        let row = ReceiptRow {
+            day: NOW.day(),
+            state: "not-kept".to_owned(),
+            reason: "session".to_owned(),
+            quantity: 2,
+            at: NOW,
+        };
+        assert!(receipts::insert(tx, 1, &event_id(1), &row)?);
+        assert!(!receipts::insert(tx, 1, &event_id(1), &row)?);
+        assert_eq!(receipts::list(tx, 1, &event_id(1))?, [row]);
+        assert!(receipts::list(tx, 2, &event_id(1))?.is_empty());
+        Ok(())
+    });
+}
+
+#[test]
+fn attachments_are_found_through_their_event() {
+    in_fresh_store(|tx| {
+        for name in ["a.txt", "b.txt", "a.txt"] {
+            tx.execute(
+                "INSERT INTO attachment (day, project_id, event_id, name, content_type, attachment_type, size_bytes,
+                                         blob_key, created_at)
+                 VALUES ($1, 1, $2, $3, 'text/plain', 'event.attachment', 5, 'key', $4) ON CONFLICT DO NOTHING",
+                &[Val::from(NOW.day()), Val::Blob(&event_id(1)), Val::Text(name), Val::from(NOW)],
+            )?;
+        }
+        let rows = attachments::list(tx, 1, &event_id(1))?;
+        assert_eq!(rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["a.txt", "b.txt"]);
+        assert_eq!(attachments::get(tx, 1, &event_id(1), rows[1].id)?.as_ref(), Some(&rows[1]));
+        assert_eq!(attachments::get(tx, 2, &event_id(1), rows[1].id)?, None);
+        assert_eq!(attachments::get(tx, 1, &event_id(2), rows[1].id)?, None);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_setting_has_its_last_value() {
+    in_fresh_store(|tx| {
+        assert_eq!(settings::get(tx, "system.url")?, None);
+        settings::set(tx, "system.url", "http://one", NOW)?;
+        settings::set(tx, "system.url", "http://two", NOW)?;
+        assert_eq!(settings::get(tx, "system.url")?.as_deref(), Some("http://two"));
+        Ok(())
+    });
+}
