@@ -137,10 +137,6 @@ impl Schedule {
         (self.queues.len() - 1) as u16
     }
 
-    pub fn queue_name(&self, number: u16) -> Arc<str> {
-        self.queues[number as usize].name.clone()
-    }
-
     /// Takes a job in, in the state it names.
     pub fn insert(&mut self, entry: Entry) {
         let (id_hash, key, length) = (entry.id_hash, entry.key, u64::from(entry.position.length));

@@ -1,0 +1,6 @@
+//! The queue at its seam: what every broker must do, run on the embedded one, and what its folder must survive.
+
+mod conformance;
+mod embedded;
+mod support;
+mod worker;

@@ -1,0 +1,99 @@
+//! A broker in a temporary folder with a clock that stands still.
+
+use bytes::Bytes;
+use queue::brokers::embedded::{Config, Durability, Embedded};
+use queue::{Broker, ClaimRequest, Claimed, Finish, JobId, NewJob, Published, QueueError};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use stdx::{ManualClock, Timestamp};
+
+pub const LEASE: Duration = Duration::from_secs(20);
+
+pub struct Rig {
+    pub clock: ManualClock,
+    pub free: Arc<AtomicU64>,
+    pub folder: tempfile::TempDir,
+    pub broker: Embedded,
+    jobs_max: u64,
+}
+
+impl Rig {
+    pub fn new() -> Rig {
+        Rig::with_jobs_max(1_000_000)
+    }
+
+    pub fn with_jobs_max(jobs_max: u64) -> Rig {
+        let clock = ManualClock::at(Timestamp::from_seconds(1_000_000));
+        let free = Arc::new(AtomicU64::new(u64::MAX));
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let broker = open(folder.path(), &clock, &free, jobs_max).expect("the broker opens");
+        Rig { clock, free, folder, broker, jobs_max }
+    }
+
+    /// Closes the broker as a killed process would (nothing is given back) and opens the folder again.
+    pub fn restart(self) -> Rig {
+        let Rig { clock, free, folder, broker, jobs_max } = self;
+        drop(broker);
+        let broker = open(folder.path(), &clock, &free, jobs_max).expect("the broker opens again");
+        Rig { clock, free, folder, broker, jobs_max }
+    }
+
+    pub fn publish(&self, jobs: Vec<NewJob>) -> Result<Vec<Published>, QueueError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(self.broker.publish(jobs))
+    }
+
+    pub fn publish_ids(&self, ids: &[&str]) {
+        self.publish(ids.iter().map(|id| job(id)).collect()).expect("jobs are kept");
+    }
+
+    pub fn claim(&self, jobs_max: usize) -> Vec<Claimed> {
+        let request = ClaimRequest { queue: "q".to_owned(), jobs_max, bytes_max: usize::MAX, lease: LEASE };
+        self.broker.claim(&request).expect("jobs are claimed")
+    }
+
+    pub fn claim_ids(&self, jobs_max: usize) -> Vec<String> {
+        self.claim(jobs_max).iter().map(|job| job.id.to_string()).collect()
+    }
+
+    pub fn finish(&self, job: &Claimed, finish: Finish) {
+        let lost = self.broker.finish(vec![(job.lease, finish)]).expect("a run is ended");
+        assert!(lost.is_empty(), "the lease was lost");
+    }
+
+    pub fn waiting(&self) -> u64 {
+        self.broker.depths().iter().map(|depth| depth.ready + depth.delayed + depth.leased + depth.parked).sum()
+    }
+}
+
+pub fn open(
+    folder: &Path,
+    clock: &ManualClock,
+    free: &Arc<AtomicU64>,
+    jobs_max: u64,
+) -> Result<Embedded, QueueError> {
+    let free = free.clone();
+    let config = Config {
+        folder: folder.to_owned(),
+        durability: Durability::Power,
+        jobs_max,
+        bytes_max: 1 << 30,
+        free_min: 1_000,
+        free_space: Arc::new(move || Ok(free.load(Ordering::SeqCst))),
+    };
+    Embedded::open(config, Arc::new(clock.clone()))
+}
+
+pub fn job(id: &str) -> NewJob {
+    NewJob {
+        id: JobId::new(id),
+        task: "t".into(),
+        queue: "q".into(),
+        fairness_key: 1,
+        priority: 5,
+        delay: Duration::ZERO,
+        payload: Bytes::from(format!("payload of {id}")),
+    }
+}
