@@ -7,6 +7,9 @@ use std::borrow::Cow;
 /// Characters of one value shown; the raw JSON has the rest.
 pub const VALUE_CHARS_MAX: usize = 4_000;
 
+/// JSON up to this long stays on one line.
+const LINE_BYTES_MAX: usize = 90;
+
 /// Returns the first of `names` that is there and not null.
 pub fn field<'v>(value: &'v Value, names: &[&str]) -> Option<&'v Value> {
     names.iter().find_map(|name| value.get(name).filter(|found| !found.is_null()))
@@ -58,11 +61,11 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-/// Returns any value as text: strings as they are, the rest as JSON over several lines.
+/// Returns any value as text: strings as they are, the rest as JSON, over several lines where one would be long.
 pub fn shown(value: &Value) -> String {
-    let text = scalar(value).unwrap_or_else(|| match value {
-        Value::Null => "null".to_owned(),
-        other => serde_json::to_string_pretty(other).unwrap_or_default(),
+    let text = scalar(value).unwrap_or_else(|| {
+        let line = value.to_string();
+        if line.len() <= LINE_BYTES_MAX { line } else { serde_json::to_string_pretty(value).unwrap_or(line) }
     });
     cut(&text).into_owned()
 }

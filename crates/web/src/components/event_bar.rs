@@ -10,6 +10,7 @@ use stdx::Timestamp;
 pub struct EventBar {
     issue_id: i64,
     event_id: String,
+    short_id: String,
     at: Ago,
     size: String,
     previous: Option<String>,
@@ -23,6 +24,7 @@ impl EventBar {
         EventBar {
             issue_id,
             event_id: event.summary.event_id.clone(),
+            short_id: event.summary.event_id.chars().take(8).collect(),
             at: Ago { time: event.summary.timestamp, now },
             size: crate::format::bytes(event.size_bytes),
             previous: event.previous_event_id.clone(),
