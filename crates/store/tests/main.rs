@@ -1,7 +1,9 @@
 //! The stores on real files: every aggregate, the conformance of event stores, compression, opening.
 
+mod blobs;
 mod days;
 mod dictionaries;
+mod digest;
 mod events;
 mod keys_and_projects;
 mod notes;
