@@ -1,0 +1,9 @@
+//! The scenarios, one file each; each returns its report.
+
+pub mod accept;
+pub mod check;
+pub mod disk;
+pub mod pages;
+pub mod place;
+pub mod send;
+pub mod startup;
