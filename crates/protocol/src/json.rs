@@ -24,5 +24,12 @@ pub fn to_text(value: &Value<'_>) -> String {
     String::from_utf8(out).expect("the writer only emits valid utf-8")
 }
 
+/// Returns `value` as compact JSON text with the keys of every object sorted, each once: the same for every order in
+/// which a client may have written them.
+pub fn to_sorted_text(mut value: Value<'_>) -> String {
+    value.sort_keys();
+    to_text(&value)
+}
+
 #[cfg(test)]
 mod tests;

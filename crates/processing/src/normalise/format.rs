@@ -1,6 +1,6 @@
 //! Fills message templates: Python's `%s`, `%(name)s` and `{}`, `{0}`, `{name}`.
 
-use protocol::json::{Number, Value, to_text};
+use protocol::json::{Number, Value, to_sorted_text};
 use std::borrow::Cow;
 
 /// The longest text that is made; longer ones are cut later anyway, and `%s` can repeat a long parameter.
@@ -144,6 +144,6 @@ fn shown<'v>(value: &'v Value<'_>, placeholder: &Placeholder<'_>) -> Cow<'v, str
 fn plain<'v>(value: &'v Value<'_>) -> Cow<'v, str> {
     match value {
         Value::Str(text) => Cow::Borrowed(text.as_str()),
-        other => Cow::Owned(to_text(other)),
+        other => Cow::Owned(to_sorted_text(other.clone())),
     }
 }

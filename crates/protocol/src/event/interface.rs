@@ -31,10 +31,11 @@ macro_rules! interface {
                     match key.as_str() {
                         $(
                             $key $(| $alias)* => {
-                                // A legacy name fills the field only where the field's own name did not.
-                                let is_legacy = key.as_str() != $key;
                                 let read = reader.field($key, value, interface!(@read $type $(, $read)?));
-                                if !(is_legacy && this.$field.is_some()) {
+                                // A legacy name fills the field only where the field's own name did not, in either
+                                // order; a value that was not read never empties it.
+                                let is_legacy = key.as_str() != $key;
+                                if read.is_some() && !(is_legacy && this.$field.is_some()) {
                                     this.$field = read;
                                 }
                             }

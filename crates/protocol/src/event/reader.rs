@@ -241,11 +241,11 @@ pub(in crate::event) fn scalar_text(value: Value<'_>) -> Result<Str<'_>, Value<'
     }
 }
 
-/// Reads text; what is not text becomes its JSON.
+/// Reads text; what is not text becomes its JSON, keys sorted, for it may enter a hash.
 pub(in crate::event) fn json_text<'a>(value: Value<'a>, _reader: &mut Reader<'a>) -> Option<Str<'a>> {
     match value {
         Value::Str(text) => Some(text),
-        other => Some(Str::from(crate::json::to_text(&other))),
+        other => Some(Str::from(crate::json::to_sorted_text(other))),
     }
 }
 

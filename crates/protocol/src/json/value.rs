@@ -127,6 +127,21 @@ impl<'a> Value<'a> {
         Value::Number(Number::Unsigned(length as u64))
     }
 
+    /// Sorts the keys of this and all inner objects; of equal keys the last stays.
+    pub fn sort_keys(&mut self) {
+        match self {
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Str(_) => {}
+            Value::Array(values) => values.iter_mut().for_each(Value::sort_keys),
+            Value::Object(Object(entries)) => {
+                // Reversed first: the sort is stable, so the last of equal keys becomes the first, which stays.
+                entries.reverse();
+                entries.sort_by(|left, right| left.0.cmp(&right.0));
+                entries.dedup_by(|later, earlier| later.0 == earlier.0);
+                entries.iter_mut().for_each(|(_, value)| value.sort_keys());
+            }
+        }
+    }
+
     /// Returns the value with every text copied, borrowing nothing.
     pub fn into_static(self) -> Value<'static> {
         let owned = |text: Str<'a>| Str(Cow::Owned(text.into_owned()));
