@@ -1,34 +1,130 @@
-//! What every operation needs: the stores, the broker, the clock and the bounds that live in memory.
+//! What every operation needs: the stores, the broker, the clock and the bounds that live in memory; and the one way
+//! into a metadata transaction.
 
-use crate::users::LoginLimits;
-use std::sync::{Arc, RwLock};
+use crate::ApiError;
+use crate::login_limits::LoginLimits;
+use db::{DbError, Tx};
+use queue::{Broker, Ledger};
+use std::sync::{Arc, PoisonError, RwLock};
 use stdx::Clock;
+use store::{StoreError, Stores};
 
 /// What operations work with; one for the process, shared.
 pub struct Ops {
+    pub stores: Arc<Stores>,
+    pub broker: Arc<dyn Broker>,
     pub clock: Arc<dyn Clock>,
+    ledger: Option<Arc<dyn Ledger>>,
     public_url: RwLock<String>,
     pub(crate) login_limits: LoginLimits,
 }
 
 impl Ops {
     /// `public_url` is the public address without a trailing slash, as DSNs and links show it.
-    pub fn new(clock: Arc<dyn Clock>, public_url: &str) -> Ops {
+    pub fn new(stores: Arc<Stores>, broker: Arc<dyn Broker>, clock: Arc<dyn Clock>, public_url: &str) -> Ops {
         Ops {
+            stores,
+            broker,
             clock,
+            ledger: None,
             public_url: RwLock::new(public_url.trim_end_matches('/').to_owned()),
             login_limits: LoginLimits::default(),
         }
     }
 
+    /// Adds the queue's ledger, which tells why a job stopped.
+    #[must_use]
+    pub fn with_ledger(mut self, ledger: Arc<dyn Ledger>) -> Ops {
+        self.ledger = Some(ledger);
+        self
+    }
+
+    /// Returns why a job stopped, or `None` where no ledger is at hand or it does not know the job.
+    pub(crate) fn dead_reason(&self, job_id: &str) -> Option<String> {
+        let letter = self.ledger.as_ref()?.dead_letters().into_iter().find(|letter| letter.id == job_id)?;
+        Some(if letter.error.is_empty() { letter.reason } else { format!("{}: {}", letter.reason, letter.error) })
+    }
+
     /// Returns the public address without a trailing slash.
     pub fn public_url(&self) -> String {
-        self.public_url.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.public_url.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Replaces the public address, once the listener knows its port.
     pub fn set_public_url(&self, url: &str) {
-        let mut public_url = self.public_url.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut public_url = self.public_url.write().unwrap_or_else(PoisonError::into_inner);
         *public_url = url.trim_end_matches('/').to_owned();
+    }
+
+    /// Runs `work` on one snapshot of the metadata. `what` says what was attempted, should the store fail.
+    pub(crate) async fn read<T, F>(&self, what: &'static str, work: F) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> Result<T, Failure> + Send + 'static,
+    {
+        self.stores.db.read(work).await.map_err(|failure| failure.of(what))
+    }
+
+    /// Runs `work` as one transaction of the metadata; a refusal undoes it.
+    pub(crate) async fn write<T, F>(&self, what: &'static str, work: F) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> Result<T, Failure> + Send + 'static,
+    {
+        self.stores.db.write(work).await.map_err(|failure| failure.of(what))
+    }
+
+    /// Runs work that reads files (event partitions, blobs) on a thread that may wait for them.
+    pub(crate) async fn blocking<T, F>(&self, what: &'static str, work: F) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Stores) -> Result<T, Failure> + Send + 'static,
+    {
+        let stores = self.stores.clone();
+        let done = tokio::task::spawn_blocking(move || work(&stores)).await;
+        done.map_err(ApiError::store(what))?.map_err(|failure| failure.of(what))
+    }
+}
+
+/// Why a transaction ended without its result: the operation's own refusal, or the store.
+pub(crate) enum Failure {
+    Refused(ApiError),
+    Store(StoreError),
+}
+
+impl Failure {
+    fn of(self, what: &'static str) -> ApiError {
+        match self {
+            Failure::Refused(error) => error,
+            Failure::Store(source) => ApiError::Store { what, source: Box::new(source) },
+        }
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Failure::Refused(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Failure::Store(error)
+    }
+}
+
+impl From<DbError> for Failure {
+    fn from(error: DbError) -> Self {
+        Failure::Store(StoreError::from(error))
+    }
+}
+
+/// Turns "that name is taken" into a refusal; everything else stays the store's failure.
+pub(crate) fn or_conflict(error: StoreError) -> Failure {
+    match error {
+        StoreError::Taken { what } => {
+            Failure::Refused(ApiError::Conflict { detail: format!("{what} already exists.") })
+        }
+        other => Failure::Store(other),
     }
 }

@@ -1,8 +1,17 @@
 //! Events: lists of an issue and of a project, one event in Sentry's shape, and its raw JSON.
 
+mod body;
+mod entries;
+pub(crate) mod locate;
+mod queries;
+mod read;
+
+pub(crate) use queries::issue_of;
+pub use queries::{get, get_of_issue, list_of_issue, list_of_project, raw_json};
+
+use crate::PageRequest;
 use crate::issues::IssueRef;
 use crate::projects::ProjectRef;
-use crate::{Actor, ApiError, Ops, Page, PageRequest};
 use serde_json::Value;
 use stdx::Timestamp;
 
@@ -35,24 +44,10 @@ pub struct ListIssueEvents {
     pub page: PageRequest,
 }
 
-/// Returns the issue's events, last received first.
-pub async fn list_of_issue(_cx: &Ops, _actor: &Actor, _input: ListIssueEvents) -> Result<Page<EventSummary>, ApiError> {
-    Err(ApiError::NotFound)
-}
-
 #[derive(Clone, Debug)]
 pub struct ListProjectEvents {
     pub project: ProjectRef,
     pub page: PageRequest,
-}
-
-/// Returns the project's events, last received first.
-pub async fn list_of_project(
-    _cx: &Ops,
-    _actor: &Actor,
-    _input: ListProjectEvents,
-) -> Result<Page<EventSummary>, ApiError> {
-    Err(ApiError::NotFound)
 }
 
 /// One event, normalised for reading. Values are plain JSON in the shapes of Sentry's event API.
@@ -67,7 +62,6 @@ pub struct EventDetail {
     pub extra: Value,
     pub modules: Value,
     pub sdk: Value,
-    /// `{"version": …}` or null.
     pub release: Option<String>,
     pub dist: Option<String>,
     pub environment: Option<String>,
@@ -100,29 +94,9 @@ pub enum IssueEvent {
     Id(String),
 }
 
-/// Returns an event of the issue.
-pub async fn get_of_issue(
-    _cx: &Ops,
-    _actor: &Actor,
-    _issue: &IssueRef,
-    _event: &IssueEvent,
-) -> Result<EventDetail, ApiError> {
-    Err(ApiError::NotFound)
-}
-
 /// Which event of which project; the id may carry hyphens.
 #[derive(Clone, Debug)]
 pub struct EventRef {
     pub project: ProjectRef,
     pub event_id: String,
-}
-
-/// Returns an event of the project.
-pub async fn get(_cx: &Ops, _actor: &Actor, _input: &EventRef) -> Result<EventDetail, ApiError> {
-    Err(ApiError::NotFound)
-}
-
-/// Returns the payload as received, as JSON text, with `event_id`, `received` and `project` added by the server.
-pub async fn raw_json(_cx: &Ops, _actor: &Actor, _input: &EventRef) -> Result<Vec<u8>, ApiError> {
-    Err(ApiError::NotFound)
 }

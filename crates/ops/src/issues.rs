@@ -1,6 +1,17 @@
 //! Issues: list and search, read, tags, series, and changes of status.
 
-use crate::{Actor, ApiError, Ops, Page, PageRequest};
+pub(crate) mod find;
+mod list;
+mod query;
+mod read;
+pub(crate) mod rows;
+mod update;
+
+pub use list::list;
+pub use read::{activity, get, series, tag, tags};
+pub use update::update;
+
+use crate::PageRequest;
 use std::time::Duration;
 use stdx::Timestamp;
 
@@ -164,24 +175,12 @@ pub struct IssueProject {
     pub org_slug: String,
 }
 
-pub async fn list(_cx: &Ops, _actor: &Actor, _input: ListIssues) -> Result<Page<Issue>, ApiError> {
-    Err(ApiError::NotFound)
-}
-
-pub async fn get(_cx: &Ops, _actor: &Actor, _input: &IssueRef) -> Result<Issue, ApiError> {
-    Err(ApiError::NotFound)
-}
-
 /// Events of an issue by step over a period that ends now; `environments` empty = all.
 #[derive(Clone, Debug)]
 pub struct IssueSeries {
     pub issue: IssueRef,
     pub period: SeriesPeriod,
     pub environments: Vec<String>,
-}
-
-pub async fn series(_cx: &Ops, _actor: &Actor, _input: &IssueSeries) -> Result<Series, ApiError> {
-    Err(ApiError::NotFound)
 }
 
 /// A tag of an issue with its most frequent values.
@@ -205,16 +204,6 @@ pub struct TagValue {
     pub last_seen: Timestamp,
 }
 
-/// Returns every tag of the issue by key, each with its ten most frequent values.
-pub async fn tags(_cx: &Ops, _actor: &Actor, _input: &IssueRef) -> Result<Vec<IssueTag>, ApiError> {
-    Err(ApiError::NotFound)
-}
-
-/// Returns one tag of the issue with its hundred most frequent values.
-pub async fn tag(_cx: &Ops, _actor: &Actor, _input: &IssueRef, _key: &str) -> Result<IssueTag, ApiError> {
-    Err(ApiError::NotFound)
-}
-
 /// A line of an issue's history.
 #[derive(Clone, Debug)]
 pub struct IssueActivity {
@@ -223,11 +212,6 @@ pub struct IssueActivity {
     pub kind: String,
     pub user_name: Option<String>,
     pub at: Timestamp,
-}
-
-/// Returns the newest hundred lines of the issue's history, newest first.
-pub async fn activity(_cx: &Ops, _actor: &Actor, _input: &IssueRef) -> Result<Vec<IssueActivity>, ApiError> {
-    Err(ApiError::NotFound)
 }
 
 /// A change of status of one or many issues.
@@ -240,10 +224,4 @@ pub struct UpdateIssues {
     /// At most 100 ids or short ids.
     pub issues: Vec<String>,
     pub status: IssueStatus,
-}
-
-/// Sets the status and returns the issues as they are now. With one issue an unknown id is `NotFound`; in a bulk of
-/// several the ids that are not there (or not the actor's) are passed over.
-pub async fn update(_cx: &Ops, _actor: &Actor, _input: UpdateIssues) -> Result<Vec<Issue>, ApiError> {
-    Err(ApiError::NotFound)
 }

@@ -11,6 +11,10 @@ pub mod error;
 pub mod page;
 pub mod scope;
 
+mod login_limits;
+mod lookup;
+mod passwords;
+
 pub mod attachments;
 pub mod events;
 pub mod issues;

@@ -1,6 +1,7 @@
 //! Organizations: list, get, create.
 
-use crate::{Actor, ApiError, Ops};
+use crate::context::or_conflict;
+use crate::{Actor, ApiError, Ops, Role, Scope, lookup};
 use stdx::Timestamp;
 
 #[derive(Clone, Debug)]
@@ -11,23 +12,45 @@ pub struct Organization {
     pub created_at: Timestamp,
 }
 
-/// Returns the organizations the actor belongs to, by slug.
-pub async fn list(_cx: &Ops, _actor: &Actor) -> Result<Vec<Organization>, ApiError> {
-    Err(ApiError::NotFound)
-}
-
-/// Returns one organization by slug or id text.
-pub async fn get(_cx: &Ops, _actor: &Actor, _org: &str) -> Result<Organization, ApiError> {
-    Err(ApiError::NotFound)
-}
-
 #[derive(Clone, Debug)]
 pub struct CreateOrganization {
     pub slug: String,
     pub name: String,
 }
 
-/// Creates an organization; for the system and superusers.
-pub async fn create(_cx: &Ops, _actor: &Actor, _input: CreateOrganization) -> Result<Organization, ApiError> {
-    Err(ApiError::NotFound)
+/// Returns the organizations the actor belongs to, by slug.
+///
+/// # Errors
+/// `Unauthenticated` for nobody.
+pub async fn list(cx: &Ops, actor: &Actor) -> Result<Vec<Organization>, ApiError> {
+    actor.require_known()?;
+    let actor = actor.clone();
+    cx.read("list organizations", move |tx| lookup::organizations(tx, &actor)).await
+}
+
+/// Returns one organization by slug or id text.
+///
+/// # Errors
+/// `NotFound` if it is not there or not the actor's.
+pub async fn get(cx: &Ops, actor: &Actor, org: &str) -> Result<Organization, ApiError> {
+    let (actor, org) = (actor.clone(), org.to_owned());
+    cx.read("read an organization", move |tx| lookup::organization(tx, &actor, &org, Scope::OrgRead)).await
+}
+
+/// Creates an organization, its creator the owner; for the system and superusers.
+///
+/// # Errors
+/// `Conflict` if the slug is taken, `Invalid` if it is none.
+pub async fn create(cx: &Ops, actor: &Actor, input: CreateOrganization) -> Result<Organization, ApiError> {
+    actor.require_superuser()?;
+    lookup::check_slug(&input.slug)?;
+    let (now, user_id) = (cx.clock.now(), actor.user_id());
+    cx.write("create an organization", move |tx| {
+        let row = store::organizations::create(tx, &input.slug, &input.name, now).map_err(or_conflict)?;
+        if let Some(user_id) = user_id {
+            store::users::set_membership(tx, row.id, user_id, Role::Owner.as_str(), now)?;
+        }
+        Ok(lookup::organization_of(row))
+    })
+    .await
 }

@@ -88,10 +88,11 @@ impl<T> Page<T> {
         if backwards {
             rows.reverse();
         }
-        // An empty page stands where its cursor stood, so that both ways still lead somewhere.
+        // An empty page stands where its cursor stood; the way back includes the row that stands there.
         let stand = cursor.map_or((0, 0), |cursor| (cursor.value, cursor.id));
-        let first = rows.first().map_or(stand, &place);
-        let last = rows.last().map_or(stand, &place);
+        let back = |step: i64| (stand.0, stand.1.saturating_add(step));
+        let first = rows.first().map_or(if backwards { stand } else { back(-1) }, &place);
+        let last = rows.last().map_or(if backwards { back(1) } else { stand }, &place);
         let link = |(value, id): (i64, i64), backwards, has_results| PageLink {
             cursor: Cursor { value, id, backwards }.text(),
             has_results,

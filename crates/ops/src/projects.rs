@@ -1,7 +1,8 @@
 //! Projects: list, get, create.
 
+use crate::context::or_conflict;
 use crate::organizations::Organization;
-use crate::{Actor, ApiError, Ops};
+use crate::{Actor, ApiError, Ops, Scope, lookup};
 use stdx::Timestamp;
 
 #[derive(Clone, Debug)]
@@ -25,15 +26,6 @@ pub struct ProjectRef {
     pub project: String,
 }
 
-/// Returns the projects of one organization (`Some`) or of all the actor belongs to, by slug.
-pub async fn list(_cx: &Ops, _actor: &Actor, _org: Option<&str>) -> Result<Vec<Project>, ApiError> {
-    Err(ApiError::NotFound)
-}
-
-pub async fn get(_cx: &Ops, _actor: &Actor, _input: &ProjectRef) -> Result<Project, ApiError> {
-    Err(ApiError::NotFound)
-}
-
 #[derive(Clone, Debug)]
 pub struct CreateProject {
     pub org: String,
@@ -42,18 +34,73 @@ pub struct CreateProject {
     pub platform: Option<String>,
 }
 
-/// Creates a project and its first key.
-pub async fn create(_cx: &Ops, _actor: &Actor, _input: CreateProject) -> Result<Project, ApiError> {
-    Err(ApiError::NotFound)
-}
-
-/// Names seen in a project, for filters: environments and releases, newest first, at most 100 of each.
+/// Names seen in a project, for filters, at most 100 of each: environments by name, releases last seen first.
 #[derive(Clone, Debug, Default)]
 pub struct ProjectNames {
     pub environments: Vec<String>,
     pub releases: Vec<String>,
 }
 
-pub async fn names(_cx: &Ops, _actor: &Actor, _input: &ProjectRef) -> Result<ProjectNames, ApiError> {
-    Err(ApiError::NotFound)
+/// Names of each kind that are read.
+const NAMES_MAX: usize = 100;
+
+/// The label of a project's first key, as Sentry has it.
+const FIRST_KEY_LABEL: &str = "Default";
+
+/// Returns the projects of one organization (`Some`) or of all the actor belongs to, by slug.
+///
+/// # Errors
+/// `NotFound` if the organization is not there or not the actor's.
+pub async fn list(cx: &Ops, actor: &Actor, org: Option<&str>) -> Result<Vec<Project>, ApiError> {
+    let (actor, org) = (actor.clone(), org.map(str::to_owned));
+    let work = move |tx: &mut db::Tx<'_>| lookup::projects(tx, &actor, org.as_deref(), &[], Scope::ProjectRead);
+    cx.read("list projects", work).await
+}
+
+/// Returns one project.
+///
+/// # Errors
+/// `NotFound` if it is not there or not the actor's.
+pub async fn get(cx: &Ops, actor: &Actor, input: &ProjectRef) -> Result<Project, ApiError> {
+    let (actor, input) = (actor.clone(), input.clone());
+    let work = move |tx: &mut db::Tx<'_>| lookup::project(tx, &actor, &input.org, &input.project, Scope::ProjectRead);
+    cx.read("read a project", work).await
+}
+
+/// Creates a project and its first key.
+///
+/// # Errors
+/// `Conflict` if the slug is taken, `Invalid` if it is none, `NotFound` for an organization that is not the actor's.
+pub async fn create(cx: &Ops, actor: &Actor, input: CreateProject) -> Result<Project, ApiError> {
+    lookup::check_slug(&input.slug)?;
+    let (now, actor) = (cx.clock.now(), actor.clone());
+    cx.write("create a project", move |tx| {
+        let organization = lookup::organization(tx, &actor, &input.org, Scope::ProjectWrite)?;
+        let new = store::projects::NewProject {
+            org_id: organization.id,
+            slug: &input.slug,
+            name: input.name.as_deref().unwrap_or(&input.slug),
+            platform: input.platform.as_deref(),
+        };
+        let row = store::projects::create(tx, &new, now).map_err(or_conflict)?;
+        store::keys::create(tx, organization.id, row.id, FIRST_KEY_LABEL, now)?;
+        Ok(lookup::project_of(row, &organization))
+    })
+    .await
+}
+
+/// Returns the environments and releases seen in a project.
+///
+/// # Errors
+/// `NotFound` if the project is not there or not the actor's.
+pub async fn names(cx: &Ops, actor: &Actor, input: &ProjectRef) -> Result<ProjectNames, ApiError> {
+    let (actor, input) = (actor.clone(), input.clone());
+    cx.read("read a project's environments and releases", move |tx| {
+        let project = lookup::project(tx, &actor, &input.org, &input.project, Scope::ProjectRead)?;
+        Ok(ProjectNames {
+            environments: store::projects::environments(tx, project.id, NAMES_MAX)?,
+            releases: store::projects::releases(tx, project.id, NAMES_MAX)?,
+        })
+    })
+    .await
 }

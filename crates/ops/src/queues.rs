@@ -16,6 +16,26 @@ pub struct QueueDepth {
 }
 
 /// Returns a row for each known queue, by name; for superusers and the system.
-pub async fn list(_cx: &Ops, _actor: &Actor) -> Result<Vec<QueueDepth>, ApiError> {
-    Err(ApiError::NotFound)
+///
+/// # Errors
+/// `Forbidden` for anybody else.
+pub async fn list(cx: &Ops, actor: &Actor) -> Result<Vec<QueueDepth>, ApiError> {
+    actor.require_superuser()?;
+    Ok(depths(cx))
+}
+
+pub(crate) fn depths(cx: &Ops) -> Vec<QueueDepth> {
+    let row = |depth: queue::QueueDepth| QueueDepth {
+        queue: depth.queue,
+        ready: depth.ready,
+        delayed: depth.delayed,
+        leased: depth.leased,
+        dead: depth.dead,
+        parked: depth.parked,
+        oldest_age_s: depth.oldest_age.map(|age| age.as_secs()),
+        paused: depth.paused,
+    };
+    let mut rows: Vec<QueueDepth> = cx.broker.depths().into_iter().map(row).collect();
+    rows.sort_unstable_by(|a, b| a.queue.cmp(&b.queue));
+    rows
 }

@@ -95,9 +95,8 @@ impl Scopes {
         self.0 & scope.bit() != 0
     }
 
-    /// Tells whether every scope of `other` is in this set.
-    pub fn contains(self, other: Scopes) -> bool {
-        self.0 & other.0 == other.0
+    pub fn union(self, other: Scopes) -> Scopes {
+        Scopes(self.0 | other.0)
     }
 
     /// Returns the scopes' texts in the table's order.

@@ -1,1 +1,128 @@
-//! Sentry's JSON shapes of what operations return, shared by the web API and the commands.
+//! Sentry's JSON shapes of what operations return, shared by the web API and the commands. Facts of the shapes: what
+//! sentry-cli 2 and 3 read, and <https://docs.sentry.io/api/>.
+
+use crate::keys::Key;
+use crate::organizations::Organization;
+use crate::projects::Project;
+use crate::queues::QueueDepth;
+use crate::tokens::{CreatedToken, Token};
+use serde_json::{Value, json};
+
+/// `features` may not be missing: sentry-cli 3 refuses an organization without it.
+pub fn organization(org: &Organization) -> Value {
+    json!({
+        "id": org.id.to_string(),
+        "slug": org.slug,
+        "name": org.name,
+        "dateCreated": org.created_at.to_rfc3339(),
+        "status": {"id": "active", "name": "active"},
+        "isEarlyAdopter": false,
+        "require2FA": false,
+        "requireEmailVerification": false,
+        "avatar": {"avatarType": "letter_avatar", "avatarUuid": null},
+        "features": [],
+        "access": [],
+    })
+}
+
+pub fn project(project: &Project) -> Value {
+    json!({
+        "id": project.id.to_string(),
+        "slug": project.slug,
+        "name": project.name,
+        "platform": project.platform,
+        "status": if project.is_active { "active" } else { "disabled" },
+        "dateCreated": project.created_at.to_rfc3339(),
+        "firstEvent": project.first_event_at.map(stdx::Timestamp::to_rfc3339),
+        "features": [],
+        "team": null,
+        "teams": [],
+        "isBookmarked": false,
+        "isMember": true,
+        "hasAccess": true,
+        "isPublic": false,
+        "isInternal": false,
+        "avatar": {"avatarType": "letter_avatar", "avatarUuid": null},
+        "organization": organization(&project.organization),
+    })
+}
+
+pub fn key(public_url: &str, key: &Key) -> Value {
+    let (public, project) = (&key.public_key, key.project_id);
+    let address = |path: &str| format!("{public_url}/api/{project}/{path}/?sentry_key={public}");
+    json!({
+        "id": public,
+        "name": key.label,
+        "label": key.label,
+        "public": public,
+        "secret": key.secret_key,
+        "projectId": project,
+        "isActive": key.is_active,
+        "rateLimit": null,
+        "dsn": {
+            "public": key.dsn_public,
+            "secret": dsn(public_url, &format!("{public}:{}", key.secret_key), project),
+            "csp": address("csp-report"),
+            "security": address("security"),
+            "minidump": address("minidump"),
+            "nel": address("nel"),
+            "unreal": format!("{public_url}/api/{project}/unreal/{public}/"),
+            "crons": format!("{public_url}/api/{project}/cron/___MONITOR_SLUG___/{public}/"),
+            "cdn": format!("{public_url}/js-sdk-loader/{public}.min.js"),
+        },
+        "browserSdkVersion": "latest",
+        "browserSdk": {"choices": []},
+        "dateCreated": key.created_at.to_rfc3339(),
+        "dynamicSdkLoaderOptions": {"hasReplay": false, "hasPerformance": false, "hasDebug": false},
+    })
+}
+
+/// Returns the DSN of a project for `user` (`public` or `public:secret`) at the public address.
+pub fn dsn(public_url: &str, user: &str, project_id: i64) -> String {
+    match public_url.split_once("://") {
+        Some((scheme, rest)) => format!("{scheme}://{user}@{rest}/{project_id}"),
+        None => format!("http://{user}@{public_url}/{project_id}"),
+    }
+}
+
+pub fn token(token: &Token) -> Value {
+    json!({
+        "id": token.id.to_string(),
+        "user": token.user_email,
+        "hint": token.hint,
+        "scopes": token.scopes,
+        "dateCreated": token.created_at.to_rfc3339(),
+        "lastUsed": token.last_used_at.map(stdx::Timestamp::to_rfc3339),
+        "revoked": token.revoked_at.map(stdx::Timestamp::to_rfc3339),
+    })
+}
+
+/// The one answer that shows the token's text.
+pub fn created_token(created: &CreatedToken) -> Value {
+    let mut shape = token(&created.token);
+    shape["token"] = Value::from(created.text.expose().as_str());
+    shape
+}
+
+pub fn queue(depth: &QueueDepth) -> Value {
+    json!({
+        "queue": depth.queue,
+        "ready": depth.ready,
+        "delayed": depth.delayed,
+        "leased": depth.leased,
+        "dead": depth.dead,
+        "parked": depth.parked,
+        "oldest_age_s": depth.oldest_age_s,
+        "paused": depth.paused,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dsn_keeps_scheme_port_and_path() {
+        assert_eq!(dsn("https://a.example:9000/vigie", "k", 3), "https://k@a.example:9000/vigie/3");
+    }
+}

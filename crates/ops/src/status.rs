@@ -1,6 +1,6 @@
 //! The state of the whole: what the stores and the queue hold.
 
-use crate::queues::QueueDepth;
+use crate::queues::{self, QueueDepth};
 use crate::{Actor, ApiError, Ops};
 use stdx::Timestamp;
 
@@ -16,6 +16,29 @@ pub struct Status {
 }
 
 /// Returns the state of the whole; for superusers and the system.
-pub async fn get(_cx: &Ops, _actor: &Actor) -> Result<Status, ApiError> {
-    Err(ApiError::NotFound)
+///
+/// # Errors
+/// `Forbidden` for anybody else.
+pub async fn get(cx: &Ops, actor: &Actor) -> Result<Status, ApiError> {
+    actor.require_superuser()?;
+    let (organizations, projects, event_days) = cx
+        .read("read the status", |tx| {
+            let organizations = store::organizations::list(tx)?;
+            let mut projects = 0;
+            for organization in &organizations {
+                projects += store::projects::list(tx, organization.id)?.len();
+            }
+            let days = store::days::list_open(tx)?;
+            let names: Vec<String> = days.iter().rev().map(|open| open.day.to_string()).collect();
+            Ok((organizations.len(), projects, names))
+        })
+        .await?;
+    Ok(Status {
+        now: cx.clock.now(),
+        public_url: cx.public_url(),
+        queues: queues::depths(cx),
+        organizations: organizations as u64,
+        projects: projects as u64,
+        event_days,
+    })
 }
