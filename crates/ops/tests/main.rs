@@ -1,4 +1,5 @@
 //! Operations against real stores: what they answer, and to whom.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod accounts;
 mod events;

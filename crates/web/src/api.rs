@@ -51,3 +51,6 @@ fn method_filter(method: &Method) -> MethodFilter {
         _ => MethodFilter::GET,
     }
 }
+
+#[cfg(test)]
+mod tests;

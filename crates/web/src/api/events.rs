@@ -6,11 +6,8 @@ use ops::events::{self, IssueEvent, ListIssueEvents, ListProjectEvents};
 use ops::{ApiError, attachments, receipts};
 
 pub(super) async fn list_of_issue(request: ApiRequest) -> Result<Answer, ApiError> {
-    let input = ListIssueEvents {
-        issue: request.issue(),
-        environments: request.all("environment"),
-        page: request.page()?,
-    };
+    let input =
+        ListIssueEvents { issue: request.issue(), environments: request.all("environment"), page: request.page()? };
     let page = events::list_of_issue(&request.ops, &request.actor, input).await?;
     Ok(request.answer_page(&page, shapes::event_summary))
 }

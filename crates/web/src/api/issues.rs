@@ -37,9 +37,8 @@ async fn list(request: ApiRequest, projects: Vec<String>) -> Result<Answer, ApiE
 fn sort(request: &ApiRequest) -> Result<IssueSort, ApiError> {
     match request.first("sort") {
         None | Some("") => Ok(IssueSort::Date),
-        Some(text) => {
-            IssueSort::parse(text).ok_or_else(|| ApiError::invalid("Invalid sort: date, new, freq or user is expected."))
-        }
+        Some(text) => IssueSort::parse(text)
+            .ok_or_else(|| ApiError::invalid("Invalid sort: date, new, freq or user is expected.")),
     }
 }
 

@@ -62,7 +62,7 @@ fn key_ref(request: &ApiRequest) -> KeyRef {
 }
 
 fn shape(request: &ApiRequest, key: &Key) -> Value {
-    shapes::key(key, &request.ops.public_url())
+    shapes::key(&request.ops.public_url(), key)
 }
 
 fn text_field(body: &Value, names: &[&str]) -> Result<Option<String>, ApiError> {

@@ -28,10 +28,16 @@ pub(super) struct ApiRequest {
 /// What a handler answers.
 pub(super) enum Answer {
     Json(StatusCode, Value),
-    Page { rows: Value, link: String },
+    Page {
+        rows: Value,
+        link: String,
+    },
     /// JSON text as it is.
     JsonText(Vec<u8>),
-    Download { name: String, bytes: Vec<u8> },
+    Download {
+        name: String,
+        bytes: Vec<u8>,
+    },
     Nothing,
 }
 

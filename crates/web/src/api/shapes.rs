@@ -160,11 +160,8 @@ pub(super) fn event(event: &EventDetail) -> Value {
 }
 
 pub(super) fn receipt(receipt: &Receipt) -> Value {
-    let steps: Vec<Value> = receipt
-        .steps
-        .iter()
-        .map(|step| json!({"step": step.step, "at": step.at.map(Timestamp::to_rfc3339)}))
-        .collect();
+    let steps: Vec<Value> =
+        receipt.steps.iter().map(|step| json!({"step": step.step, "at": step.at.map(Timestamp::to_rfc3339)})).collect();
     let remarks: Vec<Value> = receipt
         .remarks
         .iter()
