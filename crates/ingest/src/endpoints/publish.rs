@@ -1,0 +1,116 @@
+//! The last step: the job is written durably, and only then the client is answered.
+
+use super::examine::Examined;
+use super::head::Head;
+use super::route::Endpoint;
+use super::{Ingest, Taken, TakenBody};
+use crate::accounting::Received;
+use crate::answer;
+use crate::server::Body;
+use bytes::Bytes;
+use http::{Method, Response};
+use protocol::accepted::{self, AcceptedBody, AcceptedJob};
+use protocol::response::Refusal;
+use protocol::{Encoding, EventId};
+use queue::{JobId, NewJob, Published, QueueError};
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// Events are neither urgent nor idle work.
+const PRIORITY: u8 = 5;
+
+impl Ingest {
+    pub(super) async fn publish(&self, head: &Head, taken: Taken, received: Received) -> Response<Body> {
+        let Some(event_id) = taken.examined.event_id else {
+            received.accept_not_kept(&taken.examined.not_kept);
+            return answer::accepted(None);
+        };
+        let job = self.job(head, &taken, event_id);
+        match self.broker.publish(vec![job]).await {
+            Ok(published) => {
+                match published.first() {
+                    Some(Published::AlreadyThere) => received.accept_duplicate(),
+                    Some(Published::Accepted) | None => received.accept(),
+                }
+                if head.method == Method::GET { answer::pixel() } else { answer::accepted(Some(event_id)) }
+            }
+            Err(error) => {
+                let refusal = refusal_of(&error);
+                self.refuse(Some(received), &refusal)
+            }
+        }
+    }
+
+    fn job(&self, head: &Head, taken: &Taken, event_id: EventId) -> NewJob {
+        let stub;
+        let (body, encoding) = match &taken.body {
+            TakenBody::Blob { key, bytes } => {
+                (AcceptedBody::Blob { key: Cow::Borrowed(key), raw_bytes: *bytes }, head.encoding)
+            }
+            TakenBody::Inline(bytes) if taken.examined.is_kept => (AcceptedBody::Inline(bytes), head.encoding),
+            // Nothing of the body is kept: the job only has to say what was in it.
+            TakenBody::Inline(_) => {
+                stub = not_kept_envelope(&taken.examined);
+                (AcceptedBody::Inline(&stub), Encoding::Identity)
+            }
+        };
+        let endpoint = match head.endpoint {
+            Endpoint::Store if taken.examined.is_kept => accepted::Endpoint::Store,
+            Endpoint::Envelope | Endpoint::Store => accepted::Endpoint::Envelope,
+        };
+        let accepted = AcceptedJob {
+            org_id: taken.key.org_id,
+            project_id: taken.key.project_id,
+            key_id: taken.key.key_id,
+            event_id,
+            received_at: head.received_at,
+            sent_at: taken.examined.sent_at,
+            client_ip: Some(Cow::Owned(head.client_ip.to_string())),
+            auth_client: taken.auth.client.as_deref().map(Cow::Borrowed),
+            user_agent: head.user_agent.as_deref().map(Cow::Borrowed),
+            endpoint,
+            content_encoding: encoding,
+            body,
+        };
+        NewJob {
+            id: job_id(taken, event_id),
+            task: self.task.clone(),
+            queue: self.queue.clone(),
+            fairness_key: taken.key.project_id.unsigned_abs(),
+            priority: PRIORITY,
+            delay: Duration::ZERO,
+            payload: Bytes::from(accepted.encode()),
+        }
+    }
+}
+
+/// `<project>-<event id>`; what comes for an event without being it (attachments alone, items not kept) has a name of
+/// its own, or it would be taken for a second copy of the event.
+fn job_id(taken: &Taken, event_id: EventId) -> JobId {
+    let project_id = taken.key.project_id;
+    if taken.examined.has_event {
+        return JobId::new(&format!("{project_id}-{event_id}"));
+    }
+    JobId::new(&format!("{project_id}-{event_id}-{}", stdx::random::hex::<8>()))
+}
+
+/// An envelope with the same items and no payloads.
+fn not_kept_envelope(examined: &Examined) -> Vec<u8> {
+    let mut text = String::from("{}\n");
+    for (_, kind, quantity) in &examined.not_kept {
+        text.push_str(&format!("{{\"type\":\"{kind}\",\"length\":0,\"item_count\":{quantity}}}\n\n"));
+    }
+    text.into_bytes()
+}
+
+fn refusal_of(error: &QueueError) -> Refusal {
+    match error {
+        QueueError::Full { bound } => {
+            tracing::debug!(bound, "event refused, the queue is full");
+            Refusal::QueueFull
+        }
+        QueueError::Unwritable { .. } | QueueError::Files { .. } | QueueError::Owned { .. } => Refusal::NotQueued,
+        QueueError::Closed => Refusal::ShuttingDown,
+        QueueError::Newer { .. } | QueueError::IdTooLong { .. } => Refusal::Internal,
+    }
+}
