@@ -175,7 +175,12 @@ fn malformed(line: &str) -> io::Error {
 
 /// Returns the bytes of a request; `Host` and `Content-Length` are added.
 pub fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let mut bytes = format!("{method} {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n").into_bytes();
+    request_to("127.0.0.1", method, target, headers, body)
+}
+
+/// Returns the bytes of a request that names its host.
+pub fn request_to(host: &str, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut bytes = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n").into_bytes();
     for (name, value) in headers {
         bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
     }

@@ -1,6 +1,7 @@
 //! What the load generator and the end-to-end tests share: a small HTTP client, prebuilt envelopes, and a private
 //! server of a release build. It knows Vigie by its public face only, and sends to this machine only.
 
+pub mod accounts;
 pub mod event;
 pub mod http;
 pub mod load;

@@ -204,6 +204,21 @@ impl Server {
         self.http(&envelope_request(&dsn.project, &dsn.key, headers, envelope))
     }
 
+    /// Logs in as a browser would; returns the session's cookie.
+    ///
+    /// # Errors
+    /// If the login is refused.
+    pub fn session_cookie(&self, email: &str, password: &str) -> anyhow::Result<String> {
+        let form = format!("email={}&password={password}", email.replace('@', "%40"));
+        let origin = format!("http://{}", self.address);
+        let kind = ("Content-Type", "application/x-www-form-urlencoded");
+        let headers = [kind, ("Origin", origin.as_str()), ("Connection", "close")];
+        let request = http::request_to(&self.address.to_string(), "POST", "/auth/login/", &headers, form.as_bytes());
+        let response = self.http(&request)?;
+        let cookie = response.header("set-cookie").and_then(|value| value.split(';').next());
+        cookie.map(str::to_owned).with_context(|| format!("log in: {} {}", response.status, response.text()))
+    }
+
     /// Waits until no queue holds work; returns how long that took.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! `accept` and `sustained`: the main job under full load.
 
-use super::check;
 use crate::Run;
+use bench::accounts;
 use bench::event::Shape;
 use bench::load::{self, Outcome, round};
 use bench::server::Server;
@@ -34,7 +34,9 @@ pub fn sustained(run: &Run) -> anyhow::Result<Value> {
     server.drained(DRAIN_WITHIN)?;
     let took = started.elapsed() - building;
     let after = usage::of_process(server.pid());
-    let accounts = check::compare(&mut server, &outcome.accepted, &outcome.unanswered)?;
+    let token = server.token()?;
+    let stored = accounts::stored_ids(server.address, &token, "default/default")?;
+    let compared = accounts::account(&outcome.accepted, &outcome.unanswered, &stored);
     let verdict = server.command(&["check"])?.status.success();
     Ok(json!({
         "scenario": "sustained",
@@ -44,9 +46,9 @@ pub fn sustained(run: &Run) -> anyhow::Result<Value> {
         "server": memory,
         "server_cpu_ms_per_event": round(after.cpu_seconds * 1e3 / outcome.accepted.len().max(1) as f64),
         "rss_peak_mib": round(after.rss_peak_mib),
-        "ids": accounts.report(),
+        "ids": compared.report(),
         "vigie_check": verdict,
-        "good": accounts.is_good() && verdict,
+        "good": compared.is_good() && verdict,
     }))
 }
 

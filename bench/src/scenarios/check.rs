@@ -1,14 +1,11 @@
-//! `check`: every accepted id is stored, each once, and nothing is stored that was not sent.
+//! `check`: accepted ids in files against what a running server stored.
 
-use anyhow::{Context, bail};
-use bench::http::{self, Connection};
-use bench::server::Server;
+use anyhow::Context;
+use bench::accounts;
 use clap::Args;
 use serde_json::{Value, json};
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Ids in files, compared with a running server's.
 #[derive(Args)]
@@ -28,31 +25,6 @@ pub struct Check {
     project: String,
 }
 
-/// Stored ids against accepted ones.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Accounts {
-    pub accepted: usize,
-    pub stored: usize,
-    pub lost: Vec<String>,
-    pub doubled: Vec<String>,
-    /// Stored, though neither accepted nor left unanswered.
-    pub unknown: Vec<String>,
-}
-
-impl Accounts {
-    pub fn is_good(&self) -> bool {
-        self.lost.is_empty() && self.doubled.is_empty() && self.unknown.is_empty()
-    }
-
-    pub fn report(&self) -> Value {
-        let some = |ids: &[String]| json!({ "count": ids.len(), "first": ids.iter().take(5).collect::<Vec<_>>() });
-        json!({
-            "accepted": self.accepted, "stored": self.stored, "lost": some(&self.lost),
-            "doubled": some(&self.doubled), "unknown": some(&self.unknown),
-        })
-    }
-}
-
 /// `bench check`.
 ///
 /// # Errors
@@ -60,100 +32,12 @@ impl Accounts {
 pub fn run(check: &Check) -> anyhow::Result<Value> {
     let accepted = lines(&check.accepted)?;
     let unanswered = check.unanswered.as_deref().map(lines).transpose()?.unwrap_or_default();
-    let stored = stored_ids(check.server, &check.token, &check.project)?;
-    let accounts = account(&accepted, &unanswered, &stored);
-    Ok(json!({ "ids": accounts.report(), "good": accounts.is_good() }))
-}
-
-/// Compares what a private server stored in its default project.
-///
-/// # Errors
-/// If the server does not answer.
-pub fn compare(server: &mut Server, accepted: &[String], unanswered: &[String]) -> anyhow::Result<Accounts> {
-    let token = server.token()?;
-    Ok(account(accepted, unanswered, &stored_ids(server.address, &token, "default/default")?))
+    let stored = accounts::stored_ids(check.server, &check.token, &check.project)?;
+    let compared = accounts::account(&accepted, &unanswered, &stored);
+    Ok(json!({ "ids": compared.report(), "good": compared.is_good() }))
 }
 
 fn lines(path: &Path) -> anyhow::Result<Vec<String>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
     Ok(text.lines().map(str::to_owned).collect())
-}
-
-/// Returns the id of every stored event, page by page, newest first.
-///
-/// # Errors
-/// If a page cannot be read.
-pub fn stored_ids(address: SocketAddr, token: &str, project: &str) -> anyhow::Result<Vec<String>> {
-    let mut connection = Connection::new(address, Duration::from_secs(30));
-    let authorization = format!("Bearer {token}");
-    let first = format!("/api/0/projects/{project}/events/?per_page=100");
-    let mut target = first.clone();
-    let mut ids = Vec::new();
-    loop {
-        let request = http::request("GET", &target, &[("Authorization", &authorization)], b"");
-        let response = connection.send(&request)?;
-        if response.status != 200 {
-            bail!("GET {target}: {} {}", response.status, response.text());
-        }
-        let page: Value = serde_json::from_slice(&response.body).context("read a page of events")?;
-        for event in page.as_array().context("a page of events is an array")? {
-            let id = event["eventID"].as_str().or(event["id"].as_str()).context("an event has an id")?;
-            ids.push(id.to_owned());
-        }
-        match response.header("link").and_then(next_cursor) {
-            Some(cursor) => target = format!("{first}&cursor={cursor}"),
-            None => return Ok(ids),
-        }
-    }
-}
-
-/// Returns the cursor of the next page, if there are more results.
-pub fn next_cursor(link: &str) -> Option<&str> {
-    let next = link.split(", <").find(|part| part.contains("rel=\"next\"") && part.contains("results=\"true\""))?;
-    next.split("cursor=\"").nth(1)?.split('"').next()
-}
-
-/// Compares ids.
-pub fn account(accepted: &[String], unanswered: &[String], stored: &[String]) -> Accounts {
-    let mut counts: HashMap<&str, usize> = HashMap::with_capacity(stored.len());
-    for id in stored {
-        *counts.entry(id).or_default() += 1;
-    }
-    let mut accounts = Accounts { accepted: accepted.len(), stored: counts.len(), ..Accounts::default() };
-    accounts.doubled = counts.iter().filter(|(_, count)| **count > 1).map(|(id, _)| (*id).to_owned()).collect();
-    for id in accepted {
-        if counts.remove(id.as_str()).is_none() {
-            accounts.lost.push(id.clone());
-        }
-    }
-    for id in unanswered {
-        counts.remove(id.as_str());
-    }
-    accounts.unknown = counts.into_keys().map(str::to_owned).collect();
-    accounts
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ids(text: &str) -> Vec<String> {
-        text.chars().map(String::from).collect()
-    }
-
-    #[test]
-    fn lost_doubled_and_unknown_ids_are_told_apart() {
-        assert!(account(&ids("abc"), &ids("d"), &ids("abcd")).is_good());
-        assert!(account(&ids("abc"), &ids("d"), &ids("abc")).is_good());
-        let bad = account(&ids("abc"), &[], &ids("bbcx"));
-        assert_eq!((bad.lost, bad.doubled, bad.unknown), (ids("a"), ids("b"), ids("x")));
-    }
-
-    #[test]
-    fn the_next_cursor_is_read_off_the_link_header() {
-        let link = "<http://a/?cursor=0:0:1>; rel=\"previous\"; results=\"false\"; cursor=\"0:0:1\", \
-                    <http://a/?cursor=0:100:0>; rel=\"next\"; results=\"true\"; cursor=\"0:100:0\"";
-        assert_eq!(next_cursor(link), Some("0:100:0"));
-        assert_eq!(next_cursor(&link.replace("true", "false")), None);
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::disk;
 use crate::Place;
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use bench::event::Shape;
 use bench::http::{self, Connection};
 use bench::load::{latency, round};
@@ -37,22 +37,7 @@ fn log_in(server: &Server) -> anyhow::Result<String> {
     let arguments = ["createuser", "--email", EMAIL, "--password", PASSWORD, "--superuser", "--no-input"];
     let output = server.command(&arguments)?;
     ensure!(output.status.success(), "createuser: {}", String::from_utf8_lossy(&output.stderr));
-    session_cookie(server, EMAIL, PASSWORD)
-}
-
-/// Logs in as a browser would; returns the session's cookie.
-///
-/// # Errors
-/// If the login is refused.
-pub fn session_cookie(server: &Server, email: &str, password: &str) -> anyhow::Result<String> {
-    let form = format!("email={}&password={password}", email.replace('@', "%40"));
-    let origin = format!("http://{}", server.address);
-    let host = server.address.to_string();
-    let headers = [("Content-Type", "application/x-www-form-urlencoded"), ("Origin", &origin), ("Connection", "close")];
-    let request = String::from_utf8(http::request("POST", "/auth/login/", &headers, form.as_bytes()))?;
-    let response = server.http(request.replacen("Host: 127.0.0.1\r\n", &format!("Host: {host}\r\n"), 1).as_bytes())?;
-    let cookie = response.header("set-cookie").and_then(|value| value.split(';').next());
-    cookie.map(str::to_owned).with_context(|| format!("log in: {} {}", response.status, response.text()))
+    server.session_cookie(EMAIL, PASSWORD)
 }
 
 fn measure(server: &mut Server, cookie: &str, requests: usize) -> anyhow::Result<Value> {
