@@ -11,6 +11,7 @@ mod csp;
 mod exception;
 mod fingerprint;
 mod frame;
+mod host_report;
 mod message;
 mod parameters;
 mod stack;
@@ -115,6 +116,7 @@ const STRATEGIES: &[Strategy] = &[
     stack::components,
     template::components,
     csp::components,
+    host_report::components,
     message::components,
 ];
 
