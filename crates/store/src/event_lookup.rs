@@ -79,3 +79,22 @@ pub fn day_of_event(
     }
     Ok(None)
 }
+
+/// Hours with events that are read to find a project's days: at least so many days' worth.
+const PROJECT_HOURS_MAX: i64 = 8 * 24;
+
+/// Returns the days of receipt on which the project has events, newest first, not after `to`; at least the eight
+/// newest if there are so many. A range of the primary key of `project_hour`.
+///
+/// # Errors
+/// Any database error.
+pub fn days_of_project(tx: &mut Tx<'_>, project_id: i64, to: Day) -> Result<Vec<Day>, StoreError> {
+    let to = stdx::Hour(to.0.saturating_mul(24).saturating_add(23));
+    let rows: Vec<(stdx::Hour,)> = tx.query(
+        "SELECT hour FROM project_hour WHERE project_id = $1 AND hour <= $2 ORDER BY hour DESC LIMIT $3",
+        &[Val::Int(project_id), Val::Int(to.0), Val::Int(PROJECT_HOURS_MAX)],
+    )?;
+    let mut days: Vec<Day> = rows.into_iter().map(|(hour,)| hour.day()).collect();
+    days.dedup();
+    Ok(days)
+}
