@@ -1,1 +1,11 @@
-//! Placeholder while the crate is written.
+//! From a durable job to its effect: the digest (parse → normalise → group → plan → apply), the table of tasks, and the
+//! upkeep that follows (dictionaries, idle checkpoints).
+//!
+//! `pipeline` knows nothing of HTTP, configuration or pages. It reads no clock and no environment: both are passed in.
+
+pub mod digest;
+pub mod idle;
+pub mod metrics;
+pub mod pace;
+pub mod tasks;
+pub mod training;

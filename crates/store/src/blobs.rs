@@ -49,26 +49,23 @@ impl Blobs {
     /// # Errors
     /// If it cannot be read or written; nothing is left then.
     pub fn put_reader(&self, content: &mut dyn Read) -> Result<(String, u64), StoreError> {
-        let mut file = self.temporary()?;
-        let (mut hasher, mut size) = (Sha256::new(), 0);
+        let mut writer = self.writer()?;
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {
             let length = content.read(&mut chunk).map_err(|source| failed("read a blob's content", source))?;
             if length == 0 {
-                break;
+                return writer.finish();
             }
-            hasher.update(&chunk[..length]);
-            file.write_all(&chunk[..length]).map_err(|source| failed("write a blob", source))?;
-            size += length as u64;
+            writer.write_all(&chunk[..length]).map_err(|source| failed("write a blob", source))?;
         }
-        let key = stdx::hex::encode(&hasher.finalize());
-        let path = self.path(&key)?;
-        if path.exists() {
-            self.flush_folders(&path)?;
-        } else {
-            self.keep(file, &path)?;
-        }
-        Ok((key, size))
+    }
+
+    /// Returns a writer for a blob whose content comes in pieces.
+    ///
+    /// # Errors
+    /// If its temporary file cannot be created.
+    pub fn writer(&self) -> Result<BlobWriter<'_>, StoreError> {
+        Ok(BlobWriter { blobs: self, file: self.temporary()?, hasher: Sha256::new(), size: 0 })
     }
 
     /// # Errors
@@ -141,6 +138,42 @@ impl Blobs {
             synced.map_err(|source| failed("flush a blob's folder", source))?;
         }
         Ok(())
+    }
+}
+
+/// A blob that is being written; dropped unfinished it leaves nothing.
+pub struct BlobWriter<'a> {
+    blobs: &'a Blobs,
+    file: tempfile::NamedTempFile,
+    hasher: Sha256,
+    size: u64,
+}
+
+impl Write for BlobWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        self.size += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl BlobWriter<'_> {
+    /// Makes the blob durable; returns its key and size.
+    ///
+    /// # Errors
+    /// If it cannot be written; nothing is left then.
+    pub fn finish(self) -> Result<(String, u64), StoreError> {
+        let key = stdx::hex::encode(&self.hasher.finalize());
+        let path = self.blobs.path(&key)?;
+        if !path.exists() {
+            self.blobs.keep(self.file, &path)?;
+        }
+        Ok((key, self.size))
     }
 }
 

@@ -1,0 +1,89 @@
+//! Writes a planned batch of one day: rows first, facts second. Nothing here is decided by what this process remembers.
+
+use super::DigestError;
+use super::plan::{Plan, PlannedEvent};
+use crate::metrics;
+use std::time::Instant;
+use stdx::{Day, Timestamp};
+use store::days::{self, OpenDay};
+use store::digest::{self, Applied, DigestEvent, DigestLoose, Fate};
+use store::events::EventRow;
+use store::{StoreError, Stores};
+
+/// Applies the plans of one receipt day.
+///
+/// # Errors
+/// `DayEnded` if retention ended the day before or meanwhile; else if a store cannot be written.
+pub fn apply(stores: &Stores, now: Timestamp, day: Day, plans: Vec<Plan>) -> Result<Applied, DigestError> {
+    let failed = |source| DigestError::Store { day, source };
+    let (mut events, mut loose) = (Vec::new(), Vec::new());
+    for plan in plans {
+        match plan {
+            Plan::Event(event) => events.push(*event),
+            Plan::Loose(envelope) => loose.push(*envelope),
+        }
+    }
+    let open = stores.db.write_blocking(|tx| days::open_or_create(tx, day, now)).map_err(failed)?;
+    let open = open.ok_or(DigestError::DayEnded(day))?;
+    let started = Instant::now();
+    insert_rows(stores, &open, &events).map_err(failed)?;
+    metrics::record_stage("rows", started.elapsed());
+    let digests: Vec<DigestEvent> = events.into_iter().map(|event| event.digest).collect();
+    let started = Instant::now();
+    let applied = apply_facts(stores, &open, &digests, &loose, now).map_err(|source| match source {
+        StoreError::DayEnded => DigestError::DayEnded(day),
+        source => DigestError::Store { day, source },
+    })?;
+    metrics::record_stage("facts", started.elapsed());
+    count_fates(&applied);
+    Ok(applied)
+}
+
+/// Rows that are there already were written by an earlier run of the same job, which died before the facts.
+fn insert_rows(stores: &Stores, day: &OpenDay, events: &[PlannedEvent]) -> Result<(), StoreError> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<EventRow<'_>> = events.iter().map(row_of).collect();
+    stores.events.insert(day, &rows).map(|_new| ())
+}
+
+fn row_of(event: &PlannedEvent) -> EventRow<'_> {
+    EventRow {
+        project_id: event.digest.project_id,
+        event_id: event.digest.event_id,
+        group_key: event.digest.group_key,
+        received_at: event.digest.received_at,
+        dictionary_id: event.dictionary_id,
+        body: &event.body,
+    }
+}
+
+/// The one transaction that is the batch's effect.
+fn apply_facts(
+    stores: &Stores,
+    day: &OpenDay,
+    events: &[DigestEvent],
+    loose: &[DigestLoose],
+    now: Timestamp,
+) -> Result<Applied, StoreError> {
+    stores.db.write_blocking(|tx| {
+        if !days::is_current(tx, day)? {
+            return Err(StoreError::DayEnded);
+        }
+        let applied = digest::apply(tx, day.day, events, now)?;
+        digest::apply_loose(tx, day.day, loose)?;
+        Ok(applied)
+    })
+}
+
+fn count_fates(applied: &Applied) {
+    for (fate, name) in
+        [(Fate::Stored, "stored"), (Fate::AlreadyStored, "already-stored"), (Fate::Duplicate, "duplicate")]
+    {
+        let count = applied.fates.iter().filter(|found| **found == fate).count();
+        if count > 0 {
+            metrics::count_events(name, count);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Plans one job: everything that can be worked out in memory, as plain data. Parsing, normalising, titling, tagging and
+//! grouping are `processing`'s; this puts the results into the store's words.
+
+use super::envelope::{self, OpenError, Opened};
+use processing::{Context, Summary};
+use protocol::AcceptedJob;
+use protocol::event::{Event, Level};
+use protocol::json;
+use queue::{Claimed, Outcome};
+use std::time::Duration;
+use stdx::Day;
+use store::digest::{DigestEvent, DigestLoose};
+use store::{StoreError, Stores};
+
+/// Wait before a job is tried again whose blobs cannot be read or written now.
+const UNWRITABLE_PAUSE: Duration = Duration::from_secs(2);
+/// Reason in the receipt of an event whose payload is no JSON object.
+const INVALID_JSON: &str = "invalid_json";
+
+/// One planned job.
+#[derive(Debug)]
+pub enum Plan {
+    Event(Box<PlannedEvent>),
+    Loose(Box<DigestLoose>),
+}
+
+/// An event with its compressed body.
+#[derive(Debug)]
+pub struct PlannedEvent {
+    pub digest: DigestEvent,
+    pub dictionary_id: i64,
+    pub body: Vec<u8>,
+}
+
+/// Why a job cannot be planned.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    #[error("read job {id}")]
+    Job {
+        id: String,
+        #[source]
+        source: protocol::accepted::AcceptedError,
+    },
+    #[error("open job {id}")]
+    Open {
+        id: String,
+        #[source]
+        source: OpenError,
+    },
+    #[error("compress the event of job {id}")]
+    Compress {
+        id: String,
+        #[source]
+        source: StoreError,
+    },
+}
+
+impl PlanError {
+    /// A store that is unwritable now costs no attempt; bytes that nobody can read never will be.
+    pub fn into_outcome(self) -> Outcome {
+        let text = super::chain(&self);
+        let waits = match &self {
+            PlanError::Open { source: OpenError::Store(error), .. } | PlanError::Compress { source: error, .. } => {
+                error.is_unwritable()
+            }
+            PlanError::Job { .. } | PlanError::Open { .. } => false,
+        };
+        if waits {
+            tracing::warn!(error = text, "job cannot be planned now, it waits");
+            return Outcome::Snooze { after: UNWRITABLE_PAUSE };
+        }
+        tracing::error!(error = text, "job cannot be planned");
+        Outcome::Dead { error: text }
+    }
+}
+
+impl Plan {
+    pub fn day(&self) -> Day {
+        match self {
+            Plan::Event(event) => event.digest.received_at.day(),
+            Plan::Loose(loose) => loose.received_at.day(),
+        }
+    }
+}
+
+/// Plans a job. Given the same job it plans the same.
+///
+/// # Errors
+/// If the job's bytes are not what ingest wrote, or a store cannot be used.
+pub fn plan(stores: &Stores, job: &Claimed) -> Result<Plan, PlanError> {
+    let id = || job.id.to_string();
+    let accepted = AcceptedJob::decode(&job.payload).map_err(|source| PlanError::Job { id: id(), source })?;
+    let mut opened = envelope::open(stores, &accepted).map_err(|source| PlanError::Open { id: id(), source })?;
+    let Some(payload) = opened.event.take() else {
+        return Ok(loose(&accepted, opened, None));
+    };
+    let mut repaired = Vec::new();
+    let was_repaired = json::parse(&payload).is_err_and(|error| error.is_repairable());
+    let text: &[u8] = if was_repaired {
+        repaired.extend_from_slice(&json::repair(&payload));
+        &repaired
+    } else {
+        &payload
+    };
+    let Ok(event) = Event::parse(text) else {
+        return Ok(loose(&accepted, opened, Some(INVALID_JSON.to_owned())));
+    };
+    let summary = processing::summarise(&processing::normalise(event, &context(&accepted)));
+    let (dictionary_id, body) = stores
+        .dictionaries
+        .compress(accepted.project_id, &body(&accepted, text))
+        .map_err(|source| PlanError::Compress { id: id(), source })?;
+    Ok(Plan::Event(Box::new(PlannedEvent { digest: digest_event(&accepted, summary, opened), dictionary_id, body })))
+}
+
+fn context<'c>(accepted: &'c AcceptedJob<'_>) -> Context<'c> {
+    Context {
+        event_id: accepted.event_id.bytes(),
+        received_at: accepted.received_at,
+        sent_at: accepted.sent_at,
+        client_ip: accepted.client_ip.as_deref().and_then(|ip| ip.parse().ok()),
+        auth_client: accepted.auth_client.as_deref(),
+    }
+}
+
+/// What is stored: a header line with what normalisation needs beside the payload, and the payload as it was sent.
+fn body(accepted: &AcceptedJob<'_>, payload: &[u8]) -> Vec<u8> {
+    let header = serde_json::json!({
+        "v": 1,
+        "sent_at": accepted.sent_at,
+        "client_ip": accepted.client_ip,
+        "auth_client": accepted.auth_client,
+        "user_agent": accepted.user_agent,
+    });
+    let mut body = header.to_string().into_bytes();
+    body.push(b'\n');
+    body.extend_from_slice(payload);
+    body
+}
+
+fn loose(accepted: &AcceptedJob<'_>, opened: Opened, invalid: Option<String>) -> Plan {
+    Plan::Loose(Box::new(DigestLoose {
+        project_id: accepted.project_id,
+        key_id: accepted.key_id,
+        event_id: accepted.event_id.bytes(),
+        received_at: accepted.received_at,
+        attachments: opened.attachments,
+        not_kept: opened.not_kept,
+        invalid,
+    }))
+}
+
+fn digest_event(accepted: &AcceptedJob<'_>, summary: Summary, opened: Opened) -> DigestEvent {
+    let metadata = serde_json::to_string(&summary.metadata).expect("optional texts always serialize");
+    DigestEvent {
+        org_id: accepted.org_id,
+        project_id: accepted.project_id,
+        key_id: accepted.key_id,
+        event_id: accepted.event_id.bytes(),
+        received_at: accepted.received_at,
+        timestamp: summary.timestamp,
+        group_key: summary.grouping.key(),
+        group_hash: stdx::hex::encode(&summary.grouping.primary),
+        kind: summary.kind.as_str(),
+        title: summary.title,
+        culprit: summary.culprit,
+        metadata,
+        platform: summary.platform,
+        logger: summary.logger,
+        level: level(summary.level),
+        environment: summary.environment.unwrap_or_default(),
+        release: summary.release,
+        is_unhandled: summary.is_unhandled,
+        user_hash: summary.user.map(|user| xxhash_rust::xxh3::xxh3_64(user.as_bytes()) as i64),
+        tags: summary.tags,
+        attachments: opened.attachments,
+        not_kept: opened.not_kept,
+    }
+}
+
+fn level(level: Level) -> &'static str {
+    level.as_str()
+}

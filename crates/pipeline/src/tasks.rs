@@ -1,0 +1,9 @@
+//! The table of tasks: every kind of work this binary can run, one file each.
+
+mod digest_event;
+
+pub use digest_event::DigestEvent;
+
+/// A task's name and what it does, for `docs/reference/tasks.md` and the check that files and table agree.
+pub const TASKS: &[(&str, &str)] =
+    &[(digest_event::NAME, "turns an accepted envelope into a stored event and its issue")];
