@@ -1,5 +1,6 @@
 //! Attachments of an event: list and download.
 
+use crate::context::Failure;
 use crate::events::EventRef;
 use crate::events::locate::parse_event_id;
 use crate::{Actor, ApiError, Ops, Scope, lookup};
@@ -26,6 +27,12 @@ pub struct AttachmentContent {
     pub bytes: Vec<u8>,
 }
 
+/// One attachment's metadata and its content to be read piece by piece.
+pub struct OpenAttachment {
+    pub attachment: Attachment,
+    pub file: std::fs::File,
+}
+
 /// Largest attachment that is served; ingest takes no larger one.
 const DOWNLOAD_BYTES_MAX: u64 = 200 << 20;
 
@@ -44,7 +51,7 @@ pub async fn list(cx: &Ops, actor: &Actor, input: &EventRef) -> Result<Vec<Attac
     .await
 }
 
-/// Returns one attachment with its bytes.
+/// Returns one attachment with its bytes, for small ones; `open` holds no more than a piece in memory.
 ///
 /// # Errors
 /// `NotFound` if it is not the event's, or its content is gone.
@@ -54,14 +61,37 @@ pub async fn download(
     input: &EventRef,
     attachment_id: i64,
 ) -> Result<AttachmentContent, ApiError> {
-    let all = list(cx, actor, input).await?;
-    let attachment = all.into_iter().find(|attachment| attachment.id == attachment_id).ok_or(ApiError::NotFound)?;
-    cx.blocking("read an attachment", move |stores| match stores.blobs.read(&attachment.sha256, DOWNLOAD_BYTES_MAX) {
-        Ok(bytes) => Ok(AttachmentContent { attachment, bytes }),
-        Err(StoreError::Missing { .. }) => Err(ApiError::NotFound.into()),
-        Err(error) => Err(error.into()),
+    let attachment = find(cx, actor, input, attachment_id).await?;
+    cx.blocking("read an attachment", move |stores| {
+        let bytes = stores.blobs.read(&attachment.sha256, DOWNLOAD_BYTES_MAX).map_err(or_not_found)?;
+        Ok(AttachmentContent { attachment, bytes })
     })
     .await
+}
+
+/// Returns one attachment, opened.
+///
+/// # Errors
+/// As `download`.
+pub async fn open(cx: &Ops, actor: &Actor, input: &EventRef, attachment_id: i64) -> Result<OpenAttachment, ApiError> {
+    let attachment = find(cx, actor, input, attachment_id).await?;
+    cx.blocking("open an attachment", move |stores| {
+        let file = stores.blobs.open_read(&attachment.sha256).map_err(or_not_found)?;
+        Ok(OpenAttachment { attachment, file })
+    })
+    .await
+}
+
+async fn find(cx: &Ops, actor: &Actor, input: &EventRef, attachment_id: i64) -> Result<Attachment, ApiError> {
+    let all = list(cx, actor, input).await?;
+    all.into_iter().find(|attachment| attachment.id == attachment_id).ok_or(ApiError::NotFound)
+}
+
+fn or_not_found(error: StoreError) -> Failure {
+    match error {
+        StoreError::Missing { .. } => ApiError::NotFound.into(),
+        other => other.into(),
+    }
 }
 
 fn attachment(row: AttachmentRow) -> Attachment {

@@ -8,6 +8,10 @@ use queue::{Broker, Ledger};
 use std::sync::{Arc, PoisonError, RwLock};
 use stdx::Clock;
 use store::{StoreError, Stores};
+use tokio::sync::Semaphore;
+
+/// Readings of day partitions and blobs at once: each holds a thread and up to a page of decompressed events.
+const FILE_READS_MAX: usize = 16;
 
 /// What operations work with; one for the process, shared.
 pub struct Ops {
@@ -17,6 +21,7 @@ pub struct Ops {
     ledger: Option<Arc<dyn Ledger>>,
     public_url: RwLock<String>,
     pub(crate) login_limits: LoginLimits,
+    file_reads: Semaphore,
 }
 
 impl Ops {
@@ -29,6 +34,7 @@ impl Ops {
             ledger: None,
             public_url: RwLock::new(public_url.trim_end_matches('/').to_owned()),
             login_limits: LoginLimits::default(),
+            file_reads: Semaphore::new(FILE_READS_MAX),
         }
     }
 
@@ -80,6 +86,7 @@ impl Ops {
         T: Send + 'static,
         F: FnOnce(&Stores) -> Result<T, Failure> + Send + 'static,
     {
+        let _place = self.file_reads.acquire().await.map_err(ApiError::store(what))?;
         let stores = self.stores.clone();
         let done = tokio::task::spawn_blocking(move || work(&stores)).await;
         done.map_err(ApiError::store(what))?.map_err(|failure| failure.of(what))

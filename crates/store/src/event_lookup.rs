@@ -42,6 +42,11 @@ pub fn days_of_groups(
     group_keys: &[i64],
     range: DayRange,
 ) -> Result<Vec<(Day, i64)>, StoreError> {
+    let statement = days_statement(project_id, group_keys, range);
+    Ok(tx.query(&statement.sql, &statement.values)?)
+}
+
+pub(crate) fn days_statement(project_id: i64, group_keys: &[i64], range: DayRange) -> Statement<'_> {
     let mut statement = Statement::default();
     statement.push("SELECT day, CAST(SUM(event_count) AS BIGINT) FROM group_day WHERE project_id = ");
     statement.bind(Val::Int(project_id));
@@ -54,7 +59,7 @@ pub fn days_of_groups(
     statement.push(if range.newest_first { " GROUP BY day ORDER BY day DESC" } else { " GROUP BY day ORDER BY day" });
     statement.push(" LIMIT ");
     statement.bind(Val::Int(range.limit as i64));
-    Ok(tx.query(&statement.sql, &statement.values)?)
+    statement
 }
 
 /// Returns the day on which the id was last counted in the project, and when it was received then: one primary key

@@ -78,6 +78,11 @@ impl FromRow for IssueRow {
 /// # Errors
 /// Any database error.
 pub fn rows(tx: &mut Tx<'_>, ids: &[i64]) -> Result<Vec<IssueRow>, StoreError> {
+    let statement = rows_statement(ids);
+    Ok(tx.query(&statement.sql, &statement.values)?)
+}
+
+fn rows_statement(ids: &[i64]) -> Statement<'_> {
     let mut statement = Statement::default();
     statement.push(
         "SELECT id, org_id, project_id, short_no, kind, title, culprit, metadata, platform, logger, level, status,
@@ -87,7 +92,7 @@ pub fn rows(tx: &mut Tx<'_>, ids: &[i64]) -> Result<Vec<IssueRow>, StoreError> {
     );
     statement.bind_list(ids.iter().map(|id| Val::Int(*id)));
     statement.push(")");
-    Ok(tx.query(&statement.sql, &statement.values)?)
+    statement
 }
 
 /// Returns one issue by id, or `None`.
@@ -177,3 +182,6 @@ pub fn activity(tx: &mut Tx<'_>, issue_id: i64) -> Result<Vec<ActivityRow>, Stor
     )?;
     Ok(rows.into_iter().map(|(id, kind, user_name, at)| ActivityRow { id, kind, user_name, at }).collect())
 }
+
+#[cfg(test)]
+mod plans;

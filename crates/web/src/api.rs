@@ -7,6 +7,7 @@
 mod authenticate;
 mod edge;
 mod events;
+pub(crate) mod file_body;
 mod issues;
 mod organizations;
 mod pagination;

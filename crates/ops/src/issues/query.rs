@@ -74,6 +74,10 @@ impl IssueQuery {
                 self.push(token.negated, field, Vec::new())
             }
             "issue" | "issue.id" | "id" => self.add_issues(&token),
+            "user.id" | "user.email" | "user.username" | "user.ip" => {
+                let values = user_patterns(&key, token.patterns()?);
+                self.push(token.negated, Field::Tag("user".to_owned()), values)
+            }
             _ => {
                 let values = token.patterns()?;
                 self.push(token.negated, field_named(&key, &token)?, values)
@@ -121,6 +125,16 @@ impl IssueQuery {
         self.terms.push(Term { negated, field, values });
         Ok(())
     }
+}
+
+/// The tag `user` holds what tells a user apart, with its kind before it: `email:a@example.com`.
+fn user_patterns(key: &str, values: Vec<Pattern>) -> Vec<Pattern> {
+    let kind = key.trim_start_matches("user.");
+    let prefixed = |pattern| match pattern {
+        Pattern::Exact(text) => Pattern::Exact(format!("{kind}:{text}")),
+        Pattern::Like(text) => Pattern::Like(format!("{kind}:{text}")),
+    };
+    values.into_iter().map(prefixed).collect()
 }
 
 fn field_named(key: &str, token: &Token) -> Result<Field, ApiError> {
@@ -354,6 +368,7 @@ mod tests {
         check_term("!noise", true, Field::Text, &[like("%noise%")]);
         check_term("\"two words: here\"", false, Field::Text, &[like("%two words: here%")]);
         check_term("environment:\"\"", false, Field::Environment, &[exact("")]);
+        check_term("user.id:42", false, Field::Tag("user".into()), &[exact("id:42")]);
         check_term("is:unhandled", false, Field::Unhandled, &[]);
     }
 

@@ -16,6 +16,12 @@ pub fn hours_of_issues(
     since: Hour,
     environments: &[String],
 ) -> Result<Vec<(i64, Hour, i64)>, StoreError> {
+    let statement = statement(issue_ids, since, environments);
+    let rows: Vec<(i64, i64, i64)> = tx.query(&statement.sql, &statement.values)?;
+    Ok(rows.into_iter().map(|(issue_id, hour, count)| (issue_id, Hour(hour), count)).collect())
+}
+
+pub(super) fn statement<'a>(issue_ids: &[i64], since: Hour, environments: &'a [String]) -> Statement<'a> {
     let mut statement = Statement::default();
     statement.push("SELECT issue_id, hour, CAST(SUM(event_count) AS BIGINT) FROM issue_hour WHERE issue_id IN (");
     statement.bind_list(issue_ids.iter().map(|id| Val::Int(*id)));
@@ -27,8 +33,7 @@ pub fn hours_of_issues(
         statement.push(")");
     }
     statement.push(" GROUP BY issue_id, hour");
-    let rows: Vec<(i64, i64, i64)> = tx.query(&statement.sql, &statement.values)?;
-    Ok(rows.into_iter().map(|(issue_id, hour, count)| (issue_id, Hour(hour), count)).collect())
+    statement
 }
 
 /// Returns (hour, events) of one issue since `since`.

@@ -1,5 +1,6 @@
 //! Events of issues and projects, their raw JSON, receipts and attachments.
 
+use super::file_body::FileBody;
 use super::request::{Answer, ApiRequest};
 use super::shapes;
 use ops::events::{self, IssueEvent, ListIssueEvents, ListProjectEvents};
@@ -56,6 +57,6 @@ pub(super) async fn attachment(request: ApiRequest) -> Result<Answer, ApiError> 
         let attachment = all.iter().find(|attachment| attachment.id == id).ok_or(ApiError::NotFound)?;
         return Ok(Answer::ok(shapes::attachment(attachment)));
     }
-    let content = attachments::download(&request.ops, &request.actor, &request.event(), id).await?;
-    Ok(Answer::Download { name: content.attachment.name, bytes: content.bytes })
+    let open = attachments::open(&request.ops, &request.actor, &request.event(), id).await?;
+    Ok(Answer::Download { name: open.attachment.name, body: FileBody::of(open.file, open.attachment.size_bytes) })
 }

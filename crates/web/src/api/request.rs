@@ -1,5 +1,6 @@
 //! A request of the API as handlers see it, and what they answer.
 
+use super::file_body::FileBody;
 use super::pagination;
 use axum::body::Body;
 use axum::extract::RawPathParams;
@@ -36,7 +37,7 @@ pub(super) enum Answer {
     JsonText(Vec<u8>),
     Download {
         name: String,
-        bytes: Vec<u8>,
+        body: FileBody,
     },
     Nothing,
 }
@@ -142,14 +143,14 @@ impl IntoResponse for Answer {
                 response
             }
             Answer::JsonText(text) => ([(header::CONTENT_TYPE, JSON), private], text).into_response(),
-            Answer::Download { name, bytes } => download(&name, bytes),
+            Answer::Download { name, body } => download(&name, body),
             Answer::Nothing => StatusCode::NO_CONTENT.into_response(),
         }
     }
 }
 
 /// Content of strangers is never shown by the browser, only saved: no type of theirs, no sniffing, no scripts.
-fn download(name: &str, bytes: Vec<u8>) -> Response {
+fn download(name: &str, body: FileBody) -> Response {
     let disposition = format!("attachment; filename=\"attachment\"; filename*=UTF-8''{}", pagination::encoded(name));
     let disposition = HeaderValue::from_str(&disposition).unwrap_or(HeaderValue::from_static("attachment"));
     let headers = [
@@ -159,5 +160,5 @@ fn download(name: &str, bytes: Vec<u8>) -> Response {
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
-    (headers, Body::from(bytes)).into_response()
+    (headers, Body::new(body)).into_response()
 }
