@@ -1,4 +1,21 @@
-//! End-to-end tests: the release binary against real clients and faults.
+//! End-to-end tests: the release binary on a private port and folder, against real clients, recorded requests, hostile
+//! input, kills and a full disk. One file a test; a test speaks to the public face only.
+
+mod corpus;
+mod envelope_reader;
+mod full_disk;
+mod hostile;
+mod kill_test;
+mod node_sdk;
+mod pages;
+mod place;
+mod programs;
+mod python_sdk;
+mod sdk;
+
+use crate::command::say;
+pub use place::Place;
+use std::time::Instant;
 
 /// What may be asked of the tests.
 #[derive(Debug, Clone, clap::Args)]
@@ -8,7 +25,90 @@ pub struct Options {
     /// Kills of the kill test
     #[arg(long, default_value_t = 20)]
     pub kills: u32,
-    /// Seed of the kill test
+    /// Seed of the kill test's moments
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+}
+
+/// How a test that did not fail ended, with what it saw in a few words.
+pub enum Verdict {
+    Passed(String),
+    /// Something it needs is not on this machine; the words say what.
+    Skipped(String),
+}
+
+/// What a test gets.
+pub struct Case<'a> {
+    pub name: &'static str,
+    pub options: &'a Options,
+}
+
+type Test = fn(&Case<'_>) -> anyhow::Result<Verdict>;
+
+const TESTS: &[(&str, Test)] = &[
+    ("python_sdk", python_sdk::run),
+    ("node_sdk", node_sdk::run),
+    ("corpus", corpus::run),
+    ("hostile", hostile::run),
+    ("pages", pages::run),
+    ("full_disk", full_disk::run),
+    ("kill_test", kill_test::run),
+];
+
+/// How many tests ended in which way.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    pub passed: u64,
+    pub failed: u64,
+    pub skipped: u64,
+}
+
+/// Runs the tests that the options name, all if they name none.
+pub fn run(options: &Options) -> Counts {
+    let mut counts = Counts::default();
+    for (name, test) in TESTS {
+        if !options.filter.is_empty() && !options.filter.iter().any(|word| name.contains(word.as_str())) {
+            continue;
+        }
+        say(&format!("end-to-end test {name}"));
+        let started = Instant::now();
+        let result = test(&Case { name, options });
+        let seconds = started.elapsed().as_secs_f64();
+        match result {
+            Ok(Verdict::Passed(saw)) => {
+                counts.passed += 1;
+                println!("ok      {name} ({seconds:.1} s): {saw}");
+            }
+            Ok(Verdict::Skipped(reason)) => {
+                counts.skipped += 1;
+                println!("skipped {name}: {reason}");
+            }
+            Err(error) => {
+                counts.failed += 1;
+                println!("FAILED  {name} ({seconds:.1} s): {error:#}");
+            }
+        }
+    }
+    counts
+}
+
+/// Asks until there is an answer.
+///
+/// # Errors
+/// If `ask` fails, or there is none within the time; `what` says what was waited for.
+pub fn eventually<T>(
+    what: &str,
+    within: std::time::Duration,
+    mut ask: impl FnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
+    let started = Instant::now();
+    loop {
+        if let Some(answer) = ask()? {
+            return Ok(answer);
+        }
+        if started.elapsed() > within {
+            anyhow::bail!("{what}: not within {within:?}");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
 }

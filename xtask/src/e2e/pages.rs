@@ -1,0 +1,75 @@
+//! The pages in a real browser: login, list, issue, project and system, wide and narrow, light and dark: no error in the
+//! console, nothing wider than the screen, no request to another host. Screenshots stay under `target/xtask/screens`.
+
+use super::sdk::create_user;
+use super::{Case, Place, Verdict, programs};
+use crate::root::{root, work_dir};
+use anyhow::{Context, ensure};
+use bench::event::Shape;
+use bench::load;
+use serde_json::{Value, json};
+use std::process::Command;
+use std::time::Duration;
+
+const EVENTS: usize = 300;
+const SHAPE: Shape = Shape { groups: 12, bytes: 6_000 };
+const EMAIL: &str = "pages@localhost";
+const PASSWORD: &str = "e2e-password-of-a-private-server";
+const SEND_WITHIN: Duration = Duration::from_secs(60);
+
+pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
+    if !crate::command::works("node", &["--version"]) {
+        programs::node_folder()?;
+    }
+    let chromium = programs::chromium()?;
+    let mut place = Place::start(case)?;
+    create_user(&place, EMAIL, PASSWORD)?;
+    let dsn = place.dsn("default/default")?;
+    let requests = load::prepare(SHAPE, EVENTS, 3, &dsn.project, &dsn.key);
+    let outcome = load::send(place.address, &requests, 4, SEND_WITHIN);
+    ensure!(outcome.accepted.len() == EVENTS, "sending: {}", outcome.report());
+    place.drained(SEND_WITHIN)?;
+
+    let screens = work_dir().join("screens");
+    std::fs::create_dir_all(&screens).context("make target/xtask/screens")?;
+    let plan = json!({
+        "chromium": chromium,
+        "url": format!("http://{}", place.address),
+        "email": EMAIL,
+        "password": PASSWORD,
+        "profile": place.folder().join("profile"),
+        "screens": screens,
+        "pages": pages(&mut place)?,
+    });
+    let mut browser = Command::new("node");
+    browser.arg(root().join("e2e/clients/pages.cjs")).arg(plan.to_string());
+    let report = super::sdk::run_client(&mut browser)?;
+    let problems = report["problems"].as_array().context("the browser reports problems")?;
+    for problem in problems {
+        println!("        {}", problem.as_str().unwrap_or_default());
+    }
+    ensure!(problems.is_empty(), "{} problems", problems.len());
+    place.end()?;
+    Ok(Verdict::Passed(format!("{} views without a problem; screenshots in target/xtask/screens", report["views"])))
+}
+
+/// Names and paths of the pages to look at.
+fn pages(place: &mut Place) -> anyhow::Result<Value> {
+    let (_, issues) = place.api("/projects/default/default/issues/?query=")?;
+    let issue = issues[0]["id"].as_str().context("there is an issue")?.to_owned();
+    let (_, event) = place.api(&format!("/issues/{issue}/events/latest/"))?;
+    let event = event["eventID"].as_str().context("an issue has a latest event")?.to_owned();
+    Ok(json!([
+        ["issues", "/"],
+        ["issues-search", "/?query=is%3Aunresolved+level%3Aerror&sort=freq"],
+        ["issues-none", "/?query=nothing-has-this-text"],
+        ["issue", format!("/issues/{issue}/")],
+        ["event", format!("/issues/{issue}/events/{event}/")],
+        ["events", format!("/issues/{issue}/events/")],
+        ["projects", "/projects/"],
+        ["project", "/projects/default/default/"],
+        ["project-new", "/projects/new/"],
+        ["account", "/settings/account/"],
+        ["system", "/system/"],
+    ]))
+}

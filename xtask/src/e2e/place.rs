@@ -1,0 +1,101 @@
+//! A test's folder and its private server. Both go away when the test passes; after a failure the folder stays, and the
+//! end of the server's log is printed.
+
+use super::Case;
+use crate::root::{root, work_dir};
+use anyhow::Context;
+use bench::server::Server;
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
+
+/// A running server in a test's folder.
+pub struct Place {
+    server: Server,
+    folder: PathBuf,
+}
+
+/// Returns a fresh, empty folder of the test.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn fresh_folder(case: &Case<'_>) -> anyhow::Result<PathBuf> {
+    let folder = work_dir().join("run").join(case.name);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).with_context(|| format!("empty {}", folder.display()))?;
+    }
+    std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    Ok(folder)
+}
+
+impl Place {
+    /// Starts a server in a fresh folder.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub fn start(case: &Case<'_>) -> anyhow::Result<Place> {
+        let folder = fresh_folder(case)?;
+        let data_dir = folder.join("data");
+        Place::start_in(folder, &data_dir, &[])
+    }
+
+    /// Starts a server whose data stands elsewhere.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub fn start_in(folder: PathBuf, data_dir: &Path, environment: &[(&str, &str)]) -> anyhow::Result<Place> {
+        let exe = root().join("target/release/vigie");
+        Ok(Place { server: Server::start(&exe, data_dir, environment)?, folder })
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Runs `vigie check`: counters, rows and queue must agree.
+    ///
+    /// # Errors
+    /// If they do not; what disagrees is in the message.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let output = self.server.command(&["check"])?;
+        let said = [output.stdout, output.stderr].concat();
+        anyhow::ensure!(output.status.success(), "vigie check:\n{}", String::from_utf8_lossy(&said));
+        Ok(())
+    }
+
+    /// Ends the server in good order and removes the folder; call it when everything was as it should be.
+    ///
+    /// # Errors
+    /// If SIGTERM does not lead to exit code 0.
+    pub fn end(mut self) -> anyhow::Result<()> {
+        anyhow::ensure!(self.server.terminate()?, "SIGTERM did not end in exit code 0:\n{}", self.server.log_tail());
+        // What cannot be removed lies under target/ and is emptied by the next run.
+        let _ = std::fs::remove_dir_all(&self.folder);
+        Ok(())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.server.pid() != 0 {
+            println!(
+                "--- last lines of the server's log ({} stays)\n{}",
+                self.folder.display(),
+                self.server.log_tail()
+            );
+        }
+    }
+}
+
+impl Deref for Place {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+impl DerefMut for Place {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.server
+    }
+}

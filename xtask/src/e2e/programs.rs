@@ -1,0 +1,75 @@
+//! Programs that tests need: found on the machine, else installed: language packages under `target/xtask`, system
+//! packages with apt where we may.
+
+use crate::command::{self, say};
+use crate::root::work_dir;
+use anyhow::{Context, bail};
+use std::path::PathBuf;
+
+/// Returns a Python that has `sentry_sdk`.
+///
+/// # Errors
+/// If there is none and it cannot be installed.
+pub fn python() -> anyhow::Result<PathBuf> {
+    let folder = work_dir().join("python");
+    let python = folder.join("bin/python");
+    let text = python.display().to_string();
+    if command::works(&text, &["-c", "import sentry_sdk"]) {
+        return Ok(python);
+    }
+    if !command::works("python3", &["-c", "import venv, ensurepip"]) {
+        install(&["python3", "python3-venv"])?;
+    }
+    std::fs::create_dir_all(work_dir()).context("make target/xtask")?;
+    command::run("python3", &["-m", "venv", &folder.display().to_string()])?;
+    command::run(&text, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "sentry-sdk"])?;
+    Ok(python)
+}
+
+/// Returns a folder whose `node_modules` holds `@sentry/node`.
+///
+/// # Errors
+/// If there is none and it cannot be installed.
+pub fn node_folder() -> anyhow::Result<PathBuf> {
+    if !command::works("node", &["--version"]) || !command::works("npm", &["--version"]) {
+        install(&["nodejs", "npm"])?;
+    }
+    let folder = work_dir().join("node");
+    if folder.join("node_modules/@sentry/node/package.json").exists() {
+        return Ok(folder);
+    }
+    std::fs::create_dir_all(&folder).context("make target/xtask/node")?;
+    std::fs::write(folder.join("package.json"), "{\"private\":true}\n").context("write package.json")?;
+    let prefix = folder.display().to_string();
+    command::run(
+        "npm",
+        &["install", "--prefix", &prefix, "--no-audit", "--no-fund", "--loglevel=error", "@sentry/node"],
+    )?;
+    Ok(folder)
+}
+
+/// Returns the name of a Chromium on the path.
+///
+/// # Errors
+/// If there is none and it cannot be installed.
+pub fn chromium() -> anyhow::Result<&'static str> {
+    let find = || {
+        ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| command::works(name, &["--version"]))
+    };
+    if let Some(name) = find() {
+        return Ok(name);
+    }
+    install(&["chromium"])?;
+    find().context("chromium was installed and does not start")
+}
+
+/// Installs system packages, if this machine has apt and we are root.
+fn install(packages: &[&str]) -> anyhow::Result<()> {
+    let is_root = std::process::Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
+    if !is_root || !command::works("apt-get", &["--version"]) {
+        bail!("{} is missing: install it and run again", packages.join(" and "));
+    }
+    say(&format!("{} is missing; installing it", packages.join(" and ")));
+    command::run("apt-get", &["update", "-q"])?;
+    command::run("apt-get", &[&["install", "-y", "-q", "--no-install-recommends"], packages].concat())
+}
