@@ -1,0 +1,33 @@
+//! The first start on an empty data directory: organization, project, key and somebody who may log in.
+
+use crate::{Actor, ApiError, Ops, passwords};
+use stdx::Redacted;
+
+/// Letters and digits of the first password: 32 possibilities each, so 80 bits.
+const PASSWORD_CHARS: usize = 16;
+
+/// The first login, shown once.
+#[derive(Clone, Debug)]
+pub struct FirstLogin {
+    pub email: &'static str,
+    pub password: Redacted<String>,
+}
+
+/// Creates the first objects unless there are some, and returns the login it made; `None` if nothing was needed. Roles
+/// that start at the same moment make them once: one transaction looks and creates. For the system only.
+///
+/// # Errors
+/// `NotFound` for anybody but the system; else if the store cannot be written.
+pub async fn set_up(cx: &Ops, actor: &Actor) -> Result<Option<FirstLogin>, ApiError> {
+    if !matches!(actor, Actor::System) {
+        return Err(ApiError::NotFound);
+    }
+    // Hashing costs more than looking, and most starts are not the first.
+    if !cx.read("look for a first organization", |tx| Ok(store::first_run::is_needed(tx)?)).await? {
+        return Ok(None);
+    }
+    let password = Redacted::new(stdx::random::password(PASSWORD_CHARS));
+    let (now, hash) = (cx.clock.now(), passwords::hash(&password).await?);
+    let is_made = cx.write("create the first objects", move |tx| Ok(store::first_run::create(tx, &hash, now)?)).await?;
+    Ok(is_made.then_some(FirstLogin { email: store::first_run::EMAIL, password }))
+}
