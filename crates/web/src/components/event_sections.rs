@@ -101,7 +101,12 @@ impl EventSections {
                 self.breadcrumbs = Some(Breadcrumbs::of(data, event_at)).filter(|crumbs| !crumbs.is_empty());
             }
             "request" => self.request = Some(Request::of(data)),
-            other => self.others.push((other.to_owned(), DataTable::of(data))),
+            other => {
+                let table = DataTable::of(data);
+                if !table.is_empty() {
+                    self.others.push((if other == "debugmeta" { "Debug images" } else { other }.to_owned(), table));
+                }
+            }
         }
     }
 

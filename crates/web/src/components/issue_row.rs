@@ -45,13 +45,12 @@ pub struct Badge {
 
 impl Headline {
     pub fn of(metadata: &serde_json::Value, title: &str) -> Headline {
-        let value = text(metadata, &["value"]).unwrap_or_default();
-        match text(metadata, &["type"]) {
-            Some(kind) => {
-                Headline { kind: cut_to(&kind, TITLE_CHARS_MAX).into(), value: cut_to(&value, TITLE_CHARS_MAX).into() }
-            }
-            None => Headline { kind: cut_to(title, TITLE_CHARS_MAX).into(), value: String::new() },
-        }
+        let Some(kind) = text(metadata, &["type"]) else {
+            return Headline { kind: cut_to(title, TITLE_CHARS_MAX).into(), value: String::new() };
+        };
+        let after_kind = || Some(title.strip_prefix(&kind)?.strip_prefix(": ")?.to_owned());
+        let value = text(metadata, &["value"]).or_else(after_kind).unwrap_or_default();
+        Headline { kind: cut_to(&kind, TITLE_CHARS_MAX).into(), value: cut_to(&value, TITLE_CHARS_MAX).into() }
     }
 }
 

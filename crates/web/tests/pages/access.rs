@@ -1,0 +1,91 @@
+//! Who gets to see what.
+
+use super::browser::Browser;
+use crate::fixture::{NOON, Stored, World};
+use axum::http::StatusCode;
+
+const PRIVATE: [&str; 9] = [
+    "/",
+    "/issues/1/",
+    "/issues/1/events/",
+    "/issues/1/events/latest/",
+    "/projects/",
+    "/projects/new/",
+    "/projects/acme/shop/",
+    "/settings/account/",
+    "/system/",
+];
+
+#[tokio::test]
+async fn strangers_are_sent_to_the_login_page_and_back() {
+    let world = World::new().await;
+    world.store(&Stored::new(world.shop, "private", NOON));
+    let browser = Browser::of(&world);
+    for path in PRIVATE {
+        let answer = browser.get(&format!("{path}?a=b")).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{path}");
+        let next = format!("{path}?a=b").replace('/', "%2F").replace('?', "%3F").replace('=', "%3D");
+        assert_eq!(answer.location(), format!("/auth/login/?next={next}"));
+    }
+    let answer = browser.post("/issues/update/", &[("id", "1"), ("status", "resolved")]).await;
+    assert_eq!((answer.status, answer.location()), (StatusCode::SEE_OTHER, "/auth/login/"));
+}
+
+#[tokio::test]
+async fn members_see_their_organization_and_nothing_of_others() {
+    let world = World::new().await;
+    world.store(&Stored::new(world.shop, "of the shop", NOON));
+    let theirs = world.store(&Stored::new(world.lair, "of the lair", NOON));
+    let browser = Browser::of_member(&world).await;
+    let list = browser.read("/?query=").await;
+    assert!(list.contains("of the shop") && !list.contains("of the lair"));
+    for path in ["/issues/2/", "/issues/2/events/", &format!("/issues/2/events/{theirs}/json/"), "/projects/evil/lair/"]
+    {
+        let answer = browser.get(path).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        assert!(answer.text().contains("There is nothing at this address"), "{path}");
+    }
+    // An event of another project is not to be had through an issue of ours either.
+    let borrowed = browser.get(&format!("/issues/1/events/{theirs}/")).await;
+    assert_eq!(borrowed.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_system_page_is_for_superusers() {
+    let world = World::new().await;
+    let id = world.store(&Stored::new(world.shop, "boom", NOON));
+    let member = Browser::of_member(&world).await;
+    assert_eq!(member.get("/system/").await.status, StatusCode::FORBIDDEN);
+    let root = Browser::of_superuser(&world).await;
+    assert!(root.read("/system/").await.contains("Event lookup"));
+    let found = root.read(&format!("/system/?event={id}")).await;
+    assert!(found.contains("acme/shop") && found.contains("stored"));
+    assert!(root.read("/system/?event=00000000000000000000000000000001").await.contains("No project knows"));
+}
+
+#[tokio::test]
+async fn a_session_ends_when_it_is_ended() {
+    let world = World::new().await;
+    let browser = Browser::of_member(&world).await;
+    assert_eq!(browser.get("/").await.status, StatusCode::OK);
+    assert_eq!(browser.post("/auth/logout/", &[]).await.location(), "/auth/login/");
+    assert_eq!(browser.get("/").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn unknown_addresses_and_methods_get_a_page_too() {
+    let world = World::new().await;
+    let browser = Browser::of_member(&world).await;
+    for (path, status) in [
+        ("/nothing/here/", StatusCode::NOT_FOUND),
+        ("/issues/abc/", StatusCode::NOT_FOUND),
+        ("/issues/update/", StatusCode::METHOD_NOT_ALLOWED),
+        ("/?cursor=x", StatusCode::OK),
+        ("/static/0/none.css", StatusCode::NOT_FOUND),
+    ] {
+        let answer = browser.get(path).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert!(answer.header("content-type").starts_with("text/html"), "{path}");
+        assert!(answer.text().contains("Pipeline behind"), "{path}");
+    }
+}

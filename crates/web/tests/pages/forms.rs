@@ -1,0 +1,99 @@
+//! What forms do: states of issues, projects, tokens, theme.
+
+use super::browser::Browser;
+use crate::fixture::{NOON, Stored, World};
+use axum::http::StatusCode;
+use std::time::Duration;
+
+#[tokio::test]
+async fn issues_are_resolved_in_bulk_and_brought_back() {
+    let world = World::new().await;
+    for message in ["one", "two", "three"] {
+        world.store(&Stored::new(world.shop, message, NOON));
+    }
+    let browser = Browser::of_member(&world).await;
+    let form = [("id", "1"), ("id", "2"), ("status", "resolved"), ("next", "/?project=acme%2Fshop")];
+    let answer = browser.post("/issues/update/", &form).await;
+    assert_eq!((answer.status, answer.location()), (StatusCode::SEE_OTHER, "/?project=acme%2Fshop"));
+    let list = browser.read("/").await;
+    assert!(list.contains("2 issues resolved.") && list.contains("Undo"));
+    assert!(list.contains("three") && !list.contains("/issues/1/"));
+    assert!(!browser.read("/").await.contains("Undo"), "a notice is shown once");
+    assert!(browser.read("/?query=is%3Aresolved").await.contains("/issues/1/"));
+    browser.post("/issues/update/", &[("id", "1"), ("status", "unresolved"), ("next", "/issues/1/")]).await;
+    assert!(browser.read("/").await.contains("/issues/1/"));
+    let nothing = browser.post("/issues/update/", &[("status", "resolved")]).await;
+    assert_eq!(nothing.location(), "/", "nothing chosen changes nothing");
+    let strange = browser.post("/issues/update/", &[("id", "1"), ("status", "burnt")]).await;
+    assert_eq!(strange.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_project_is_created_and_listens_until_an_event_comes() {
+    let world = World::new().await;
+    let browser = Browser::of_member(&world).await;
+    assert!(browser.read("/projects/new/").await.contains("ACME"));
+    let form = [("org", "acme"), ("slug", "bakery"), ("name", "The bakery"), ("platform", "node")];
+    let answer = browser.post("/projects/new/", &form).await;
+    assert_eq!(
+        (answer.status, answer.location()),
+        (StatusCode::SEE_OTHER, "/projects/acme/bakery/"),
+        "{}",
+        answer.text()
+    );
+    let page = browser.read("/projects/acme/bakery/").await;
+    assert!(page.contains("The bakery") && page.contains("Listening for the first event"));
+    assert!(page.contains("http-equiv=\"refresh\"") && page.contains("@vigie.test:9000/4"));
+    assert!(page.contains("http://vigie.test:9000/api/4/envelope/?sentry_key="));
+    let seen = browser.get("/projects/acme/bakery/first-event/").await;
+    assert_eq!(seen.text(), "{\"seen\":false}");
+    world.store(&Stored::new(4, "at last", NOON));
+    assert_eq!(browser.get("/projects/acme/bakery/first-event/").await.text(), "{\"seen\":true}");
+    let page = browser.read("/projects/acme/bakery/").await;
+    assert!(page.contains("Receiving events") && !page.contains("http-equiv"));
+    let twice = browser.post("/projects/new/", &form).await;
+    assert_eq!(twice.status, StatusCode::BAD_REQUEST);
+    assert!(twice.text().contains("value=\"bakery\""), "what was typed is kept");
+}
+
+#[tokio::test]
+async fn a_token_is_shown_once_and_revoked() {
+    let world = World::new().await;
+    let browser = Browser::of_member(&world).await;
+    let page = browser.post("/settings/account/tokens/", &[("scope", "event:read")]).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert_eq!(page.header("cache-control"), "no-store");
+    let text = page.text().split("data-copy=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a token");
+    assert!(text.starts_with("vgu_") && ops::tokens::authenticate(&world.ops, text).await.is_ok());
+    assert!(!browser.read("/settings/account/").await.contains(text));
+    let answer = browser.post("/settings/account/tokens/1/revoke/", &[]).await;
+    assert_eq!(answer.location(), "/settings/account/");
+    assert!(ops::tokens::authenticate(&world.ops, text).await.is_err());
+}
+
+#[tokio::test]
+async fn a_theme_is_remembered() {
+    let world = World::new().await;
+    let browser = Browser::of(&world);
+    let answer = browser.post("/settings/theme/", &[("theme", "dark"), ("next", "/auth/login/?next=/x/")]).await;
+    assert_eq!(answer.location(), "/auth/login/?next=/x/");
+    assert!(browser.read("/auth/login/").await.contains("data-theme=\"dark\""));
+    browser.post("/settings/theme/", &[("theme", "\"><script>"), ("next", "//evil")]).await;
+    assert!(browser.read("/auth/login/").await.contains("data-theme=\"auto\""));
+}
+
+#[tokio::test]
+async fn a_resolved_issue_that_comes_back_says_so() {
+    let world = World::new().await;
+    world.store(&Stored::new(world.shop, "again", NOON));
+    let browser = Browser::of_member(&world).await;
+    browser.post("/issues/update/", &[("id", "1"), ("status", "resolved")]).await;
+    assert!(browser.read("/issues/1/").await.contains("Resolved"));
+    world.clock.advance(Duration::from_secs(600));
+    world.store(&Stored {
+        release: Some("shop@2.0"),
+        ..Stored::new(world.shop, "again", NOON.plus(Duration::from_secs(600)))
+    });
+    let page = browser.read("/issues/1/").await;
+    assert!(page.contains("Came back") && page.contains("regressed"), "{page}");
+}
