@@ -123,17 +123,17 @@ impl Ingest {
     }
 
     /// Reads, decodes and examines the body.
-    async fn take(
-        &self,
-        request: Request<Incoming>,
-        head: &Head,
-        key: Option<KeyEntry>,
-    ) -> Result<Taken, Refusal> {
+    async fn take(&self, request: Request<Incoming>, head: &Head, key: Option<KeyEntry>) -> Result<Taken, Refusal> {
         if let Some(data) = head.query_event() {
             return self.take_inline(head, key, Bytes::from(data.into_bytes())).await;
         }
-        let read =
-            body::read(request.into_body(), head.content_length, self.envelope_bytes_max, &self.budget, &self.incoming_dir);
+        let read = body::read(
+            request.into_body(),
+            head.content_length,
+            self.envelope_bytes_max,
+            &self.budget,
+            &self.incoming_dir,
+        );
         match read.await.map_err(refusal_of_body)? {
             RawBody::Inline { bytes, reservation } => {
                 let taken = self.take_inline(head, key, bytes).await;

@@ -4,10 +4,10 @@
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 use std::sync::atomic::{AtomicI64, Ordering};
-use stdx::{Shutdown, Timestamp};
+use std::time::Duration;
 use stdx::component::ComponentError;
+use stdx::{Shutdown, Timestamp};
 use store::{StoreError, Stores};
 
 /// A new or disabled key is known to every process within this time.

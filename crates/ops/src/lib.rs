@@ -18,7 +18,6 @@ mod passwords;
 pub mod attachments;
 pub mod events;
 pub mod first_run;
-pub mod first_run;
 pub mod issues;
 pub mod keys;
 pub mod organizations;

@@ -2,7 +2,7 @@
 
 mod digest_event;
 
-pub use digest_event::DigestEvent;
+pub use digest_event::{DigestEvent, NAME as DIGEST_TASK, QUEUE as EVENTS_QUEUE};
 
 /// A task's name and what it does, for `docs/reference/tasks.md` and the check that files and table agree.
 pub const TASKS: &[(&str, &str)] =

@@ -1,1 +1,57 @@
-fn main() {}
+//! The `vigie` binary: command line, configuration, wiring, exit codes. Only this crate reads environment, files and
+//! arguments; product rules live below it.
+
+mod boot;
+mod cli;
+mod commands;
+mod config;
+mod control;
+mod health;
+mod host;
+mod local;
+mod metrics;
+mod public_address;
+mod remote_broker;
+mod roles;
+mod site;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// 0 done; 1 failed or refused; 2 wrong usage (clap's own); 78 configuration.
+const EXIT_FAILED: u8 = 1;
+const EXIT_USAGE: u8 = 2;
+const EXIT_CONFIG: u8 = 78;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let format = match cli.global.log_format {
+        cli::LogFormatArg::Human => telemetry::logging::LogFormat::Human,
+        cli::LogFormatArg::Json => telemetry::logging::LogFormat::Json,
+    };
+    if let Err(error) = telemetry::logging::init(&cli.global.loglevel, format) {
+        return fail(&error.to_string(), EXIT_USAGE);
+    }
+    match commands::run(cli) {
+        Ok(code) => code,
+        Err(error) => match error.downcast_ref::<config::ConfigError>() {
+            Some(config) => fail(&config.to_string(), EXIT_CONFIG),
+            None => fail(&format!("{error:#}"), exit_code_of(&error)),
+        },
+    }
+}
+
+fn exit_code_of(error: &anyhow::Error) -> u8 {
+    if error.is::<commands::Usage>() { EXIT_USAGE } else { EXIT_FAILED }
+}
+
+#[allow(clippy::print_stderr, reason = "the process's last words to the person who ran it")]
+fn fail(text: &str, code: u8) -> ExitCode {
+    for line in text.lines() {
+        eprintln!("vigie: {line}");
+    }
+    ExitCode::from(code)
+}

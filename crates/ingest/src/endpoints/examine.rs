@@ -73,11 +73,7 @@ pub fn check_header(head: &Head, auth: &Auth, header: &EnvelopeHeader<'_>) -> Re
 
 impl Examined {
     pub fn of_header(header: &EnvelopeHeader<'_>) -> Self {
-        Examined {
-            event_id: header.event_id.filter(|id| !id.is_nil()),
-            sent_at: header.sent_at,
-            ..Examined::default()
-        }
+        Examined { event_id: header.event_id.filter(|id| !id.is_nil()), sent_at: header.sent_at, ..Examined::default() }
     }
 
     /// Notes one item.

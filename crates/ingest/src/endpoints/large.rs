@@ -140,4 +140,3 @@ fn refusal_of(error: StreamError, encoding: Encoding) -> Refusal {
 fn refusal_of_io(error: std::io::Error, encoding: Encoding) -> Refusal {
     encoding::EncodingError::from_io(error, encoding).into()
 }
-

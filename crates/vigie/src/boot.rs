@@ -1,0 +1,52 @@
+//! Boot as a named list of steps, each timed, so that `status` and the log say what took how long and what failed.
+
+use std::time::{Duration, Instant};
+
+/// One step of boot, as it ended.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Step {
+    pub name: &'static str,
+    pub ms: f64,
+    pub outcome: String,
+}
+
+/// The steps so far.
+#[derive(Clone, Debug, Default)]
+pub struct Boot {
+    pub steps: Vec<Step>,
+}
+
+impl Boot {
+    /// Runs a step and records how long it took and how it ended.
+    ///
+    /// # Errors
+    /// The step's own error, after it was recorded.
+    pub fn step<T>(&mut self, name: &'static str, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+        let started = Instant::now();
+        let result = work();
+        let outcome = match &result {
+            Ok(_) => "done".to_owned(),
+            Err(error) => format!("failed: {error:#}"),
+        };
+        self.record(name, started.elapsed(), outcome);
+        result
+    }
+
+    fn record(&mut self, name: &'static str, took: Duration, outcome: String) {
+        tracing::debug!(step = name, took_ms = took.as_millis() as u64, outcome, "boot step ended");
+        self.steps.push(Step { name, ms: (took.as_secs_f64() * 10_000.0).round() / 10.0, outcome });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_step_is_recorded_with_its_reason() {
+        let mut boot = Boot::default();
+        let failed = boot.step("stores", || -> anyhow::Result<()> { anyhow::bail!("no room") });
+        assert!(failed.is_err());
+        assert_eq!(boot.steps[0].outcome, "failed: no room");
+    }
+}

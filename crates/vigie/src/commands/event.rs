@@ -1,0 +1,113 @@
+//! `vigie event send | normalize | group | lookup`.
+
+mod send;
+
+use super::output;
+use crate::cli::Event as Command;
+use crate::config::{Config, Flags};
+use crate::local::Local;
+use anyhow::Context as _;
+use ops::events::EventRef;
+use ops::projects::ProjectRef;
+use processing::{Context, GroupConfig};
+use protocol::event::Event;
+use protocol::{EventId, json};
+use serde_json::json as object;
+use std::path::Path;
+use std::process::ExitCode;
+use stdx::{Clock, SystemClock};
+
+/// A file with an event is not larger than the protocol allows, repaired or not.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+pub fn run(command: &Command, flags: &Flags) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Send { dsn, message, file } => {
+            send::run(flags, dsn.as_deref(), message.as_deref(), file.as_deref())?;
+        }
+        Command::Normalize { file, client_ip } => {
+            let client_ip = client_ip.as_deref().map(str::parse).transpose().context("read --client-ip")?;
+            let bytes = read(file)?;
+            let mut repaired = Vec::new();
+            let event = processing::normalise(parse(&bytes, &mut repaired)?, &context(client_ip));
+            output::line(&json::to_text(&event.into_value()))?;
+        }
+        Command::Group { file, config } => group(file, config.as_deref())?,
+        Command::Lookup { event_id, listing } => lookup(&Config::load(flags)?, event_id, listing.json)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn context(client_ip: Option<std::net::IpAddr>) -> Context<'static> {
+    let event_id = EventId::random(stdx::random::bytes()).bytes();
+    Context { event_id, received_at: SystemClock.now(), client_ip, ..Context::default() }
+}
+
+pub(super) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let size = file.metadata().with_context(|| format!("read {}", file.display()))?.len();
+    anyhow::ensure!(size <= FILE_BYTES_MAX, "{} has {size} bytes, at most {FILE_BYTES_MAX}", file.display());
+    std::fs::read(file).with_context(|| format!("read {}", file.display()))
+}
+
+fn parse<'a>(bytes: &'a [u8], repaired: &'a mut Vec<u8>) -> anyhow::Result<Event<'a>> {
+    let value = json::parse_or_repair(bytes, repaired).context("read the event's JSON")?;
+    Event::from_value(value).context("read the event")
+}
+
+fn group(file: &Path, config: Option<&str>) -> anyhow::Result<()> {
+    let default = GroupConfig::default();
+    if let Some(name) = config
+        && name != default.name.as_str()
+    {
+        anyhow::bail!("grouping configuration '{name}' is not built yet; this release has '{}'", default.name.as_str());
+    }
+    let bytes = read(file)?;
+    let mut repaired = Vec::new();
+    let event = processing::normalise(parse(&bytes, &mut repaired)?, &context(None));
+    let grouping = processing::group(&event, &default);
+    let variant = |variant: &processing::group::Variant| {
+        let hash = variant.hash.as_ref().map(|hash| stdx::hex::encode(hash));
+        (variant.name.to_string(), object!({ "hash": hash, "hint": variant.hint }))
+    };
+    let variants: serde_json::Map<String, serde_json::Value> = grouping.variants.iter().map(variant).collect();
+    let hashes: Vec<String> = grouping.hashes.iter().map(|hash| stdx::hex::encode(hash)).collect();
+    output::json(&object!({ "config": default.name.as_str(), "variants": variants, "hashes": hashes }))
+}
+
+/// The event may be in any project: each is asked, and those that know it answer.
+fn lookup(config: &Config, event_id: &str, as_json: bool) -> anyhow::Result<()> {
+    let local = Local::open(config)?;
+    let projects = local.wait(ops::projects::list(&local.ops, &local.actor(), None))?;
+    let mut found = Vec::new();
+    for project in projects {
+        let project_ref = ProjectRef { org: project.organization.slug.clone(), project: project.slug.clone() };
+        let input = EventRef { project: project_ref, event_id: event_id.to_owned() };
+        let receipt = local.wait(ops::receipts::get(&local.ops, &local.actor(), &input))?;
+        if receipt.state != ops::receipts::ReceiptState::Unknown {
+            found.push((format!("{}/{}", project.organization.slug, project.slug), receipt));
+        }
+    }
+    if as_json {
+        let step = |step: &ops::receipts::ReceiptStep| object!({ "step": step.step, "at": step.at.map(|at| at.to_rfc3339()) });
+        let shape = |(project, receipt): &(String, ops::receipts::Receipt)| {
+            object!({
+                "event_id": receipt.event_id, "project": project, "state": receipt.state.as_str(),
+                "reason": receipt.reason, "issue_id": receipt.issue_id.map(|id| id.to_string()),
+                "steps": receipt.steps.iter().map(step).collect::<Vec<_>>(),
+            })
+        };
+        return output::json(&found.iter().map(shape).collect());
+    }
+    if found.is_empty() {
+        return output::line(&format!("{event_id}: unknown"));
+    }
+    for (project, receipt) in found {
+        let reason = receipt.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+        output::line(&format!("{event_id} in {project}: {}{reason}", receipt.state.as_str()))?;
+        for step in receipt.steps {
+            let at = step.at.map(|at| at.to_rfc3339()).unwrap_or_default();
+            output::line(&format!("  {:<12} {at}", step.step))?;
+        }
+    }
+    Ok(())
+}

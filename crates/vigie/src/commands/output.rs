@@ -1,0 +1,43 @@
+//! Printing: people's text or JSON on standard output, nothing else there.
+
+use std::io::Write;
+
+/// Prints one JSON document and a newline.
+///
+/// # Errors
+/// If standard output is closed.
+pub fn json(value: &serde_json::Value) -> anyhow::Result<()> {
+    line(&value.to_string())
+}
+
+/// Prints a line. A closed pipe (`vigie … | head`) is the reader's choice, not a failure.
+///
+/// # Errors
+/// If standard output cannot be written for any other reason.
+pub fn line(text: &str) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Prints rows under their heads, columns aligned.
+///
+/// # Errors
+/// If standard output cannot be written.
+pub fn table(heads: &[&str], rows: &[Vec<String>]) -> anyhow::Result<()> {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain([heads[column].len()]).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
+    let render = |cells: Vec<&str>| {
+        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    line(&render(heads.to_vec()))?;
+    for row in rows {
+        line(&render(row.iter().map(String::as_str).collect()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! `vigie projects list | create ORG/SLUG`.
+
+use super::{Usage, output};
+use crate::cli::Projects;
+use crate::config::Config;
+use crate::local::Local;
+use ops::projects::{CreateProject, Project, ProjectRef};
+use serde_json::json;
+use std::process::ExitCode;
+
+pub fn run(config: &Config, command: Projects) -> anyhow::Result<ExitCode> {
+    let local = Local::open(config)?;
+    match command {
+        Projects::List(listing) => {
+            let projects = local.wait(ops::projects::list(&local.ops, &local.actor(), None))?;
+            if listing.json {
+                output::json(&projects.iter().map(shape).collect())?;
+            } else {
+                let rows: Vec<Vec<String>> = projects.iter().map(row).collect();
+                output::table(&["ID", "PROJECT", "PLATFORM", "LAST EVENT"], &rows)?;
+            }
+        }
+        Projects::Create { project, platform, listing } => {
+            let ProjectRef { org, project } = parse_project(&project)?;
+            let input = CreateProject { org, slug: project, name: None, platform };
+            let project = local.wait(ops::projects::create(&local.ops, &local.actor(), input))?;
+            if listing.json {
+                output::json(&shape(&project))?;
+            } else {
+                output::line(&format!("created {}/{} (id {})", project.organization.slug, project.slug, project.id))?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads `ORG/SLUG`.
+///
+/// # Errors
+/// Usage, naming the form.
+pub fn parse_project(text: &str) -> anyhow::Result<ProjectRef> {
+    match text.split_once('/') {
+        Some((org, project)) if !org.is_empty() && !project.is_empty() && !project.contains('/') => {
+            Ok(ProjectRef { org: org.to_owned(), project: project.to_owned() })
+        }
+        _ => Err(Usage(format!("'{text}' is not a project: expected ORG/SLUG, such as default/default")).into()),
+    }
+}
+
+fn shape(project: &Project) -> serde_json::Value {
+    json!({
+        "id": project.id.to_string(),
+        "slug": project.slug,
+        "name": project.name,
+        "platform": project.platform,
+        "organization": { "id": project.organization.id.to_string(), "slug": project.organization.slug },
+    })
+}
+
+fn row(project: &Project) -> Vec<String> {
+    vec![
+        project.id.to_string(),
+        format!("{}/{}", project.organization.slug, project.slug),
+        project.platform.clone().unwrap_or_default(),
+        project.last_event_at.map(|at| at.to_rfc3339()).unwrap_or_else(|| "never".to_owned()),
+    ]
+}

@@ -1,0 +1,104 @@
+//! Configuration: finds the file, overlays environment and flags, checks every value against the key table, and reports
+//! all problems at once. It is the only place, with `cli`, that reads the environment.
+
+pub mod keys;
+mod sources;
+
+use keys::KEYS;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use stdx::ByteSize;
+
+/// Everything the process needs to know, typed.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub url_prefix: Option<String>,
+    pub data_dir: PathBuf,
+    pub listen: SocketAddr,
+    pub worker_concurrency: usize,
+    pub shutdown_grace: Duration,
+    pub durable_against_power_loss: bool,
+    pub queue_bytes_max: ByteSize,
+    pub queue_jobs_max: u64,
+    pub disk_free_min: ByteSize,
+    pub envelope_bytes_max: ByteSize,
+}
+
+/// What the command line says about configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    pub config: Option<PathBuf>,
+    pub data_dir: Option<PathBuf>,
+    pub listen: Option<String>,
+    pub concurrency: Option<usize>,
+}
+
+/// One thing that is wrong, with the place it was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub place: String,
+    pub text: String,
+}
+
+/// All that is wrong with the configuration; the process ends with exit code 78.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", list(.0))]
+pub struct ConfigError(pub Vec<Problem>);
+
+fn list(problems: &[Problem]) -> String {
+    let lines: Vec<String> = problems.iter().map(|problem| format!("{}: {}", problem.place, problem.text)).collect();
+    lines.join("\n")
+}
+
+/// A value and where it came from.
+#[derive(Clone, Debug)]
+struct Setting {
+    text: String,
+    place: String,
+}
+
+type Settings = BTreeMap<&'static str, Setting>;
+
+impl Config {
+    /// Reads flags, environment and file, strongest first.
+    ///
+    /// # Errors
+    /// Every problem found, each with its place.
+    pub fn load(flags: &Flags) -> Result<Config, ConfigError> {
+        let mut problems = Vec::new();
+        let settings = sources::gather(flags, &mut problems);
+        for (name, setting) in &settings {
+            let key = KEYS.iter().find(|key| key.name == *name).expect("settings hold known keys only");
+            if let Err(text) = sources::check(key, &setting.text) {
+                problems.push(Problem { place: setting.place.clone(), text: format!("{name}: {text}") });
+            }
+        }
+        if !problems.is_empty() {
+            return Err(ConfigError(problems));
+        }
+        Ok(Config::from_checked(&settings))
+    }
+
+    fn from_checked(settings: &Settings) -> Config {
+        const CHECKED: &str = "the value was checked against its kind";
+        let text = |name: &str| settings.get(name).map(|setting| setting.text.as_str()).unwrap_or_default();
+        let bytes = |name: &str| text(name).parse::<ByteSize>().expect(CHECKED);
+        let number = |name: &str| text(name).parse::<u64>().expect(CHECKED);
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let concurrency = usize::try_from(number("worker.concurrency")).expect(CHECKED);
+        Config {
+            url_prefix: Some(text("system.url-prefix").trim_end_matches('/').to_owned()).filter(|url| !url.is_empty()),
+            data_dir: PathBuf::from(text("system.data-dir")),
+            listen: text("web.listen").parse().expect(CHECKED),
+            worker_concurrency: if concurrency == 0 { cores } else { concurrency },
+            shutdown_grace: sources::parse_duration(text("worker.shutdown-grace")).expect(CHECKED),
+            durable_against_power_loss: text("queue.durability") == "power",
+            queue_bytes_max: bytes("queue.max-bytes"),
+            queue_jobs_max: number("queue.max-jobs"),
+            disk_free_min: bytes("disk.min-free"),
+            envelope_bytes_max: bytes("ingest.max-envelope-bytes"),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The table of configuration keys: name, default, kind and one line of help. Everything that lists keys (the parser,
+//! suggestions, `docs/reference/config.md`) reads this table.
+
+/// What values a key takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    /// `host:port`; port 0 takes a free one.
+    Address,
+    /// `64MiB`, `2 GB`, plain bytes.
+    Bytes,
+    Number {
+        min: u64,
+        max: u64,
+    },
+    /// `30s`, `5m`, `1h`.
+    Duration,
+    Choice(&'static [&'static str]),
+    /// Begins with one of these; the schemes after `|` in design are not built yet and are refused by name.
+    Store {
+        built: &'static [&'static str],
+        later: &'static [&'static str],
+    },
+}
+
+/// One configuration key.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    pub name: &'static str,
+    /// Empty = not set.
+    pub default: &'static str,
+    pub kind: Kind,
+    pub help: &'static str,
+}
+
+const fn key(name: &'static str, default: &'static str, kind: Kind, help: &'static str) -> Key {
+    Key { name, default, kind, help }
+}
+
+pub const KEYS: &[Key] = &[
+    key(
+        "system.url-prefix",
+        "",
+        Kind::Text,
+        "public address, in DSNs and links; without it the address follows web.listen",
+    ),
+    key("system.data-dir", "./vigie-data", Kind::Text, "folder of all embedded stores"),
+    key("web.listen", "127.0.0.1:9000", Kind::Address, "address and port the web role listens on"),
+    key(
+        "broker.url",
+        "embedded:",
+        Kind::Store { built: &["embedded:"], later: &["redis:", "rediss:", "amqp:", "amqps:"] },
+        "where jobs are queued",
+    ),
+    key(
+        "database.url",
+        "sqlite:",
+        Kind::Store { built: &["sqlite:"], later: &["postgres:", "postgresql:"] },
+        "metadata: organizations, issues, counters",
+    ),
+    key(
+        "events.url",
+        "sqlite:",
+        Kind::Store { built: &["sqlite:"], later: &["postgres:", "postgresql:", "clickhouse+http:"] },
+        "stored events, in day partitions",
+    ),
+    key("blobs.url", "file:", Kind::Store { built: &["file:"], later: &["s3:"] }, "attachments"),
+    key(
+        "worker.concurrency",
+        "0",
+        Kind::Number { min: 0, max: 256 },
+        "threads that run tasks; 0 = as many as the machine has cores",
+    ),
+    key(
+        "worker.shutdown-grace",
+        "30s",
+        Kind::Duration,
+        "how long running work may finish after SIGTERM before the process ends",
+    ),
+    key(
+        "queue.durability",
+        "power",
+        Kind::Choice(&["power", "process"]),
+        "power: on disk (fsync) before an event is accepted; process: survives a killed process, not a power loss",
+    ),
+    key("queue.max-bytes", "2GB", Kind::Bytes, "bytes of waiting jobs beyond which events are refused with 429"),
+    key(
+        "queue.max-jobs",
+        "1000000",
+        Kind::Number { min: 1, max: 100_000_000 },
+        "waiting jobs beyond which events are refused with 429",
+    ),
+    key("disk.min-free", "1GB", Kind::Bytes, "free disk space below which events are refused with 503"),
+    key(
+        "ingest.max-envelope-bytes",
+        "200MiB",
+        Kind::Bytes,
+        "decoded size of one envelope beyond which it is refused with 413",
+    ),
+];

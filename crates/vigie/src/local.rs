@@ -1,0 +1,65 @@
+//! What a command works with: the stores of the data directory, beside a running process or without one, and `ops`
+//! acting as the system.
+
+use crate::config::Config;
+use crate::{public_address, roles};
+use anyhow::Context;
+use ops::{Actor, ApiError, Ops};
+use std::future::Future;
+use std::sync::Arc;
+use stdx::SystemClock;
+use store::Stores;
+
+pub struct Local {
+    pub ops: Arc<Ops>,
+    pub stores: Arc<Stores>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Local {
+    /// Opens the stores, creating and migrating them if need be.
+    ///
+    /// # Errors
+    /// If the stores cannot be opened, or are of a newer release.
+    pub fn open(config: &Config) -> anyhow::Result<Local> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("start the command's runtime")?;
+        let clock = Arc::new(SystemClock);
+        let stores = Arc::new(roles::open_stores(config, &*clock)?);
+        let broker = roles::broker_of_command(config);
+        let recorded = stores
+            .db
+            .read_blocking(|tx| store::settings::get(tx, public_address::SETTING))
+            .context("read the public address from the store")?;
+        let url = public_address::of_command(config, recorded);
+        let ops = Arc::new(Ops::new(stores.clone(), broker, clock, &url));
+        Ok(Local { ops, stores, runtime })
+    }
+
+    pub fn actor(&self) -> Actor {
+        Actor::System
+    }
+
+    /// Runs one operation to its end.
+    ///
+    /// # Errors
+    /// The operation's refusal, in the words its client would see.
+    pub fn wait<T>(&self, operation: impl Future<Output = Result<T, ApiError>>) -> anyhow::Result<T> {
+        self.runtime.block_on(operation).map_err(|error| {
+            let shown = match &error {
+                ApiError::Store { .. } => error.to_string(),
+                ApiError::Unauthenticated
+                | ApiError::InvalidToken
+                | ApiError::WrongPassword
+                | ApiError::Forbidden { .. }
+                | ApiError::NotFound
+                | ApiError::Invalid { .. }
+                | ApiError::Conflict { .. }
+                | ApiError::RateLimited { .. } => error.detail(),
+            };
+            anyhow::Error::new(error).context(shown)
+        })
+    }
+}

@@ -1,0 +1,111 @@
+//! One listener for everything: SDK endpoints go straight to ingest, the rest to the router of pages, web API, health
+//! and metrics.
+
+use crate::health::{Doctor, FinishedJobs};
+use crate::metrics;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::get;
+use http_body_util::BodyExt;
+use ingest::Ingest;
+use ingest::endpoints::is_ingest_path;
+use ingest::server::{Answer, Body, Handler};
+use queue::Broker;
+use std::sync::Arc;
+use telemetry::metrics::Registry;
+use tower::ServiceExt;
+use web::{ClientAddress, PipelineHealth, PipelineLight, WebState};
+
+/// Waiting longer than this is worth an amber dot.
+const AMBER_AGE_SECONDS: u64 = 10;
+
+/// What the health routes look at.
+#[derive(Clone)]
+pub struct Vitals {
+    pub doctor: Doctor,
+    pub finished: FinishedJobs,
+    pub broker: Arc<dyn Broker>,
+    pub registry: Registry,
+}
+
+/// Routes of this file, for `docs/reference/routes.md`.
+pub const ROUTES: &[(&str, &str)] = &[
+    ("GET", "/health/live"),
+    ("GET", "/health/accept"),
+    ("GET", "/health/ready"),
+    ("GET", "/_health/"),
+    ("GET", "/metrics"),
+];
+
+/// Returns the router of everything but ingest.
+pub fn router(state: WebState, vitals: Vitals) -> Router {
+    let health = Router::new()
+        .route("/health/live", get(async || "ok"))
+        .route("/health/accept", get(accept))
+        .route("/health/ready", get(ready))
+        .route("/_health/", get(ready))
+        .route("/metrics", get(render_metrics))
+        .with_state(vitals);
+    web::router(state).merge(health)
+}
+
+async fn accept(State(vitals): State<Vitals>) -> Response {
+    let check = vitals.doctor.check_accepting();
+    let status = if check.ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(check)).into_response()
+}
+
+async fn ready(State(vitals): State<Vitals>) -> Response {
+    let health = vitals.doctor.look(&vitals.finished).await;
+    let status = if health.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(health.to_json())).into_response()
+}
+
+async fn render_metrics(State(vitals): State<Vitals>) -> Response {
+    metrics::look(&*vitals.broker);
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    (kind, vitals.registry.render()).into_response()
+}
+
+/// Returns the handler of every request.
+pub fn handler(ingest: Arc<Ingest>, router: Router) -> Handler {
+    Arc::new(move |request, peer| -> Answer {
+        if is_ingest_path(request.uri().path()) {
+            return Box::pin(ingest.clone().answer(request, peer));
+        }
+        let router = router.clone();
+        Box::pin(async move {
+            let mut request = request.map(axum::body::Body::new);
+            request.extensions_mut().insert(ClientAddress(peer.ip().to_canonical()));
+            let answered = router.oneshot(request).await;
+            answered.unwrap_or_else(|never| match never {}).map(boxed)
+        })
+    })
+}
+
+fn boxed(body: axum::body::Body) -> Body {
+    body.map_err(Into::into).boxed_unsync()
+}
+
+/// What the dot on every page shows, from the last look.
+pub fn pipeline_health(doctor: &Doctor) -> PipelineHealth {
+    let Some(health) = doctor.last() else {
+        return PipelineHealth {
+            light: PipelineLight::Green,
+            summary: "starting".to_owned(),
+            waiting: 0,
+        };
+    };
+    let age = health.oldest_age.unwrap_or_default().as_secs();
+    let failing = health.checks.iter().find(|check| !check.ok);
+    let (light, summary) = match failing {
+        Some(check) => (PipelineLight::Red, format!("{}: {}", check.name, check.detail)),
+        None if age >= AMBER_AGE_SECONDS => {
+            (PipelineLight::Amber, format!("{} events waiting, oldest {age} s", health.waiting))
+        }
+        None => (PipelineLight::Green, "events are stored as they come".to_owned()),
+    };
+    PipelineHealth { light, summary, waiting: health.waiting }
+}
