@@ -79,7 +79,9 @@ impl<'a> AcceptedJob<'a> {
     pub fn encode(&self) -> Vec<u8> {
         let (blob, inline): (_, &[u8]) = match &self.body {
             AcceptedBody::Inline(bytes) => (None, bytes),
-            AcceptedBody::Blob { key, raw_bytes } => (Some(Blob { key: borrowed(key), raw_bytes: *raw_bytes }), &[]),
+            AcceptedBody::Blob { key, raw_bytes } => {
+                (Some(Blob { key: Cow::Borrowed(key.as_ref()), raw_bytes: *raw_bytes }), &[])
+            }
         };
         let mut encoded = Vec::with_capacity(PREFIX_BYTES + HEADER_BYTES_EXPECTED + inline.len());
         encoded.extend_from_slice(&[VERSION, 0, 0, 0, 0]);
@@ -119,9 +121,9 @@ impl<'a> AcceptedJob<'a> {
             event_id: self.event_id,
             received_at: self.received_at,
             sent_at: self.sent_at,
-            client_ip: self.client_ip.as_ref().map(borrowed),
-            auth_client: self.auth_client.as_ref().map(borrowed),
-            user_agent: self.user_agent.as_ref().map(borrowed),
+            client_ip: self.client_ip.as_deref().map(Cow::Borrowed),
+            auth_client: self.auth_client.as_deref().map(Cow::Borrowed),
+            user_agent: self.user_agent.as_deref().map(Cow::Borrowed),
             endpoint: self.endpoint,
             content_encoding: self.content_encoding,
             blob,
@@ -180,8 +182,4 @@ impl<'a> Header<'a> {
             body,
         })
     }
-}
-
-fn borrowed<'b>(text: &'b Cow<'_, str>) -> Cow<'b, str> {
-    Cow::Borrowed(text.as_ref())
 }

@@ -61,10 +61,8 @@ pub fn find(sources: &AuthSources<'_>) -> Result<Option<Auth>, Refusal> {
             found.push(read_basic(credentials)?);
         }
     }
-    if let Some(query) = sources.query {
-        if query::get(query, "sentry_key").is_some() {
-            found.push(read_fields(query::pairs(query))?);
-        }
+    if let Some(query) = sources.query.filter(|query| query::get(query, "sentry_key").is_some()) {
+        found.push(read_fields(query::pairs(query))?);
     }
     if let Some(key) = sources.path_key {
         found.push(of_key(PublicKey::parse(key).ok_or(Refusal::BadPublicKey)?));

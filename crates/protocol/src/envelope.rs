@@ -15,6 +15,8 @@ use framing::{Found, find_header, payload_end};
 
 /// Longest header, of the envelope or of an item. Real ones have a few hundred bytes; a trace header can have kilobytes.
 pub const HEADER_BYTES_MAX: usize = 64 << 10;
+/// Deepest nesting of a header. Unknown keys may nest; none that we know does by more than two.
+pub const HEADER_DEPTH_MAX: u32 = 128;
 /// Items in one envelope. The largest real ones (sessions in bulk) have about a hundred.
 pub const ITEMS_MAX: usize = 1_000;
 

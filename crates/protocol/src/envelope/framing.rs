@@ -1,7 +1,7 @@
 //! Where headers and payloads begin and end. Shared by the reader of slices and the reader of files, so that both agree on
 //! every trap.
 
-use super::{EnvelopeError, HEADER_BYTES_MAX, HeaderError};
+use super::{EnvelopeError, HEADER_BYTES_MAX, HEADER_DEPTH_MAX, HeaderError};
 use std::io::BufRead;
 
 /// What stands at a place where a header is due.
@@ -103,7 +103,9 @@ impl HeaderScan {
                 continue;
             }
             match byte {
-                b'{' | b'[' => self.depth += 1,
+                b'{' | b'[' if self.depth == HEADER_DEPTH_MAX => return Scanned::Malformed(HeaderError::TooDeep),
+                b'{' => self.depth += 1,
+                b'[' if self.depth > 0 => self.depth += 1,
                 b'}' | b']' if self.depth == 1 => return Scanned::End(at + 1),
                 b'}' | b']' if self.depth > 1 => self.depth -= 1,
                 _ if self.depth == 0 => return Scanned::Malformed(HeaderError::NotAnObject),

@@ -1,6 +1,7 @@
 //! Header lines: the known keys of envelope and item headers, typed and borrowed. Unknown keys, and those that only relays
 //! may set, are ignored; a known key that is there twice is an error, as for Relay.
 
+use super::HEADER_DEPTH_MAX;
 use crate::dsn::Dsn;
 use crate::event_id::EventId;
 use crate::item::ItemKind;
@@ -17,6 +18,8 @@ pub enum HeaderError {
     NotAnObject,
     #[error("header ends early")]
     Truncated,
+    #[error("header nested deeper than {HEADER_DEPTH_MAX}")]
+    TooDeep,
     #[error("header is no valid json of a header: {0}")]
     Json(serde_json::Error),
 }

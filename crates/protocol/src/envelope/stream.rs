@@ -44,6 +44,7 @@ impl<R: BufRead> EnvelopeReader<R> {
     pub fn new(mut reader: R) -> Result<Self, StreamError> {
         let text = read_header(&mut reader, EnvelopeError::Header)?.ok_or(EnvelopeError::Empty)?;
         let header = EnvelopeHeader::parse(&text).map_err(EnvelopeError::Header)?.into_owned();
+        expect_line_end(&mut reader)?;
         Ok(EnvelopeReader { reader, header, items: 0, payload: Payload::Done })
     }
 
@@ -65,6 +66,7 @@ impl<R: BufRead> EnvelopeReader<R> {
         }
         self.items += 1;
         let header = ItemHeader::parse(&text).map_err(EnvelopeError::ItemHeader)?.into_owned();
+        expect_line_end(&mut self.reader)?;
         if header.kind == ItemKind::Integration {
             return Err(EnvelopeError::InternalItem.into());
         }
@@ -169,7 +171,6 @@ fn read_header<R: BufRead>(
         text.extend_from_slice(&window[..count]);
         reader.consume(count);
         if is_end {
-            expect_line_end(reader)?;
             return Ok(Some(text));
         }
     }
