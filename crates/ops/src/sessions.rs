@@ -1,4 +1,4 @@
-//! Login sessions of the pages: log in, look up, log out. The cookie carries a random token; the store its hash.
+//! Login sessions of the pages: log in, look up, list, log out. The cookie carries a random token; the store its hash.
 
 use crate::{Actor, ApiError, Ops, UserActor, passwords, users};
 use sha2::{Digest, Sha256};
@@ -121,6 +121,68 @@ pub async fn log_out(cx: &Ops, token: &str) -> Result<(), ApiError> {
         Ok(())
     })
     .await
+}
+
+/// One of the actor's sessions.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Names the session and opens nothing: it is made from the token's hash.
+    pub id: String,
+    pub user_agent: String,
+    pub created_at: Timestamp,
+    pub last_seen_at: Timestamp,
+}
+
+/// Returns the actor's sessions that have not expired, in the store's order; the system has none.
+///
+/// # Errors
+/// `Unauthenticated` for nobody.
+pub async fn list(cx: &Ops, actor: &Actor) -> Result<Vec<Session>, ApiError> {
+    Ok(rows_of(cx, actor).await?.into_iter().map(Session::of).collect())
+}
+
+/// Ends one of the actor's sessions, by its id.
+///
+/// # Errors
+/// `NotFound` if the actor has no such session.
+pub async fn end(cx: &Ops, actor: &Actor, id: &str) -> Result<(), ApiError> {
+    let rows = rows_of(cx, actor).await?;
+    let token_hash = rows.iter().find(|row| Session::id_of(row) == id).ok_or(ApiError::NotFound)?.token_hash;
+    cx.write("end a session", move |tx| {
+        store::sessions::delete(tx, &token_hash)?;
+        Ok(())
+    })
+    .await
+}
+
+/// Returns the id of the session that a cookie's token opens, to tell it from the others.
+pub fn id_of_token(token: &str) -> String {
+    stdx::hex::encode(&hash(token)[..SESSION_ID_BYTES])
+}
+
+/// Enough of the hash to tell a person's sessions apart.
+const SESSION_ID_BYTES: usize = 8;
+
+impl Session {
+    fn of(row: SessionRow) -> Session {
+        Session {
+            id: Session::id_of(&row),
+            user_agent: row.user_agent,
+            created_at: row.created_at,
+            last_seen_at: row.last_seen_at,
+        }
+    }
+
+    fn id_of(row: &SessionRow) -> String {
+        stdx::hex::encode(&row.token_hash[..SESSION_ID_BYTES])
+    }
+}
+
+async fn rows_of(cx: &Ops, actor: &Actor) -> Result<Vec<SessionRow>, ApiError> {
+    actor.require_known()?;
+    let Some(user_id) = actor.user_id() else { return Ok(Vec::new()) };
+    let now = cx.clock.now();
+    cx.read("list sessions", move |tx| Ok(store::sessions::list(tx, user_id, now)?)).await
 }
 
 fn hash(token: &str) -> [u8; 32] {

@@ -2,7 +2,7 @@
 
 use crate::queues::{self, QueueDepth};
 use crate::{Actor, ApiError, Ops};
-use stdx::Timestamp;
+use stdx::{Hour, Timestamp};
 
 #[derive(Clone, Debug)]
 pub struct Status {
@@ -41,4 +41,30 @@ pub async fn get(cx: &Ops, actor: &Actor) -> Result<Status, ApiError> {
         projects: projects as u64,
         event_days,
     })
+}
+
+/// How many items came to which end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutcomeCount {
+    /// Data category of the protocol: error, attachment …
+    pub category: String,
+    /// accepted, stored, filtered, duplicate, expired, dead, not-kept or refused
+    pub outcome: String,
+    pub reason: String,
+    pub quantity: i64,
+}
+
+/// How far back outcomes are summed.
+pub const OUTCOME_HOURS: i64 = 24;
+
+/// Returns the outcomes of the last day over all projects, most frequent first; for superusers and the system.
+///
+/// # Errors
+/// `Forbidden` for anybody else.
+pub async fn outcomes(cx: &Ops, actor: &Actor) -> Result<Vec<OutcomeCount>, ApiError> {
+    actor.require_superuser()?;
+    let since = Hour(cx.clock.now().hour().0 - OUTCOME_HOURS);
+    let rows = cx.read("sum outcomes", move |tx| Ok(store::outcomes::sums(tx, None, since)?)).await?;
+    let count = |(category, outcome, reason, quantity)| OutcomeCount { category, outcome, reason, quantity };
+    Ok(rows.into_iter().map(count).collect())
 }

@@ -150,3 +150,16 @@ async fn keys_come_and_go_within_their_project() {
     keys::delete(&world.ops, &Actor::System, &reference("shop")).await.unwrap();
     assert_eq!(keys::list(&world.ops, &Actor::System, &project()).await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn the_first_login_is_made_once_and_opens() {
+    let world = World::empty();
+    let login = ops::first_run::set_up(&world.ops, &Actor::System).await.unwrap().expect("the directory was empty");
+    assert!(ops::first_run::set_up(&world.ops, &Actor::System).await.unwrap().is_none());
+    assert!(ops::first_run::set_up(&world.ops, &Actor::Anonymous).await.is_err());
+    let session = sessions::log_in(&world.ops, log_in(login.email, login.password.expose(), 1)).await.unwrap();
+    let actor = sessions::lookup(&world.ops, session.token.expose()).await.unwrap();
+    let default = ProjectRef { org: "default".into(), project: "default".into() };
+    assert_eq!(ops::projects::get(&world.ops, &actor, &default).await.unwrap().id, 1);
+    assert_eq!(keys::list(&world.ops, &actor, &default).await.unwrap().len(), 1);
+}

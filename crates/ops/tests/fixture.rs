@@ -102,15 +102,21 @@ impl Stored {
 }
 
 impl World {
-    pub async fn new() -> World {
+    /// A world with nothing in it.
+    pub fn empty() -> World {
         let directory = tempfile::tempdir().unwrap();
         let clock = ManualClock::at(NOON);
         let stores = Arc::new(Stores::open(&directory.path().join("data"), NOON).unwrap());
         let broker = Arc::new(QuietBroker::default());
         let ops = Arc::new(Ops::new(stores, broker.clone(), Arc::new(clock.clone()), "http://vigie.test:9000/"));
+        World { shop: 1, site: 2, lair: 3, ops, clock, broker, events: Mutex::new(0), _directory: directory }
+    }
+
+    pub async fn new() -> World {
+        let world = World::empty();
         for (org, projects) in [("acme", &["shop", "site"][..]), ("evil", &["lair"])] {
             let input = ops::organizations::CreateOrganization { slug: org.into(), name: org.to_uppercase() };
-            ops::organizations::create(&ops, &Actor::System, input).await.unwrap();
+            ops::organizations::create(&world.ops, &Actor::System, input).await.unwrap();
             for slug in projects {
                 let input = ops::projects::CreateProject {
                     org: org.into(),
@@ -118,10 +124,10 @@ impl World {
                     name: None,
                     platform: Some("python".into()),
                 };
-                ops::projects::create(&ops, &Actor::System, input).await.unwrap();
+                ops::projects::create(&world.ops, &Actor::System, input).await.unwrap();
             }
         }
-        World { shop: 1, site: 2, lair: 3, ops, clock, broker, events: Mutex::new(0), _directory: directory }
+        world
     }
 
     /// Makes somebody with a role in an organization, who can log in with `PASSWORD` if asked for.
