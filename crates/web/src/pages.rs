@@ -48,6 +48,7 @@ pub fn router(state: WebState) -> Router {
         .route("/settings/account/", get(account::show))
         .route("/settings/account/tokens/", post(account::create_token))
         .route("/settings/account/tokens/{id}/revoke/", post(account::revoke_token))
+        .route("/settings/account/sessions/{id}/end/", post(account::end_session))
         .route("/settings/theme/", post(theme::set))
         .route("/system/", get(system::show))
         .route("/auth/login/", get(login::show).post(login::log_in))

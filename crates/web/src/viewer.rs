@@ -16,6 +16,8 @@ pub struct Viewer {
     pub actor: Actor,
     pub user: UserActor,
     pub browser: Browser,
+    /// Names the session; opens nothing.
+    pub session_id: String,
     pub now: Timestamp,
 }
 
@@ -69,7 +71,9 @@ impl FromRequestParts<WebState> for Viewer {
         let browser = Browser::of(parts);
         match actor(&parts.headers, state).await? {
             Actor::User(user) => {
-                Ok(Viewer { actor: Actor::User(user.clone()), user, browser, now: state.ops.clock.now() })
+                let token = cookies::read(&parts.headers, ops::sessions::SESSION_COOKIE).unwrap_or_default();
+                let session_id = ops::sessions::id_of_token(token);
+                Ok(Viewer { actor: Actor::User(user.clone()), user, browser, session_id, now: state.ops.clock.now() })
             }
             Actor::Anonymous | Actor::System => {
                 // Only a page can be come back to; a form cannot.

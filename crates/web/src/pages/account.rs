@@ -1,4 +1,4 @@
-//! One's own account: API tokens.
+//! One's own account: API tokens and login sessions.
 
 use super::html;
 use crate::error::PageError;
@@ -11,6 +11,7 @@ use axum::extract::{Form, Path, State};
 use axum::http::header;
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use ops::Scopes;
+use ops::sessions::{self, Session};
 use ops::tokens::{self, CreateToken, Token};
 use stdx::Timestamp;
 
@@ -24,6 +25,16 @@ pub(super) struct AccountPage {
     pub scopes: Vec<&'static str>,
     /// The whole text of a token just made; it is never shown again.
     pub created: Option<String>,
+    pub sessions: Vec<SessionView>,
+}
+
+pub(super) struct SessionView {
+    pub id: String,
+    pub user_agent: String,
+    pub created: Ago,
+    pub last_seen: Ago,
+    /// The one this page is read with.
+    pub is_this: bool,
 }
 
 pub(super) struct TokenRow {
@@ -61,8 +72,20 @@ pub async fn revoke_token(
     Ok(Redirect::to("/settings/account/").into_response())
 }
 
+/// `POST /settings/account/sessions/{id}/end/`
+pub async fn end_session(
+    State(state): State<WebState>,
+    viewer: Viewer,
+    Path(id): Path<String>,
+) -> Result<Response, PageError> {
+    sessions::end(&state.ops, &viewer.actor, &id).await?;
+    Ok(Redirect::to("/settings/account/").into_response())
+}
+
 async fn page(state: &WebState, viewer: &Viewer, created: Option<String>) -> Result<Response, PageError> {
     let tokens = tokens::list(&state.ops, &viewer.actor).await?;
+    let sessions = sessions::list(&state.ops, &viewer.actor).await?;
+    let this = &viewer.session_id;
     let shell = Shell::of(state, viewer, Nav::Account, "Account");
     let user = &viewer.user;
     html(&AccountPage {
@@ -76,7 +99,20 @@ async fn page(state: &WebState, viewer: &Viewer, created: Option<String>) -> Res
             .collect(),
         scopes: Scopes::all().names(),
         created,
+        sessions: sessions.into_iter().map(|session| SessionView::of(session, this, viewer.now)).collect(),
     })
+}
+
+impl SessionView {
+    pub fn of(session: Session, this: &str, now: Timestamp) -> SessionView {
+        SessionView {
+            is_this: session.id == this,
+            user_agent: crate::event_json::cut_to(&session.user_agent, 120).into_owned(),
+            created: Ago { time: session.created_at, now },
+            last_seen: Ago { time: session.last_seen_at, now },
+            id: session.id,
+        }
+    }
 }
 
 impl TokenRow {

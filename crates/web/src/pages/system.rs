@@ -14,7 +14,7 @@ use ops::events::EventRef;
 use ops::projects::{self, ProjectRef};
 use ops::queues::QueueDepth;
 use ops::receipts::{self, ReceiptState};
-use ops::status::{self, Status};
+use ops::status::{self, OutcomeCount, Status};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ pub(super) struct SystemPage {
     pub projects: String,
     pub event_days: Vec<String>,
     pub queues: Vec<QueueRow>,
+    pub outcomes: Vec<OutcomeRow>,
     pub event_id: String,
     pub found: Vec<FoundEvent>,
 }
@@ -45,6 +46,20 @@ pub(super) struct QueueRow {
     pub parked: String,
     pub oldest: String,
     pub is_paused: bool,
+}
+
+/// An event id that was asked for, and where it is known.
+pub(super) struct Lookup {
+    pub event_id: String,
+    pub found: Vec<FoundEvent>,
+}
+
+/// How many items came to one end for one reason.
+pub(super) struct OutcomeRow {
+    pub category: String,
+    pub outcome: String,
+    pub reason: String,
+    pub quantity: String,
 }
 
 /// An event id in one project.
@@ -67,14 +82,21 @@ pub async fn show(
     Query(query): Query<SystemQuery>,
 ) -> Result<Response, PageError> {
     let status = status::get(&state.ops, &viewer.actor).await?;
+    let outcomes = status::outcomes(&state.ops, &viewer.actor).await?;
     let event_id: String = query.event.trim().chars().filter(|c| *c != '-').take(64).collect();
     let found = if event_id.is_empty() { Vec::new() } else { look_up(&state, &viewer, &event_id).await? };
     let shell = Shell::of(&state, &viewer, Nav::System, "System");
-    html(&SystemPage::of(shell, status, event_id, found))
+    html(&SystemPage::of(shell, status, outcomes, Lookup { event_id, found }))
 }
 
 impl SystemPage {
-    pub fn of(shell: Shell, status: Status, event_id: String, found: Vec<FoundEvent>) -> SystemPage {
+    pub fn of(shell: Shell, status: Status, outcomes: Vec<OutcomeCount>, lookup: Lookup) -> SystemPage {
+        let outcomes = outcomes.into_iter().map(|count| OutcomeRow {
+            quantity: grouped(count.quantity),
+            category: count.category,
+            outcome: count.outcome,
+            reason: count.reason,
+        });
         SystemPage {
             shell,
             version: env!("CARGO_PKG_VERSION"),
@@ -83,8 +105,9 @@ impl SystemPage {
             projects: grouped(i64::try_from(status.projects).unwrap_or(i64::MAX)),
             event_days: status.event_days,
             queues: status.queues.iter().map(QueueRow::of).collect(),
-            event_id,
-            found,
+            outcomes: outcomes.collect(),
+            event_id: lookup.event_id,
+            found: lookup.found,
         }
     }
 }

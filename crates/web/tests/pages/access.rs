@@ -57,7 +57,8 @@ async fn the_system_page_is_for_superusers() {
     let member = Browser::of_member(&world).await;
     assert_eq!(member.get("/system/").await.status, StatusCode::FORBIDDEN);
     let root = Browser::of_superuser(&world).await;
-    assert!(root.read("/system/").await.contains("Event lookup"));
+    let page = root.read("/system/").await;
+    assert!(page.contains("Event lookup") && page.contains("<td>error</td>"), "outcomes are counted");
     let found = root.read(&format!("/system/?event={id}")).await;
     assert!(found.contains("acme/shop") && found.contains("stored"));
     assert!(root.read("/system/?event=00000000000000000000000000000001").await.contains("No project knows"));

@@ -64,7 +64,7 @@ impl Browser {
         browser
     }
 
-    async fn log_in(&self, email: &str) {
+    pub async fn log_in(&self, email: &str) {
         let answer = self.post("/auth/login/", &[("email", email), ("password", PASSWORD), ("next", "/")]).await;
         assert_eq!((answer.status, answer.location()), (StatusCode::SEE_OTHER, "/"), "{}", answer.text());
     }

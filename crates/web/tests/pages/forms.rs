@@ -97,3 +97,17 @@ async fn a_resolved_issue_that_comes_back_says_so() {
     let page = browser.read("/issues/1/").await;
     assert!(page.contains("Came back") && page.contains("regressed"), "{page}");
 }
+
+#[tokio::test]
+async fn a_session_left_open_elsewhere_can_be_ended() {
+    let world = World::new().await;
+    let browser = Browser::of_member(&world).await;
+    let elsewhere = Browser::of(&world);
+    elsewhere.log_in("ana@acme.test").await;
+    let page = browser.read("/settings/account/").await;
+    assert!(page.contains("this one"));
+    let url = page.split("action=\"").find(|part| part.contains("/end/\"")).and_then(|part| part.split('"').next());
+    browser.post(url.expect("the other session can be ended"), &[]).await;
+    assert_eq!(elsewhere.get("/").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(browser.get("/").await.status, StatusCode::OK);
+}

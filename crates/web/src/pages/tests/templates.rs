@@ -14,7 +14,8 @@ use ops::issues::{IssueStatus, SeriesPeriod};
 use ops::keys::Key;
 use ops::page::PageLink;
 use ops::queues::QueueDepth;
-use ops::status::Status;
+use ops::sessions::Session;
+use ops::status::{OutcomeCount, Status};
 use ops::tokens::Token;
 use std::path::Path;
 
@@ -172,6 +173,7 @@ fn account(text: &str, is_superuser: bool) -> account::AccountPage {
         last_used_at: None,
         revoked_at: None,
     };
+    let session = Session { id: "0".to_owned(), user_agent: text.to_owned(), created_at: now(), last_seen_at: now() };
     account::AccountPage {
         shell: shell(is_superuser),
         email: text.to_owned(),
@@ -179,6 +181,7 @@ fn account(text: &str, is_superuser: bool) -> account::AccountPage {
         tokens: vec![account::TokenRow::of(&token, now())],
         scopes: vec!["event:read"],
         created: Some("vgu_x".to_owned()),
+        sessions: vec![account::SessionView::of(session, "1", now())],
     }
 }
 
@@ -197,7 +200,10 @@ fn system(text: &str) -> system::SystemPage {
         url: Some("/issues/17/".to_owned()),
         receipt: Receipt::of(&fixtures::receipt(text)),
     };
-    system::SystemPage::of(shell(true), status, text.to_owned(), vec![found])
+    let outcome =
+        OutcomeCount { category: text.to_owned(), outcome: text.to_owned(), reason: text.to_owned(), quantity: 12_000 };
+    let lookup = system::Lookup { event_id: text.to_owned(), found: vec![found] };
+    system::SystemPage::of(shell(true), status, vec![outcome], lookup)
 }
 
 fn login(text: &str) -> login::LoginPage {
