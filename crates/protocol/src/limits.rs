@@ -68,6 +68,11 @@ pub fn check(envelope: &Envelope<'_>) -> Result<(), LimitError> {
     envelope.items.iter().try_for_each(|item| tally.add(&item.header, item.payload.len() as u64))
 }
 
+/// Returns the largest payload that an item with this header may have, for readers that stop before they read more.
+pub fn payload_bytes_max(header: &ItemHeader<'_>) -> u64 {
+    Group::of(header).allowance().item_bytes
+}
+
 /// What the items of an envelope have used up so far; for envelopes that are read as a stream.
 #[derive(Default, Debug)]
 pub struct LimitTally {

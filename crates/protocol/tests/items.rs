@@ -167,6 +167,12 @@ fn limits_are_inclusive_and_name_what_exceeds_them() {
 }
 
 #[test]
+fn a_reader_can_know_the_largest_payload_before_it_reads() {
+    assert_eq!(limits::payload_bytes_max(&header(r#"{"type":"event"}"#)), MIB);
+    assert_eq!(limits::payload_bytes_max(&header(r#"{"type":"attachment"}"#)), 200 * MIB);
+}
+
+#[test]
 fn a_parsed_envelope_is_checked_whole() {
     let mut body = b"{}\n{\"type\":\"event\"}\n{}\n{\"type\":\"session\"}\n{}\n".to_vec();
     assert_eq!(limits::check(&Envelope::parse(&body).unwrap()), Ok(()));
