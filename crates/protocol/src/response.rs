@@ -3,7 +3,6 @@
 //!
 //! SDKs back off after 429, drop after any other 4xx, and may resend after 5xx: the status decides what is lost.
 
-use crate::dsn::DsnError;
 use crate::encoding::EncodingError;
 use crate::envelope::EnvelopeError;
 use crate::event_id::EventId;
@@ -243,22 +242,5 @@ impl From<EnvelopeError> for Refusal {
 impl From<LimitError> for Refusal {
     fn from(error: LimitError) -> Self {
         Refusal::OverLimit(error)
-    }
-}
-
-impl From<DsnError> for Refusal {
-    fn from(error: DsnError) -> Self {
-        match error {
-            DsnError::PublicKey => Refusal::BadPublicKey,
-            DsnError::ProjectId => Refusal::BadProjectPath,
-            DsnError::TooLong
-            | DsnError::Scheme
-            | DsnError::MissingKey
-            | DsnError::MissingHost
-            | DsnError::Host
-            | DsnError::Port
-            | DsnError::MissingProject
-            | DsnError::Trailing => Refusal::BadEnvelopeAuth,
-        }
     }
 }
