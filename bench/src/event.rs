@@ -202,8 +202,7 @@ fn breadcrumb(fixed: &mut Random, random: &mut Random, seconds: f64) -> Value {
         let url = format!("https://courier.example/{thing}/{}", random.below(1_000_000));
         return json!({ "type": "http", "category": "httplib", "timestamp": at, "data": { "url": url, "method": "GET", "status_code": 200 } });
     }
-    let message =
-        format!("SELECT id, state FROM {thing} WHERE owner = {} AND {action} IS NULL", random.below(1_000_000));
+    let message = format!("query {thing} by owner {} and state, then {action}: 3 rows", random.below(1_000_000));
     json!({ "type": "default", "category": "query", "level": "info", "timestamp": at, "message": message })
 }
 

@@ -120,11 +120,6 @@ impl RustFile {
     pub fn finding(&self, index: usize, text: impl Into<String>) -> Finding {
         Finding { path: self.path.clone(), line: index + 1, text: text.into() }
     }
-
-    /// Returns number from 0 and code of each line that is no test.
-    pub fn product_lines(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.code.lines().enumerate().filter(|(index, _)| !self.is_test[*index])
-    }
 }
 
 /// Lines of test code: whole files by their place, and `#[cfg(test)]` items by their braces.
