@@ -68,11 +68,12 @@ fn moment(value: &Value) -> Option<Timestamp> {
     }
 }
 
-/// Returns `−1.2 s`, `−4 min`, `+0.1 s`.
+/// Returns `−12 ms`, `−1.2 s`, `−4 min`, `+100 ms`.
 fn offset(at: Timestamp, event_at: Timestamp) -> String {
     let (sign, distance) = if at <= event_at { ('−', event_at.since(at)) } else { ('+', at.since(event_at)) };
     let seconds = distance.as_secs_f64();
     match seconds {
+        seconds if seconds < 1.0 => format!("{sign}{} ms", distance.as_millis()),
         seconds if seconds < 60.0 => format!("{sign}{seconds:.1} s"),
         _ => format!("{sign}{}", crate::format::span(distance)),
     }
@@ -87,6 +88,6 @@ mod tests {
         let event = Timestamp::from_seconds(1_000);
         assert_eq!(offset(Timestamp::from_micros(998_800_000), event), "−1.2 s");
         assert_eq!(offset(Timestamp::from_seconds(700), event), "−5 min");
-        assert_eq!(offset(Timestamp::from_micros(1_000_100_000), event), "+0.1 s");
+        assert_eq!(offset(Timestamp::from_micros(1_000_100_000), event), "+100 ms");
     }
 }

@@ -1,7 +1,7 @@
 //! Events by hour or by day as bars, each with its title, and the same numbers as a table.
 
 use super::sparkline::bar_height;
-use crate::format::{absolute, grouped};
+use crate::format::{absolute, counted, grouped};
 use askama::Template;
 use ops::issues::SeriesPeriod;
 use stdx::Timestamp;
@@ -57,7 +57,7 @@ impl Chart {
         Chart {
             width: i64::try_from(series.len()).unwrap_or(0).max(1) * STEP - (STEP - BAR),
             highest: grouped(highest),
-            total: grouped(total),
+            total: counted(total, "event", "events"),
             period,
             bars: bars.collect(),
             links: [SeriesPeriod::Day, SeriesPeriod::Fortnight].map(link).to_vec(),

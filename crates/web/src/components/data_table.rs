@@ -1,6 +1,6 @@
 //! A table of keys and values of an event: variables, headers, contexts, extra.
 
-use crate::event_json::{pairs, shown};
+use crate::event_json::{cut_to, pairs, shown};
 use askama::Template;
 use serde_json::Value;
 
@@ -9,6 +9,7 @@ const ROWS_MAX: usize = 200;
 /// A value longer than this is folded.
 const FOLDED_CHARS_MIN: usize = 480;
 const FOLDED_LINES_MIN: usize = 12;
+const SUMMARY_CHARS_MAX: usize = 96;
 
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "components/data_table.html")]
@@ -25,7 +26,8 @@ pub struct DataRow {
     pub value: String,
     /// How the value is written: text, number, word or json.
     pub kind: &'static str,
-    pub is_folded: bool,
+    /// What stands for a long value until it is opened.
+    pub folded: Option<String>,
 }
 
 impl DataTable {
@@ -58,12 +60,13 @@ impl DataRow {
             Value::Bool(_) | Value::Null => "word",
             Value::Array(_) | Value::Object(_) => "json",
         };
-        let value = shown(value);
-        let is_folded = value.len() > FOLDED_CHARS_MIN || value.lines().count() > FOLDED_LINES_MIN;
-        DataRow { key, value, kind, is_folded }
-    }
-
-    fn first_line(&self) -> String {
-        crate::event_json::cut_to(self.value.lines().next().unwrap_or_default(), 96).into_owned()
+        let text = shown(value);
+        let is_long = text.len() > FOLDED_CHARS_MIN || text.lines().count() > FOLDED_LINES_MIN;
+        let folded = is_long.then(|| {
+            let line =
+                if kind == "json" { value.to_string() } else { text.lines().next().unwrap_or_default().to_owned() };
+            cut_to(&line, SUMMARY_CHARS_MAX).into_owned()
+        });
+        DataRow { key, value: text, kind, folded }
     }
 }
