@@ -54,6 +54,9 @@ pub enum Command {
     /// Look at the job queues
     #[command(subcommand)]
     Queues(Queues),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Send, look at and look up events
     #[command(subcommand)]
     Event(Event),
@@ -155,6 +158,20 @@ pub enum Tokens {
     Revoke {
         id: i64,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Every key with its value and where that came from
+    List(Listing),
+    /// One key: value, where it came from, what it is for
+    Explain {
+        key: String,
+    },
+    /// Say everything that is wrong; exit 78 if anything is
+    Check,
+    #[command(external_subcommand)]
+    Unknown(Vec<String>),
 }
 
 #[derive(Debug, Subcommand)]

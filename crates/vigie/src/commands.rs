@@ -2,6 +2,7 @@
 //! people's text or JSON; it holds no rules of its own.
 
 mod check;
+mod config;
 mod createuser;
 mod event;
 mod keys;
@@ -24,7 +25,7 @@ pub struct Usage(pub String);
 
 /// Commands of the design that this release does not have.
 const NOT_YET: &[&str] = &[
-    "init", "cleanup", "permissions", "config", "workers", "schedules", "metrics", "backup", "restore",
+    "init", "cleanup", "permissions", "workers", "schedules", "metrics", "backup", "restore",
 ];
 
 /// Runs the command line.
@@ -44,6 +45,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             run_role(&run.role, &config)
         }
         Command::Event(command) => event::run(&command, &flags),
+        Command::Config(command) => config::run(&flags, command),
         Command::Unknown(words) => Err(unknown("command", &words)),
         Command::Createuser(input) => createuser::run(&Config::load(&flags)?, input),
         Command::Projects(command) => projects::run(&Config::load(&flags)?, command),

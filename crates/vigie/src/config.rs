@@ -59,6 +59,33 @@ struct Setting {
     place: String,
 }
 
+/// One key as it is set now, for people.
+#[derive(Clone, Debug)]
+pub struct Explained {
+    pub name: &'static str,
+    /// Empty = not set.
+    pub value: String,
+    /// Flag, environment variable, file and line, or `default`.
+    pub place: String,
+    pub help: &'static str,
+}
+
+/// Returns every key with its value and where that came from, also when some values are wrong.
+pub fn explain(flags: &Flags) -> (Vec<Explained>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let settings = sources::gather(flags, &mut problems);
+    let explained = KEYS.iter().map(|key| {
+        let setting = settings.get(key.name);
+        Explained {
+            name: key.name,
+            value: setting.map(|setting| setting.text.clone()).unwrap_or_default(),
+            place: setting.map_or_else(|| "not set".to_owned(), |setting| setting.place.clone()),
+            help: key.help,
+        }
+    });
+    (explained.collect(), problems)
+}
+
 type Settings = BTreeMap<&'static str, Setting>;
 
 impl Config {
