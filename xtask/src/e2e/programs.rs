@@ -6,6 +6,10 @@ use crate::root::work_dir;
 use anyhow::{Context, bail};
 use std::path::PathBuf;
 
+/// Versions that are known to install and run; a newer release may not on the day that matters.
+const PYTHON_SDK: &str = "sentry-sdk==2.75.0";
+const NODE_SDK: &str = "@sentry/node@11.11.0";
+
 /// Returns a Python that has `sentry_sdk`.
 ///
 /// # Errors
@@ -22,7 +26,7 @@ pub fn python() -> anyhow::Result<PathBuf> {
     }
     std::fs::create_dir_all(work_dir()).context("make target/xtask")?;
     command::run("python3", &["-m", "venv", &folder.display().to_string()])?;
-    command::run(&text, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "sentry-sdk"])?;
+    command::run(&text, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PYTHON_SDK])?;
     Ok(python)
 }
 
@@ -41,10 +45,7 @@ pub fn node_folder() -> anyhow::Result<PathBuf> {
     std::fs::create_dir_all(&folder).context("make target/xtask/node")?;
     std::fs::write(folder.join("package.json"), "{\"private\":true}\n").context("write package.json")?;
     let prefix = folder.display().to_string();
-    command::run(
-        "npm",
-        &["install", "--prefix", &prefix, "--no-audit", "--no-fund", "--loglevel=error", "@sentry/node"],
-    )?;
+    command::run("npm", &["install", "--prefix", &prefix, "--no-audit", "--no-fund", "--loglevel=error", NODE_SDK])?;
     Ok(folder)
 }
 
