@@ -17,7 +17,16 @@ const CHECKPOINT_TIMEOUT: Duration = Duration::from_millis(100);
 /// Prepared statements kept for each connection; more than the statements of any one aggregate.
 const STATEMENTS_MAX: usize = 128;
 
-/// Sizes of a SQLite database's connections.
+/// What a commit survives. Neither ever leaves a damaged file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Power loss: on disk when the commit returns.
+    Power,
+    /// The end of the process; power loss may take the last commits. For what can be derived again.
+    Process,
+}
+
+/// Sizes and durability of a SQLite database's connections.
 #[derive(Clone, Copy, Debug)]
 pub struct SqliteConfig {
     pub readers: usize,
@@ -27,6 +36,7 @@ pub struct SqliteConfig {
     pub reader_cache_bytes: usize,
     /// Pages of the write-ahead log after which it is folded into the file.
     pub checkpoint_pages: u32,
+    pub durability: Durability,
 }
 
 impl Default for SqliteConfig {
@@ -37,6 +47,7 @@ impl Default for SqliteConfig {
             writer_cache_bytes: 24 << 20,
             reader_cache_bytes: 4 << 20,
             checkpoint_pages: 8_000,
+            durability: Durability::Power,
         }
     }
 }
@@ -57,9 +68,12 @@ pub(crate) fn writer(path: &Path, config: SqliteConfig) -> Result<Connection, Db
                 config.page_bytes
             ))?;
         }
-        // An ack follows a commit, so a commit is on disk: FULL.
+        let synchronous = match config.durability {
+            Durability::Power => "FULL",
+            Durability::Process => "NORMAL",
+        };
         connection.execute_batch(&format!(
-            "PRAGMA synchronous = FULL;
+            "PRAGMA synchronous = {synchronous};
              PRAGMA foreign_keys = ON;
              PRAGMA cache_size = -{};
              PRAGMA wal_autocheckpoint = {};",

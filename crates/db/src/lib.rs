@@ -13,7 +13,7 @@ mod row;
 mod tx;
 mod value;
 
-pub use connect::SqliteConfig;
+pub use connect::{Durability, SqliteConfig};
 pub use error::DbError;
 pub use migrate::Migration;
 pub use pool::{Db, SqlitePool};

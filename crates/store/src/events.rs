@@ -2,6 +2,8 @@
 //! group key, never an issue id.
 
 mod day_file;
+mod places;
+mod rows;
 mod sqlite;
 
 pub use sqlite::SqliteEvents;

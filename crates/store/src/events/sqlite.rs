@@ -1,15 +1,16 @@
-//! Day partitions as SQLite files: `events/2026-11-21.g1.sqlite`, the generation in the name, so that a day that was
-//! dropped and used again never meets its old file. Open files stay in a small LRU.
+//! Day partitions as SQLite files: `events/2026-11-21.g1.sqlite` and its index, the generation in the name, so that a
+//! day that was dropped and used again never meets its old files. Open days stay in a small LRU.
 
-use super::{EventRow, EventStore, ListQuery, StoredEvent, day_file};
+use super::day_file::{self, DayFiles};
+use super::{EventRow, EventStore, ListQuery, StoredEvent};
 use crate::StoreError;
 use crate::days::OpenDay;
-use db::{Db, DbError};
+use db::DbError;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Files open at once; each costs about a megabyte idle and up to its caches in use.
+/// Days open at once; each costs some hundred kilobytes idle and up to its caches in use.
 const DAYS_OPEN_MAX: usize = 8;
 
 pub struct SqliteEvents {
@@ -20,7 +21,7 @@ pub struct SqliteEvents {
 #[derive(Default)]
 struct State {
     /// The last used is at the end.
-    open: Vec<(OpenDay, Db)>,
+    open: Vec<(OpenDay, DayFiles)>,
     /// Days this process dropped: a late writer must not make their file again.
     dropped: HashSet<OpenDay>,
 }
@@ -36,19 +37,21 @@ impl SqliteEvents {
         Ok(SqliteEvents { folder: folder.to_owned(), state: Mutex::default() })
     }
 
-    fn path(&self, day: &OpenDay) -> PathBuf {
-        self.folder.join(format!("{}.g{}.sqlite", day.day, day.generation))
+    /// The index is created last, so it tells whether the day has been written.
+    fn is_there(&self, day: &OpenDay) -> bool {
+        let [index, _] = day_file::paths(&self.folder, &name_of(day));
+        index.exists()
     }
 
     /// Returns the day's file, opened; `None` if it was never written.
-    fn existing(&self, day: &OpenDay) -> Result<Option<Db>, StoreError> {
-        if self.lock().open.iter().any(|(open, _)| open == day) || self.path(day).exists() {
+    fn existing(&self, day: &OpenDay) -> Result<Option<DayFiles>, StoreError> {
+        if self.lock().open.iter().any(|(open, _)| open == day) || self.is_there(day) {
             return self.borrow(day).map(Some);
         }
         Ok(None)
     }
 
-    fn borrow(&self, day: &OpenDay) -> Result<Db, StoreError> {
+    fn borrow(&self, day: &OpenDay) -> Result<DayFiles, StoreError> {
         let state = &mut *self.lock();
         if state.dropped.contains(day) {
             return Err(StoreError::DayEnded);
@@ -56,27 +59,32 @@ impl SqliteEvents {
         let open = &mut state.open;
         if let Some(index) = open.iter().position(|(known, _)| known == day) {
             let entry = open.remove(index);
-            let db = entry.1.clone();
+            let files = entry.1.clone();
             open.push(entry);
-            return Ok(db);
+            return Ok(files);
         }
-        let db = day_file::open(&self.path(day)).map_err(|source| failed(day, source))?;
+        let files = DayFiles::open(&self.folder, &name_of(day)).map_err(|source| failed(day, source))?;
         if open.len() >= DAYS_OPEN_MAX {
             open.remove(0);
         }
-        open.push((*day, db.clone()));
-        Ok(db)
+        open.push((*day, files.clone()));
+        Ok(files)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn files(&self, day: &OpenDay) -> [PathBuf; 3] {
-        let path = self.path(day);
-        let beside = |suffix: &str| PathBuf::from(format!("{}{suffix}", path.display()));
-        [beside("-wal"), beside("-shm"), path]
+    /// Each file with its write-ahead log and the log's shared index.
+    fn files(&self, day: &OpenDay) -> impl Iterator<Item = PathBuf> {
+        let paths = day_file::paths(&self.folder, &name_of(day));
+        let with_log = |path: PathBuf| ["-wal", "-shm", ""].map(|suffix| format!("{}{suffix}", path.display()));
+        paths.into_iter().flat_map(with_log).map(PathBuf::from)
     }
+}
+
+fn name_of(day: &OpenDay) -> String {
+    format!("{}.g{}", day.day, day.generation)
 }
 
 fn failed(day: &OpenDay, source: DbError) -> StoreError {
@@ -85,23 +93,23 @@ fn failed(day: &OpenDay, source: DbError) -> StoreError {
 
 impl EventStore for SqliteEvents {
     fn insert(&self, day: &OpenDay, rows: &[EventRow<'_>]) -> Result<Vec<bool>, StoreError> {
-        let db = self.borrow(day)?;
-        db.write_blocking(|tx| day_file::insert(tx, rows)).map_err(|source| failed(day, source))
+        let files = self.borrow(day)?;
+        files.insert(rows).map_err(|source| failed(day, source))
     }
 
     fn get(&self, day: &OpenDay, project_id: i64, event_id: &[u8; 16]) -> Result<Option<StoredEvent>, StoreError> {
-        let Some(db) = self.existing(day)? else { return Ok(None) };
-        db.read_blocking(|tx| day_file::get(tx, project_id, event_id)).map_err(|source| failed(day, source))
+        let Some(files) = self.existing(day)? else { return Ok(None) };
+        files.get(project_id, event_id).map_err(|source| failed(day, source))
     }
 
     fn list(&self, day: &OpenDay, query: &ListQuery<'_>) -> Result<Vec<StoredEvent>, StoreError> {
-        let Some(db) = self.existing(day)? else { return Ok(Vec::new()) };
-        db.read_blocking(|tx| day_file::list(tx, query)).map_err(|source| failed(day, source))
+        let Some(files) = self.existing(day)? else { return Ok(Vec::new()) };
+        files.list(query).map_err(|source| failed(day, source))
     }
 
     fn ids(&self, day: &OpenDay) -> Result<Vec<(i64, [u8; 16])>, StoreError> {
-        let Some(db) = self.existing(day)? else { return Ok(Vec::new()) };
-        db.read_blocking(day_file::ids).map_err(|source| failed(day, source))
+        let Some(files) = self.existing(day)? else { return Ok(Vec::new()) };
+        files.ids().map_err(|source| failed(day, source))
     }
 
     fn drop_day(&self, day: &OpenDay) -> Result<(), StoreError> {
@@ -121,13 +129,13 @@ impl EventStore for SqliteEvents {
     }
 
     fn size_bytes(&self, day: &OpenDay) -> Result<u64, StoreError> {
-        Ok(self.files(day).iter().filter_map(|path| path.metadata().ok()).map(|file| file.len()).sum())
+        Ok(self.files(day).filter_map(|path| path.metadata().ok()).map(|file| file.len()).sum())
     }
 
     fn checkpoint_truncate(&self) -> Result<(), StoreError> {
-        let open: Vec<(OpenDay, Db)> = self.lock().open.clone();
-        for (day, db) in open {
-            db.checkpoint_truncate().map_err(|source| failed(&day, source))?;
+        let open: Vec<(OpenDay, DayFiles)> = self.lock().open.clone();
+        for (day, files) in open {
+            files.checkpoint_truncate().map_err(|source| failed(&day, source))?;
         }
         Ok(())
     }

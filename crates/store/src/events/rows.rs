@@ -1,0 +1,81 @@
+//! A day's row file: the events themselves, appended in order of arrival and read by their place.
+
+use super::places::Entry;
+use super::{EventRow, StoredEvent};
+use db::{DbError, Durability, FromRow, Row, SqliteConfig, Tx, Val};
+
+pub(super) const SCHEMA: &str = "
+    CREATE TABLE event (
+        seq           INTEGER PRIMARY KEY,
+        project_id    BIGINT NOT NULL,
+        event_id      BLOB   NOT NULL CHECK (length(event_id) = 16),
+        group_key     BIGINT NOT NULL,
+        received_at   BIGINT NOT NULL,
+        dictionary_id BIGINT NOT NULL,
+        body          BLOB   NOT NULL
+    );";
+
+/// Rows are appended, and bodies are read once: little is worth keeping.
+pub(super) const CONFIG: SqliteConfig = SqliteConfig {
+    readers: 2,
+    page_bytes: 16 << 10, // ten bodies without overflow pages
+    writer_cache_bytes: 2 << 20,
+    reader_cache_bytes: 1 << 20,
+    checkpoint_pages: 1_000,
+    durability: Durability::Power,
+};
+
+pub(super) fn seq_last(tx: &mut Tx<'_>) -> Result<i64, DbError> {
+    let (seq,): (Option<i64>,) = tx.query_one("SELECT MAX(seq) FROM event", &[])?;
+    Ok(seq.unwrap_or(0))
+}
+
+/// Returns what the index must know of the rows after a place, in order.
+pub(super) fn entries_after(tx: &mut Tx<'_>, seq: i64, limit: usize) -> Result<Vec<Entry>, DbError> {
+    tx.query(
+        "SELECT seq, project_id, event_id, group_key, received_at FROM event WHERE seq > $1 ORDER BY seq LIMIT $2",
+        &[Val::Int(seq), Val::Int(limit as i64)],
+    )
+}
+
+/// Appends the rows that have a place.
+pub(super) fn append(tx: &mut Tx<'_>, rows: &[EventRow<'_>], places: &[Option<i64>]) -> Result<(), DbError> {
+    let fresh = rows.iter().zip(places).filter_map(|(row, place)| Some((row, (*place)?)));
+    tx.execute_many(
+        "INSERT INTO event (seq, project_id, event_id, group_key, received_at, dictionary_id, body)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        fresh.map(|(row, seq)| {
+            [
+                Val::Int(seq),
+                Val::Int(row.project_id),
+                Val::Blob(&row.event_id),
+                Val::Int(row.group_key),
+                Val::from(row.received_at),
+                Val::Int(row.dictionary_id),
+                Val::Blob(row.body),
+            ]
+        }),
+    )?;
+    Ok(())
+}
+
+pub(super) fn read(tx: &mut Tx<'_>, places: &[i64]) -> Result<Vec<StoredEvent>, DbError> {
+    tx.query_many(
+        "SELECT seq, project_id, event_id, group_key, received_at, dictionary_id, body FROM event WHERE seq = $1",
+        places.iter().map(|seq| [Val::Int(*seq)]),
+    )
+}
+
+impl FromRow for StoredEvent {
+    fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
+        Ok(StoredEvent {
+            seq: row.get(0)?,
+            project_id: row.get(1)?,
+            event_id: row.get(2)?,
+            group_key: row.get(3)?,
+            received_at: row.get(4)?,
+            dictionary_id: row.get(5)?,
+            body: row.get(6)?,
+        })
+    }
+}
