@@ -115,13 +115,18 @@
     }
     press("r");
   };
+  // Back to the very list one came from, filters and place included; else to the project's.
+  const backToList = () => {
+    const from = document.referrer ? new URL(document.referrer) : null;
+    if (from && from.origin === location.origin && from.pathname === "/") history.back(); else press("u");
+  };
   const acts = {
     j: () => walk(1), k: () => walk(-1),
     o: () => one("[data-open]", current() ?? document.createElement("i"))?.click(),
     Enter: () => one("[data-open]", current() ?? document.createElement("i"))?.click(),
     x: () => one("input[name=id]", current() ?? document.createElement("i"))?.click(),
     r: resolve,
-    u: () => press("u"), p: () => press("p"), n: () => press("n"), P: () => press("P"), N: () => press("N"),
+    u: backToList, p: () => press("p"), n: () => press("n"), P: () => press("P"), N: () => press("N"),
     "[": () => press("p"), "]": () => press("n"), "{": () => press("P"), "}": () => press("N"),
     f: toggleFrames,
     y: () => copy(location.href),
