@@ -22,6 +22,9 @@ use std::time::Instant;
 pub struct Options {
     /// Only tests whose name holds one of these words
     pub filter: Vec<String>,
+    /// Test this binary instead of building the release
+    #[arg(long)]
+    pub exe: Option<std::path::PathBuf>,
     /// Kills of the kill test
     #[arg(long, default_value_t = 20)]
     pub kills: u32,

@@ -12,7 +12,7 @@ pub fn run(quick: bool, options: &Options) -> anyhow::Result<ExitCode> {
     let mut counts = Counts::default();
     let is_good = run_crates(options, &mut counts)?;
     if !quick {
-        build()?;
+        build(options)?;
         counts.add(e2e::run(options));
     }
     Ok(close(counts, is_good))
@@ -23,11 +23,14 @@ pub fn run(quick: bool, options: &Options) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// If the release binary cannot be built.
 pub fn run_e2e_only(options: &Options) -> anyhow::Result<ExitCode> {
-    build()?;
+    build(options)?;
     Ok(close(e2e::run(options), true))
 }
 
-fn build() -> anyhow::Result<()> {
+fn build(options: &Options) -> anyhow::Result<()> {
+    if options.exe.is_some() {
+        return Ok(());
+    }
     command::run("cargo", &["build", "--release", "--locked", "--package", "vigie"])
 }
 

@@ -35,15 +35,20 @@ impl Place {
     pub fn start(case: &Case<'_>) -> anyhow::Result<Place> {
         let folder = fresh_folder(case)?;
         let data_dir = folder.join("data");
-        Place::start_in(folder, &data_dir, &[])
+        Place::start_in(case, folder, &data_dir, &[])
     }
 
     /// Starts a server whose data stands elsewhere.
     ///
     /// # Errors
     /// If it does not become ready.
-    pub fn start_in(folder: PathBuf, data_dir: &Path, environment: &[(&str, &str)]) -> anyhow::Result<Place> {
-        let exe = root().join("target/release/vigie");
+    pub fn start_in(
+        case: &Case<'_>,
+        folder: PathBuf,
+        data_dir: &Path,
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Place> {
+        let exe = case.options.exe.clone().unwrap_or_else(|| root().join("target/release/vigie"));
         Ok(Place { server: Server::start(&exe, data_dir, environment)?, folder })
     }
 
