@@ -105,16 +105,9 @@ impl Ingest {
         answer::refused(refusal)
     }
 
-    /// Finds the key and checks that it may post to the project. A key that is not known may have been made a moment
-    /// ago by another process: the store is asked once more, at most once a second.
+    /// Finds the key and checks that it may post to the project.
     async fn find_key(&self, auth: &Auth, project_id: Option<i64>) -> Result<KeyEntry, Refusal> {
-        let text = auth.public_key.as_str();
-        let mut found = self.keyring.find(text);
-        if found.is_none() && self.keyring.may_ask_again(self.clock.now()) {
-            // If the store does not answer the snapshot stays, and so does the refusal.
-            let _ = self.keyring.refresh().await;
-            found = self.keyring.find(text);
-        }
+        let found = self.keyring.find_or_ask(auth.public_key.as_str(), self.clock.now()).await;
         let key = found.filter(|key| key.is_active).ok_or(Refusal::UnknownProject)?;
         match project_id {
             Some(project_id) if project_id != key.project_id => Err(Refusal::UnknownProject),

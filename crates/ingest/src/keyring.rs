@@ -3,8 +3,7 @@
 
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use stdx::component::ComponentError;
 use stdx::{Shutdown, Timestamp};
@@ -12,8 +11,8 @@ use store::{StoreError, Stores};
 
 /// A new or disabled key is known to every process within this time.
 pub const REFRESH_EVERY: Duration = Duration::from_secs(2);
-/// Unknown keys lead to the store at most this often: guessing keys must not load it.
-const ASK_AGAIN_EVERY: Duration = Duration::from_secs(1);
+/// Lookups of unknown keys in a second: guessing keys must not load the store.
+const LOOKUPS_PER_SECOND: u32 = 200;
 
 /// What a request needs to know of its key.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +27,8 @@ pub struct KeyEntry {
 pub struct Keyring {
     stores: Arc<Stores>,
     keys: ArcSwap<HashMap<String, KeyEntry>>,
-    asked_at: AtomicI64,
+    /// The second that is counted, and the lookups in it.
+    asked: Mutex<(Timestamp, u32)>,
 }
 
 impl Keyring {
@@ -38,18 +38,40 @@ impl Keyring {
     /// If the store cannot be read.
     pub fn load(stores: Arc<Stores>) -> Result<Self, StoreError> {
         let keys = stores.db.read_blocking(snapshot)?;
-        Ok(Keyring { keys: ArcSwap::from_pointee(keys), stores, asked_at: AtomicI64::new(0) })
+        Ok(Keyring { keys: ArcSwap::from_pointee(keys), stores, asked: Mutex::default() })
     }
 
     pub fn find(&self, public_key: &str) -> Option<KeyEntry> {
         self.keys.load().get(public_key).copied()
     }
 
-    /// Tells whether an unknown key may lead to the store now; true at most once in `ASK_AGAIN_EVERY`.
-    pub fn may_ask_again(&self, now: Timestamp) -> bool {
-        let asked = self.asked_at.load(Ordering::Relaxed);
-        let is_due = now.since(Timestamp::from_micros(asked)) >= ASK_AGAIN_EVERY;
-        is_due && self.asked_at.compare_exchange(asked, now.micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    /// Returns the key, asking the store for one that is not in the snapshot: it may have been made a moment ago by
+    /// another process. Strangers' guesses reach the store at most `LOOKUPS_PER_SECOND` times.
+    pub async fn find_or_ask(&self, public_key: &str, now: Timestamp) -> Option<KeyEntry> {
+        if let Some(found) = self.find(public_key) {
+            return Some(found);
+        }
+        if !self.may_ask(now) {
+            return None;
+        }
+        let text = public_key.to_owned();
+        match self.stores.db.read(move |tx| store::keys::find(tx, &text)).await {
+            Ok(row) => row.map(entry_of),
+            Err(error) => {
+                let error: StoreError = error;
+                tracing::warn!(error = %error, "unknown key not looked up");
+                None
+            }
+        }
+    }
+
+    fn may_ask(&self, now: Timestamp) -> bool {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.since(asked.0) >= Duration::from_secs(1) {
+            *asked = (now, 0);
+        }
+        asked.1 += 1;
+        asked.1 <= LOOKUPS_PER_SECOND
     }
 
     /// Reads the keys again. A key made a moment ago by another process is looked for this way before it is refused.
@@ -81,10 +103,9 @@ impl Keyring {
 
 fn snapshot(tx: &mut db::Tx<'_>) -> Result<HashMap<String, KeyEntry>, StoreError> {
     let rows = store::keys::snapshot(tx)?;
-    let entry = |row: store::keys::SnapshotRow| {
-        let entry =
-            KeyEntry { key_id: row.key_id, org_id: row.org_id, project_id: row.project_id, is_active: row.is_active };
-        (row.public_key, entry)
-    };
-    Ok(rows.into_iter().map(entry).collect())
+    Ok(rows.into_iter().map(|row| (row.public_key.clone(), entry_of(row))).collect())
+}
+
+fn entry_of(row: store::keys::SnapshotRow) -> KeyEntry {
+    KeyEntry { key_id: row.key_id, org_id: row.org_id, project_id: row.project_id, is_active: row.is_active }
 }

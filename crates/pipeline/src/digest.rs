@@ -32,9 +32,6 @@ pub struct Digest {
 /// Why a planned envelope was not applied.
 #[derive(Debug, thiserror::Error)]
 pub enum DigestError {
-    /// The event day was ended by retention: the envelope came too late.
-    #[error("event day {0} has been ended by retention")]
-    DayEnded(Day),
     #[error("write the batch of {day}")]
     Store {
         day: Day,
@@ -82,7 +79,6 @@ impl Digest {
                 }
                 Outcome::Done
             }
-            Err(DigestError::DayEnded(_)) => Outcome::Done,
             Err(error) => outcome_of(&error),
         }
     }
@@ -96,7 +92,7 @@ fn outcome_of(error: &DigestError) -> Outcome {
             tracing::warn!(error = text, "stores cannot be written, batch waits");
             Outcome::Snooze { after: UNWRITABLE_PAUSE }
         }
-        DigestError::Store { .. } | DigestError::DayEnded(_) => {
+        DigestError::Store { .. } => {
             tracing::error!(error = text, "batch failed");
             Outcome::Retry { error: text }
         }

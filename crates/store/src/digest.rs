@@ -137,6 +137,26 @@ pub fn apply(tx: &mut Tx<'_>, day: Day, events: &[DigestEvent], now: Timestamp) 
     })
 }
 
+/// Tells which events of a batch were counted on the day before under the same id: their rows are not written again.
+///
+/// # Errors
+/// Any database error.
+pub fn seen_the_day_before(tx: &mut Tx<'_>, day: Day, events: &[&DigestEvent]) -> Result<Vec<bool>, StoreError> {
+    fence::seen_on(tx, day.previous(), events)
+}
+
+/// Records events whose day was ended by retention before they were digested: they came too late to be stored.
+///
+/// # Errors
+/// Any database error; nothing is written then.
+pub fn apply_expired(tx: &mut Tx<'_>, day: Day, events: &[DigestEvent]) -> Result<(), StoreError> {
+    let mut totals = BatchTotals::default();
+    for event in events {
+        remarks::note_expired(tx, day, event, &mut totals)?;
+    }
+    remarks::add_outcomes(tx, &totals)
+}
+
 /// Writes what an envelope without an event leaves behind. Running it twice changes nothing more.
 ///
 /// # Errors

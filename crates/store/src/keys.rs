@@ -104,6 +104,26 @@ pub fn delete(tx: &mut Tx<'_>, project_id: i64, id: i64) -> Result<bool, StoreEr
     Ok(deleted == 1)
 }
 
+/// Returns one key with its project's state.
+///
+/// # Errors
+/// If the database fails.
+pub fn find(tx: &mut Tx<'_>, public_key: &str) -> Result<Option<SnapshotRow>, StoreError> {
+    let row: Option<(i64, i64, i64, bool)> = tx.query_opt(
+        "SELECT k.id, k.org_id, k.project_id,
+                CASE WHEN k.status = 'active' AND p.status = 'active' THEN 1 ELSE 0 END
+         FROM project_key k JOIN project p ON p.id = k.project_id WHERE k.public_key = $1",
+        &[Val::Text(public_key)],
+    )?;
+    Ok(row.map(|(key_id, org_id, project_id, is_active)| SnapshotRow {
+        key_id,
+        org_id,
+        project_id,
+        public_key: public_key.to_owned(),
+        is_active,
+    }))
+}
+
 /// Returns every key with its project's state.
 ///
 /// # Errors

@@ -43,19 +43,20 @@ impl Body {
         self.header.get(name).and_then(Value::as_str)
     }
 
-    /// Returns the payload as received with the server's fields added. Members keep their order and their very text;
-    /// of the three names the server sets, the payload's own are replaced.
+    /// Returns the payload as received, with `received` and `project` added where it has none, and the id the event is
+    /// stored under. Members keep their order and their very text.
     pub fn raw_json(&self, event: &StoredEvent) -> Result<Vec<u8>, Failure> {
         let payload: RawObject<'_> = serde_json::from_slice(self.payload()).map_err(|_| damaged())?;
-        let mut out = format!(
-            "{{\"event_id\":\"{}\",\"received\":{},\"project\":{}",
-            stdx::hex::encode(&event.event_id),
-            event.received_at.seconds_f64(),
-            event.project_id
-        )
-        .into_bytes();
+        let has = |name: &str| payload.0.iter().any(|(key, _)| key == name);
+        let mut out = format!("{{\"event_id\":\"{}\"", stdx::hex::encode(&event.event_id)).into_bytes();
+        if !has("received") {
+            out.extend_from_slice(format!(",\"received\":{}", event.received_at.seconds_f64()).as_bytes());
+        }
+        if !has("project") {
+            out.extend_from_slice(format!(",\"project\":{}", event.project_id).as_bytes());
+        }
         for (key, value) in &payload.0 {
-            if matches!(key.as_str(), "event_id" | "received" | "project") {
+            if key == "event_id" {
                 continue;
             }
             out.push(b',');

@@ -13,7 +13,7 @@ use store::{StoreError, Stores};
 /// Applies the plans of one receipt day.
 ///
 /// # Errors
-/// `DayEnded` if retention ended the day before or meanwhile; else if a store cannot be written.
+/// If a store cannot be written. A day that retention ended, before or meanwhile, is not an error: its events expire.
 pub fn apply(stores: &Stores, now: Timestamp, day: Day, plans: Vec<Plan>) -> Result<Applied, DigestError> {
     let failed = |source| DigestError::Store { day, source };
     let (mut events, mut loose) = (Vec::new(), Vec::new());
@@ -24,28 +24,46 @@ pub fn apply(stores: &Stores, now: Timestamp, day: Day, plans: Vec<Plan>) -> Res
         }
     }
     let open = stores.db.write_blocking(|tx| days::open_or_create(tx, day, now)).map_err(failed)?;
-    let open = open.ok_or(DigestError::DayEnded(day))?;
+    let Some(open) = open else {
+        return expire(stores, day, &facts_of(events)).map_err(failed);
+    };
     let started = Instant::now();
-    insert_rows(stores, &open, &events).map_err(failed)?;
+    let written = insert_rows(stores, &open, &events);
     metrics::record_stage("rows", started.elapsed());
-    let digests: Vec<DigestEvent> = events.into_iter().map(|event| event.digest).collect();
     let started = Instant::now();
-    let applied = apply_facts(stores, &open, &digests, &loose, now).map_err(|source| match source {
-        StoreError::DayEnded => DigestError::DayEnded(day),
-        source => DigestError::Store { day, source },
-    })?;
+    let digests = facts_of(events);
+    let applied = match written.and_then(|()| apply_facts(stores, &open, &digests, &loose, now)) {
+        Ok(applied) => applied,
+        Err(StoreError::DayEnded) => return expire(stores, day, &digests).map_err(failed),
+        Err(source) => return Err(failed(source)),
+    };
     metrics::record_stage("facts", started.elapsed());
     count_fates(&applied);
     Ok(applied)
 }
 
+/// The day is gone: what came for it is recorded as expired.
+fn expire(stores: &Stores, day: Day, events: &[DigestEvent]) -> Result<Applied, StoreError> {
+    stores.db.write_blocking(|tx| digest::apply_expired(tx, day, events))?;
+    metrics::count_events("expired", events.len());
+    Ok(Applied::default())
+}
+
+/// An id that was counted on the day before is a duplicate: it gets no row, or lists would show what was never counted.
 /// Rows that are there already were written by an earlier run of the same job, which died before the facts.
 fn insert_rows(stores: &Stores, day: &OpenDay, events: &[PlannedEvent]) -> Result<(), StoreError> {
     if events.is_empty() {
         return Ok(());
     }
-    let rows: Vec<EventRow<'_>> = events.iter().map(row_of).collect();
+    let digests: Vec<&DigestEvent> = events.iter().map(|event| &event.digest).collect();
+    let seen = stores.db.read_blocking(|tx| digest::seen_the_day_before(tx, day.day, &digests))?;
+    let new = events.iter().zip(seen).filter(|(_, seen)| !seen);
+    let rows: Vec<EventRow<'_>> = new.map(|(event, _)| row_of(event)).collect();
     stores.events.insert(day, &rows).map(|_new| ())
+}
+
+fn facts_of(events: Vec<PlannedEvent>) -> Vec<DigestEvent> {
+    events.into_iter().map(|event| event.digest).collect()
 }
 
 fn row_of(event: &PlannedEvent) -> EventRow<'_> {

@@ -10,6 +10,11 @@ pub(super) fn pass(tx: &mut Tx<'_>, day: Day, events: &[DigestEvent]) -> Result<
     events.iter().map(|event| pass_one(tx, day, event)).collect()
 }
 
+/// Tells which events were counted on a day.
+pub(super) fn seen_on(tx: &mut Tx<'_>, day: Day, events: &[&DigestEvent]) -> Result<Vec<bool>, StoreError> {
+    events.iter().map(|event| Ok(counted_on(tx, day, event)?.is_some())).collect()
+}
+
 fn pass_one(tx: &mut Tx<'_>, day: Day, event: &DigestEvent) -> Result<Fate, StoreError> {
     if let Some(fate) = counted_on(tx, day.previous(), event)? {
         return Ok(fate);

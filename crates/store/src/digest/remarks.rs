@@ -68,6 +68,21 @@ pub(super) fn note_duplicate(
     Ok(())
 }
 
+/// Records that an event came after its day had been ended.
+pub(super) fn note_expired(
+    tx: &mut Tx<'_>,
+    day: Day,
+    event: &DigestEvent,
+    totals: &mut BatchTotals<'_>,
+) -> Result<(), StoreError> {
+    let subject = Subject::of_event(day, event);
+    if insert_receipt(tx, subject, "expired", "its day was ended by retention", 1)? {
+        totals.add_outcome(subject.outcome("error", "accepted", ""), 1);
+        totals.add_outcome(subject.outcome("error", "expired", "retention"), 1);
+    }
+    Ok(())
+}
+
 /// Records an envelope without a usable event.
 pub(super) fn note_loose(
     tx: &mut Tx<'_>,
