@@ -68,12 +68,7 @@ impl Rig {
     }
 }
 
-pub fn open(
-    folder: &Path,
-    clock: &ManualClock,
-    free: &Arc<AtomicU64>,
-    jobs_max: u64,
-) -> Result<Embedded, QueueError> {
+pub fn open(folder: &Path, clock: &ManualClock, free: &Arc<AtomicU64>, jobs_max: u64) -> Result<Embedded, QueueError> {
     let free = free.clone();
     let config = Config {
         folder: folder.to_owned(),

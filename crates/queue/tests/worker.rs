@@ -1,9 +1,7 @@
 //! The worker: what it does with outcomes, panics and unknown tasks.
 
 use crate::support::{Rig, job};
-use queue::{
-    Broker, Claimed, Ledger, NewJob, Outcome, Policy, RunContext, Task, Worker, WorkerConfig,
-};
+use queue::{Broker, Claimed, Ledger, NewJob, Outcome, Policy, RunContext, Task, Worker, WorkerConfig};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

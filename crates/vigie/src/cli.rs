@@ -165,9 +165,7 @@ pub enum ConfigCommand {
     /// Every key with its value and where that came from
     List(Listing),
     /// One key: value, where it came from, what it is for
-    Explain {
-        key: String,
-    },
+    Explain { key: String },
     /// Say everything that is wrong; exit 78 if anything is
     Check,
     #[command(external_subcommand)]

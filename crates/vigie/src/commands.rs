@@ -24,17 +24,14 @@ use std::process::ExitCode;
 pub struct Usage(pub String);
 
 /// Commands of the design that this release does not have.
-const NOT_YET: &[&str] = &[
-    "init", "cleanup", "permissions", "workers", "schedules", "metrics", "backup", "restore",
-];
+const NOT_YET: &[&str] = &["init", "cleanup", "permissions", "workers", "schedules", "metrics", "backup", "restore"];
 
 /// Runs the command line.
 ///
 /// # Errors
 /// What was attempted and why it failed; `main` chooses the exit code by its kind.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let flags =
-        Flags { config: cli.global.config.clone(), data_dir: cli.global.data_dir.clone(), ..Flags::default() };
+    let flags = Flags { config: cli.global.config.clone(), data_dir: cli.global.data_dir.clone(), ..Flags::default() };
     let command = match cli.command {
         None => return roles::all::run(&Config::load(&flags)?),
         Some(command) => command,

@@ -40,7 +40,11 @@ pub fn socket_path(data_dir: &Path) -> PathBuf {
 ///
 /// # Errors
 /// If the socket cannot be bound.
-pub async fn serve(data_dir: PathBuf, answerer: Answerer, shutdown: Shutdown) -> Result<(), stdx::component::ComponentError> {
+pub async fn serve(
+    data_dir: PathBuf,
+    answerer: Answerer,
+    shutdown: Shutdown,
+) -> Result<(), stdx::component::ComponentError> {
     let path = socket_path(&data_dir);
     // A socket left by a killed process; the queue's lock already proved that no other process is alive here.
     let _ = std::fs::remove_file(&path);

@@ -85,9 +85,8 @@ impl Broker for RemoteBroker {
 
     fn depths(&self) -> Vec<QueueDepth> {
         let read = |answer| Ok(serde_json::from_value::<Vec<DepthRow>>(answer)?);
-        let rows = self.look(&Question::Queues, read, |broker| {
-            broker.depths().into_iter().map(DepthRow::from).collect()
-        });
+        let rows =
+            self.look(&Question::Queues, read, |broker| broker.depths().into_iter().map(DepthRow::from).collect());
         or_default(rows).into_iter().map(QueueDepth::from).collect()
     }
 

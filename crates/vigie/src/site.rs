@@ -30,8 +30,8 @@ pub struct Vitals {
     pub registry: Registry,
 }
 
-/// Routes of this file, for `docs/reference/routes.md`; a test asks each.
-#[cfg_attr(not(test), expect(dead_code, reason = "read by xtask docs and the test"))]
+/// Routes of this file, for `docs/reference/routes.md`.
+#[expect(dead_code, reason = "read from the source by xtask")]
 pub const ROUTES: &[(&str, &str)] = &[
     ("GET", "/health/live"),
     ("GET", "/health/accept"),
@@ -93,11 +93,7 @@ fn boxed(body: axum::body::Body) -> Body {
 /// What the dot on every page shows, from the last look.
 pub fn pipeline_health(doctor: &Doctor) -> PipelineHealth {
     let Some(health) = doctor.last() else {
-        return PipelineHealth {
-            light: PipelineLight::Green,
-            summary: "starting".to_owned(),
-            waiting: 0,
-        };
+        return PipelineHealth { light: PipelineLight::Green, summary: "starting".to_owned(), waiting: 0 };
     };
     let age = health.oldest_age.unwrap_or_default().as_secs();
     let failing = health.checks.iter().find(|check| !check.ok);

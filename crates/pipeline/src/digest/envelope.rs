@@ -41,6 +41,18 @@ pub enum OpenError {
     Read(#[from] std::io::Error),
 }
 
+impl OpenError {
+    /// Tells whether the blob store cannot be used now, so that the same job may be opened later.
+    pub fn is_unwritable(&self) -> bool {
+        match self {
+            OpenError::Store(error) => error.is_unwritable(),
+            OpenError::Read(_) => true,
+            OpenError::Stream(error) => matches!(error, StreamError::Write(_)),
+            OpenError::Encoding(_) | OpenError::Legacy(_) | OpenError::Envelope(_) => false,
+        }
+    }
+}
+
 /// Opens a job.
 ///
 /// # Errors

@@ -45,13 +45,13 @@ pub enum PlanError {
     Open {
         id: String,
         #[source]
-        source: OpenError,
+        source: Box<OpenError>,
     },
     #[error("compress the event of job {id}")]
     Compress {
         id: String,
         #[source]
-        source: StoreError,
+        source: Box<StoreError>,
     },
 }
 
@@ -60,10 +60,9 @@ impl PlanError {
     pub fn into_outcome(self) -> Outcome {
         let text = super::chain(&self);
         let waits = match &self {
-            PlanError::Open { source: OpenError::Store(error), .. } | PlanError::Compress { source: error, .. } => {
-                error.is_unwritable()
-            }
-            PlanError::Job { .. } | PlanError::Open { .. } => false,
+            PlanError::Open { source, .. } => source.is_unwritable(),
+            PlanError::Compress { source, .. } => source.is_unwritable(),
+            PlanError::Job { .. } => false,
         };
         if waits {
             tracing::warn!(error = text, "job cannot be planned now, it waits");
@@ -90,7 +89,8 @@ impl Plan {
 pub fn plan(stores: &Stores, job: &Claimed) -> Result<Plan, PlanError> {
     let id = || job.id.to_string();
     let accepted = AcceptedJob::decode(&job.payload).map_err(|source| PlanError::Job { id: id(), source })?;
-    let mut opened = envelope::open(stores, &accepted).map_err(|source| PlanError::Open { id: id(), source })?;
+    let mut opened =
+        envelope::open(stores, &accepted).map_err(|source| PlanError::Open { id: id(), source: Box::new(source) })?;
     let Some(payload) = opened.event.take() else {
         return Ok(loose(&accepted, opened, None));
     };
@@ -109,7 +109,7 @@ pub fn plan(stores: &Stores, job: &Claimed) -> Result<Plan, PlanError> {
     let (dictionary_id, body) = stores
         .dictionaries
         .compress(accepted.project_id, &body(&accepted, text))
-        .map_err(|source| PlanError::Compress { id: id(), source })?;
+        .map_err(|source| PlanError::Compress { id: id(), source: Box::new(source) })?;
     Ok(Plan::Event(Box::new(PlannedEvent { digest: digest_event(&accepted, summary, opened), dictionary_id, body })))
 }
 

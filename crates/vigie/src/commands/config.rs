@@ -12,9 +12,7 @@ pub fn run(flags: &Flags, command: ConfigCommand) -> anyhow::Result<ExitCode> {
     let (keys, _) = config::explain(flags);
     match command {
         ConfigCommand::List(listing) if listing.json => {
-            let shape = |key: &config::Explained| {
-                json!({ "key": key.name, "value": key.value, "source": key.place, "help": key.help })
-            };
+            let shape = |key: &config::Explained| json!({ "key": key.name, "value": key.value, "source": key.place, "help": key.help });
             output::json(&keys.iter().map(shape).collect())?;
         }
         ConfigCommand::List(_) => {

@@ -88,7 +88,8 @@ fn lookup(config: &Config, event_id: &str, as_json: bool) -> anyhow::Result<()> 
         }
     }
     if as_json {
-        let step = |step: &ops::receipts::ReceiptStep| object!({ "step": step.step, "at": step.at.map(|at| at.to_rfc3339()) });
+        let step =
+            |step: &ops::receipts::ReceiptStep| object!({ "step": step.step, "at": step.at.map(|at| at.to_rfc3339()) });
         let shape = |(project, receipt): &(String, ops::receipts::Receipt)| {
             object!({
                 "event_id": receipt.event_id, "project": project, "state": receipt.state.as_str(),

@@ -9,7 +9,8 @@ use stdx::SystemClock;
 pub fn run(config: &Config, dry_run: bool) -> anyhow::Result<ExitCode> {
     let pending = store::Stores::pending_migrations(&config.data_dir)?;
     if dry_run || pending.is_empty() {
-        let text = if pending.is_empty() { "nothing to do: the stores have this release's shape" } else { "would apply:" };
+        let text =
+            if pending.is_empty() { "nothing to do: the stores have this release's shape" } else { "would apply:" };
         output::line(text)?;
     }
     if !dry_run {

@@ -71,10 +71,9 @@ fn overlay_table(
             toml::Value::Array(_) => {
                 problems.push(Problem { place, text: format!("{name}: expected one value, found a list") });
             }
-            toml::Value::Integer(_)
-            | toml::Value::Float(_)
-            | toml::Value::Boolean(_)
-            | toml::Value::Datetime(_) => set(&name, value.to_string(), place, settings, problems),
+            toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) | toml::Value::Datetime(_) => {
+                set(&name, value.to_string(), place, settings, problems)
+            }
         }
     }
 }
@@ -126,7 +125,11 @@ fn set(name: &str, text: String, place: String, settings: &mut Settings, problem
         }
         None => {
             let nearest = KEYS.iter().min_by_key(|key| distance(key.name, name)).expect("the table has keys");
-            let hint = if distance(nearest.name, name) <= 4 { format!("; did you mean {}?", nearest.name) } else { String::new() };
+            let hint = if distance(nearest.name, name) <= 4 {
+                format!("; did you mean {}?", nearest.name)
+            } else {
+                String::new()
+            };
             problems.push(Problem { place, text: format!("unknown key {name}{hint}") });
         }
     }
@@ -148,7 +151,7 @@ pub(super) fn check(key: &Key, text: &str) -> Result<(), String> {
         Kind::Duration => parse_duration(text).map(|_| ()),
         Kind::Choice(words) if words.contains(&text) => Ok(()),
         Kind::Choice(words) => Err(format!("'{text}' is not one of {}", words.join(", "))),
-        Kind::Store { built, .. } if built.iter().any(|scheme| text == *scheme) => Ok(()),
+        Kind::Store { built, .. } if built.contains(&text) => Ok(()),
         Kind::Store { built, later } => match later.iter().find(|scheme| text.starts_with(*scheme)) {
             Some(scheme) => Err(format!("{scheme} is not built yet; this release takes {}", built.join(", "))),
             None => Err(format!("unknown scheme; this release takes {}", built.join(", "))),

@@ -120,8 +120,7 @@ fn start_worker(
 ) -> Worker {
     let digest = DigestEvent(Digest::new(stores.clone(), clock.clone()));
     let tasks: Vec<Arc<dyn Task>> = vec![Arc::new(digest)];
-    let worker =
-        WorkerConfig { threads: config.worker_concurrency, on_thread_start: pace::lower_thread_priority };
+    let worker = WorkerConfig { threads: config.worker_concurrency, on_thread_start: pace::lower_thread_priority };
     Worker::start(broker.clone(), tasks, &worker)
 }
 
@@ -148,10 +147,7 @@ fn components(parts: Parts, listener: TcpListener, shutdown: &Shutdown) -> anyho
         queue: EVENTS_QUEUE.into(),
     });
     let doctor = parts.vitals.doctor.clone();
-    let state = WebState {
-        ops: parts.ops.clone(),
-        health: Arc::new(move || site::pipeline_health(&doctor)),
-    };
+    let state = WebState { ops: parts.ops.clone(), health: Arc::new(move || site::pipeline_health(&doctor)) };
     let router = site::router(state, parts.vitals.clone());
     let handler = site::handler(ingest, router);
     let finished = parts.vitals.finished.clone();

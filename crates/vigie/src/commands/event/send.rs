@@ -17,12 +17,7 @@ use stdx::{Clock, SystemClock};
 const DEADLINE: Duration = Duration::from_secs(10);
 const ANSWER_BYTES_MAX: u64 = 64 << 10;
 
-pub fn run(
-    flags: &Flags,
-    dsn: Option<&str>,
-    message: Option<&str>,
-    file: Option<&Path>,
-) -> anyhow::Result<()> {
+pub fn run(flags: &Flags, dsn: Option<&str>, message: Option<&str>, file: Option<&Path>) -> anyhow::Result<()> {
     let dsn = match dsn {
         Some(dsn) => dsn.to_owned(),
         None => first_dsn(flags)?,
@@ -34,7 +29,11 @@ pub fn run(
         Some(file) => super::read(file)?,
         None => test_event(event_id, message.unwrap_or("This is a test event of vigie event send")),
     };
-    anyhow::ensure!(payload.len() as u64 <= limits::EVENT_BYTES_MAX, "the event exceeds {} bytes", limits::EVENT_BYTES_MAX);
+    anyhow::ensure!(
+        payload.len() as u64 <= limits::EVENT_BYTES_MAX,
+        "the event exceeds {} bytes",
+        limits::EVENT_BYTES_MAX
+    );
     let header = json!({ "event_id": event_id.to_string() });
     let item = json!({ "type": "event", "length": payload.len() });
     let mut envelope = format!("{header}\n{item}\n").into_bytes();
