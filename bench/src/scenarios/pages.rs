@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 const EVENT_BYTES: usize = 2_000;
 const WARM_UP: usize = 20;
+const REST: Duration = Duration::from_secs(5);
 const EMAIL: &str = "bench@localhost";
 const PASSWORD: &str = "bench-password-of-a-private-server";
 
@@ -28,6 +29,8 @@ pub fn run(events: &[usize], requests: usize, groups: u64, place: &Place) -> any
     for (index, count) in events.iter().enumerate() {
         let shape = Shape { groups, bytes: EVENT_BYTES };
         stored += disk::fill(&server, shape, count.saturating_sub(stored), 1 + index as u64 * 100_000)?;
+        // What follows a flood (checkpoints, training) is not what a person at a page meets.
+        std::thread::sleep(REST);
         reports.push(json!({ "events": stored, "pages_ms": measure(&mut server, &cookie, requests)? }));
     }
     Ok(json!({ "scenario": "pages", "groups": groups, "at": reports }))
@@ -67,6 +70,7 @@ fn measure(server: &mut Server, cookie: &str, requests: usize) -> anyhow::Result
     })?;
     add("api issues", api, &|_| "/api/0/projects/default/default/issues/".to_owned())?;
     add("api issue", api, &|random| format!("/api/0/issues/{}/", issue(random)))?;
+    add("api oldest event", api, &|random| format!("/api/0/issues/{}/events/oldest/", issue(random)))?;
     add("api latest event", api, &|random| format!("/api/0/issues/{}/events/latest/", issue(random)))?;
     Ok(Value::Object(kinds))
 }
