@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use stdx::{Clock, SystemClock};
 
 const DISK_SIZE: &str = "size=64m";
@@ -24,6 +24,8 @@ const EVENTS_MAX: usize = 100_000;
 /// Events accepted before the disk is filled by somebody else.
 const EVENTS_BEFORE: usize = 200;
 const REFUSED_WITHIN: Duration = Duration::from_secs(10);
+/// The disk stays full for so long while events keep coming.
+const STAYS_FULL: Duration = Duration::from_secs(3);
 const RECOVERED_WITHIN: Duration = Duration::from_secs(15);
 const DRAIN_WITHIN: Duration = Duration::from_secs(120);
 
@@ -47,6 +49,7 @@ pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
     ensure!(refusal.status == 503, "refused with {} {}", refusal.status, refusal.text());
     let reason = refusal.header("x-sentry-error").unwrap_or_default().to_owned();
     ensure!(!reason.is_empty() && refusal.header("retry-after").is_some(), "a refusal says why and when to come back");
+    client.insist(STAYS_FULL)?;
     let status = place.http(&bench::http::request("GET", "/health/accept", &[("Connection", "close")], b""))?.status;
     ensure!(status == 503, "/health/accept says {status} while nothing can be accepted");
     ensure!(place.is_alive(), "the server ended:\n{}", place.log_tail());
@@ -131,6 +134,16 @@ impl Client {
                 Err(error).context("an event was not answered while the disk was full")
             }
         }
+    }
+
+    /// Goes on sending: each event is accepted for good, or refused; the server neither hangs nor breaks off.
+    fn insist(&mut self, time: Duration) -> anyhow::Result<()> {
+        let started = Instant::now();
+        while started.elapsed() < time {
+            let response = self.send()?;
+            ensure!(matches!(response.status, 200 | 503), "{} {}", response.status, response.text());
+        }
+        Ok(())
     }
 
     /// What fits into space that was set aside is accepted; then comes the refusal.
