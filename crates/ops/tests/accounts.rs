@@ -1,6 +1,5 @@
 //! Users, sessions, tokens and keys.
 
-use crate::fixture::{NOON, PASSWORD, World};
 use ops::keys::{CreateKey, KeyRef, UpdateKey};
 use ops::projects::ProjectRef;
 use ops::sessions::LogIn;
@@ -10,6 +9,7 @@ use ops::{Actor, ApiError, keys, sessions, tokens, users};
 use std::net::IpAddr;
 use std::time::Duration;
 use stdx::Redacted;
+use testkit::world::{NOON, PASSWORD, World};
 
 fn log_in(email: &str, password: &str, last: u8) -> LogIn {
     LogIn {

@@ -1,6 +1,5 @@
 //! Events, receipts and attachments.
 
-use crate::fixture::{NOON, Stored, World};
 use ops::events::{EventRef, IssueEvent, ListIssueEvents, ListProjectEvents};
 use ops::issues::IssueRef;
 use ops::projects::ProjectRef;
@@ -10,6 +9,7 @@ use queue::JobState;
 use std::time::Duration;
 use stdx::Timestamp;
 use store::digest::{DigestAttachment, NotKept};
+use testkit::world::{NOON, Stored, World};
 
 fn days_ago(days: u64) -> Timestamp {
     NOON.minus(Duration::from_secs(days * 24 * 3_600))

@@ -1,10 +1,10 @@
 //! Issue lists, tags, series and changes of status.
 
-use crate::fixture::{NOON, Stored, World};
 use ops::issues::{IssueRef, IssueSort, IssueStatus, ListIssues, SeriesPeriod, UpdateIssues};
 use ops::{Actor, Page, PageRequest, issues};
 use std::time::Duration;
 use stdx::Timestamp;
+use testkit::world::{NOON, Stored, World};
 
 fn minutes_ago(minutes: u64) -> Timestamp {
     NOON.minus(Duration::from_secs(minutes * 60))

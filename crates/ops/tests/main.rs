@@ -3,6 +3,5 @@
 
 mod accounts;
 mod events;
-mod fixture;
 mod issues;
 mod tenancy;

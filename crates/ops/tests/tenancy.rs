@@ -1,12 +1,12 @@
 //! What belongs to others cannot be read, changed or told from what does not exist.
 
-use crate::fixture::{NOON, Stored, World};
 use ops::events::{EventRef, IssueEvent, ListIssueEvents, ListProjectEvents};
 use ops::issues::{IssueRef, IssueStatus, ListIssues, UpdateIssues};
 use ops::keys::{CreateKey, KeyRef};
 use ops::projects::{CreateProject, ProjectRef};
 use ops::statistics::ProjectStatistics;
 use ops::{Actor, ApiError, PageRequest};
+use testkit::world::{NOON, Stored, World};
 
 fn status<T>(result: Result<T, ApiError>) -> u16 {
     result.err().map_or(200, |error| error.status())

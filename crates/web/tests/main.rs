@@ -1,8 +1,5 @@
 //! The router over operations on real stores: what is answered, to whom, and with which guards.
 
-#[path = "../../ops/tests/fixture.rs"]
-mod fixture;
-
 /// Pages through the router, as a browser would read them.
 mod pages {
     mod access;

@@ -1,16 +1,13 @@
 //! The API through its router: shapes that scripts rely on, who gets in, and what hostile requests get.
 
-#[path = "../../../ops/tests/fixture.rs"]
-mod fixture;
-
 use super::*;
 use crate::state::{PipelineHealth, PipelineLight};
 use axum::body::Body;
 use axum::http::Request;
 use axum::response::Response;
-use fixture::{NOON, Stored, World};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use testkit::world::{self, NOON, Stored, World};
 use tower::ServiceExt;
 
 struct Api {
@@ -227,7 +224,7 @@ async fn a_cookie_reads_and_changes_nothing() {
     api.world.store(&Stored::new(api.world.shop, "m", NOON));
     let login = ops::sessions::LogIn {
         email: "ann@example.com".into(),
-        password: stdx::Redacted::new(fixture::PASSWORD.into()),
+        password: stdx::Redacted::new(world::PASSWORD.into()),
         address: std::net::IpAddr::from([192, 0, 2, 1]),
         user_agent: String::new(),
     };

@@ -1,8 +1,8 @@
 //! Who gets to see what.
 
 use super::browser::Browser;
-use crate::fixture::{NOON, Stored, World};
 use axum::http::StatusCode;
+use testkit::world::{NOON, Stored, World};
 
 const PRIVATE: [&str; 9] = [
     "/",

@@ -1,10 +1,10 @@
 //! A browser in miniature: sends requests to the router, keeps cookies, reads answers.
 
-use crate::fixture::{PASSWORD, World};
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use testkit::world::{PASSWORD, World};
 use tower::ServiceExt;
 use web::{PipelineHealth, PipelineLight, WebState};
 

@@ -1,9 +1,9 @@
 //! What forms do: states of issues, projects, tokens, theme.
 
 use super::browser::Browser;
-use crate::fixture::{NOON, Stored, World};
 use axum::http::StatusCode;
 use std::time::Duration;
+use testkit::world::{NOON, Stored, World};
 
 #[tokio::test]
 async fn issues_are_resolved_in_bulk_and_brought_back() {

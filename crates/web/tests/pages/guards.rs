@@ -1,10 +1,10 @@
 //! What guards every answer: headers, the origin check, redirects that stay here, the limit on attempts.
 
 use super::browser::Browser;
-use crate::fixture::{NOON, PASSWORD, Stored, World};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use store::digest::DigestAttachment;
+use testkit::world::{NOON, PASSWORD, Stored, World};
 
 #[tokio::test]
 async fn every_page_carries_the_guards() {

@@ -1,8 +1,8 @@
 //! A stranger's event, stored by the real path, in every field that takes text: on no page does any of it act.
 
 use super::browser::Browser;
-use crate::fixture::{NOON, Stored, World};
 use serde_json::json;
+use testkit::world::{NOON, Stored, World};
 
 const HOSTILE: &str = "\"><script>alert(1)</script><img src=x onerror=alert(2)>'javascript:alert(3)";
 

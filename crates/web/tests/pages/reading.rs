@@ -1,8 +1,8 @@
 //! What the pages say of what is stored.
 
 use super::browser::Browser;
-use crate::fixture::{NOON, Stored, World};
 use std::time::Duration;
+use testkit::world::{NOON, Stored, World};
 
 fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(60 * minutes)

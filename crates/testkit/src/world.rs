@@ -1,6 +1,5 @@
 //! Two organizations with projects, people and events in real stores of a temporary directory, a clock that stands
 //! still, and a broker that keeps nothing. The tests of the web API use it too.
-#![allow(dead_code, reason = "each test crate uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use ops::tokens::CreateToken;
