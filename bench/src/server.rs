@@ -22,17 +22,18 @@ pub struct Server {
     exe: PathBuf,
     pub data_dir: PathBuf,
     pub address: SocketAddr,
+    log: PathBuf,
     environment: Vec<(String, String)>,
     child: Option<Child>,
     token: Option<String>,
 }
 
 impl Server {
-    /// Starts `exe run all` on a free port and waits until it is ready.
+    /// Starts `exe run all` on a free port and waits until it is ready. What it prints is appended to `log`.
     ///
     /// # Errors
-    /// If it cannot be started, or is not ready in time; its log is `server.log` beside the data folder.
-    pub fn start(exe: &Path, data_dir: &Path, environment: &[(&str, &str)]) -> anyhow::Result<Server> {
+    /// If it cannot be started, or is not ready in time.
+    pub fn start(exe: &Path, data_dir: &Path, log: &Path, environment: &[(&str, &str)]) -> anyhow::Result<Server> {
         let port =
             TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).context("find a port")?;
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
@@ -40,6 +41,7 @@ impl Server {
             exe: exe.to_owned(),
             data_dir: data_dir.to_owned(),
             address: port,
+            log: log.to_owned(),
             environment: environment.iter().map(owned).collect(),
             child: None,
             token: None,
@@ -53,7 +55,7 @@ impl Server {
     /// # Errors
     /// See `start`.
     pub fn start_again(&mut self) -> anyhow::Result<Duration> {
-        let log = File::options().create(true).append(true).open(self.log_path()).context("open the server's log")?;
+        let log = File::options().create(true).append(true).open(&self.log).context("open the server's log")?;
         let started = Instant::now();
         let child = Command::new(&self.exe)
             .arg("--data-dir")
@@ -86,13 +88,9 @@ impl Server {
         bail!("the server was not ready within {READY_WITHIN:?}:\n{}", self.log_tail())
     }
 
-    fn log_path(&self) -> PathBuf {
-        self.data_dir.with_extension("log")
-    }
-
     /// Returns the last lines of the server's log.
     pub fn log_tail(&self) -> String {
-        let text = std::fs::read_to_string(self.log_path()).unwrap_or_default();
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }

@@ -25,7 +25,7 @@ impl Place {
         let folder = folder.canonicalize().context("find the data folder")?;
         // Ceilings that protect a small machine would end a measurement early.
         let environment = [("VIGIE_QUEUE__MAX_BYTES", "20GB"), ("VIGIE_QUEUE__MAX_JOBS", "10000000")];
-        let server = Server::start(&self.exe, &folder.join("data"), &environment)?;
+        let server = Server::start(&self.exe, &folder.join("data"), &folder.join("server.log"), &environment)?;
         Ok(Placed { server, folder: (!self.keep).then_some(folder) })
     }
 }

@@ -49,7 +49,7 @@ impl Place {
         environment: &[(&str, &str)],
     ) -> anyhow::Result<Place> {
         let exe = case.options.exe.clone().unwrap_or_else(|| root().join("target/release/vigie"));
-        Ok(Place { server: Server::start(&exe, data_dir, environment)?, folder })
+        Ok(Place { server: Server::start(&exe, data_dir, &folder.join("server.log"), environment)?, folder })
     }
 
     pub fn folder(&self) -> &Path {
