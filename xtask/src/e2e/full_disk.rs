@@ -13,7 +13,6 @@ use bench::server::Dsn;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 use stdx::{Clock, SystemClock};
 
@@ -81,8 +80,6 @@ impl Disk {
     fn mount(folder: &Path) -> anyhow::Result<Option<Disk>> {
         std::fs::create_dir_all(folder).context("make the disk's folder")?;
         let target = folder.display().to_string();
-        // An earlier run that was killed may have left its disk.
-        let _ = command::works("umount", &[&target]);
         let is_mounted = command::works("mount", &["-t", "tmpfs", "-o", DISK_SIZE, "tmpfs", &target]);
         Ok(is_mounted.then(|| Disk(folder.to_owned())))
     }
@@ -101,8 +98,8 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // A lazy unmount works while the server's files are still open; what stays mounted the next run takes away.
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+        // A lazy unmount works while the server's files are still open. After a good end it is unmounted already.
+        let _ = command::works("umount", &["--lazy", &self.0.display().to_string()]);
     }
 }
 

@@ -2,6 +2,7 @@
 //! end of the server's log is printed.
 
 use super::Case;
+use crate::command;
 use crate::root::{root, work_dir};
 use anyhow::Context;
 use bench::server::Server;
@@ -14,17 +15,32 @@ pub struct Place {
     folder: PathBuf,
 }
 
-/// Returns a fresh, empty folder of the test.
+/// Returns a fresh, empty folder of the test and this process; what killed runs left behind goes away.
 ///
 /// # Errors
 /// If it cannot be made.
 pub fn fresh_folder(case: &Case<'_>) -> anyhow::Result<PathBuf> {
-    let folder = work_dir().join("run").join(case.name);
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder).with_context(|| format!("empty {}", folder.display()))?;
+    let runs = work_dir().join("run");
+    std::fs::create_dir_all(&runs).with_context(|| format!("make {}", runs.display()))?;
+    for entry in std::fs::read_dir(&runs).with_context(|| format!("list {}", runs.display()))?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.strip_prefix(case.name).and_then(|rest| rest.strip_prefix('-'));
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            remove(&entry.path());
+        }
     }
-    std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    let folder = runs.join(format!("{}-{}", case.name, std::process::id()));
+    std::fs::create_dir(&folder).with_context(|| format!("make {}", folder.display()))?;
     Ok(folder)
+}
+
+/// Removes a folder and a disk mounted in it. What cannot be removed lies under target/ and harms nobody.
+fn remove(folder: &Path) {
+    let disk = folder.join("disk");
+    if disk.exists() {
+        let _ = command::works("umount", &["--lazy", &disk.display().to_string()]);
+    }
+    let _ = std::fs::remove_dir_all(folder);
 }
 
 impl Place {
@@ -73,8 +89,7 @@ impl Place {
     /// If SIGTERM does not lead to exit code 0.
     pub fn end(mut self) -> anyhow::Result<()> {
         anyhow::ensure!(self.server.terminate()?, "SIGTERM did not end in exit code 0:\n{}", self.server.log_tail());
-        // What cannot be removed lies under target/ and is emptied by the next run.
-        let _ = std::fs::remove_dir_all(&self.folder);
+        remove(&self.folder);
         Ok(())
     }
 }
