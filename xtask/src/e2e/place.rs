@@ -51,10 +51,11 @@ impl Place {
     pub fn start(case: &Case<'_>) -> anyhow::Result<Place> {
         let folder = fresh_folder(case)?;
         let data_dir = folder.join("data");
-        Place::start_in(case, folder, &data_dir, &[])
+        let log = folder.join("server.log");
+        Place::start_in(case, folder, &data_dir, &log, &[])
     }
 
-    /// Starts a server whose data stands elsewhere.
+    /// Starts a server whose data and log stand elsewhere.
     ///
     /// # Errors
     /// If it does not become ready.
@@ -62,10 +63,11 @@ impl Place {
         case: &Case<'_>,
         folder: PathBuf,
         data_dir: &Path,
+        log: &Path,
         environment: &[(&str, &str)],
     ) -> anyhow::Result<Place> {
         let exe = case.options.exe.clone().unwrap_or_else(|| root().join("target/release/vigie"));
-        Ok(Place { server: Server::start(&exe, data_dir, &folder.join("server.log"), environment)?, folder })
+        Ok(Place { server: Server::start(&exe, data_dir, log, environment)?, folder })
     }
 
     pub fn folder(&self) -> &Path {
