@@ -36,9 +36,25 @@ pub async fn fold_when_quiet(
 }
 
 async fn fold(stores: Arc<Stores>) {
-    match tokio::task::spawn_blocking(move || stores.checkpoint_truncate()).await {
+    let folding = move || {
+        let folded = stores.checkpoint_truncate();
+        return_freed_memory();
+        folded
+    };
+    match tokio::task::spawn_blocking(folding).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(error = %error, "write-ahead logs not folded"),
         Err(panic) => tracing::error!(error = %panic, "checkpoint panicked"),
+    }
+}
+
+/// Large enough to be an allocator's own business with the operating system, never touched, so it costs nothing.
+const NUDGE_BYTES: usize = 64 << 20;
+
+/// The allocator gives freed memory back only when it is asked for more: after a rush, or the first password's hash,
+/// nobody asks, and tens of megabytes would stay.
+fn return_freed_memory() {
+    for _ in 0..2 {
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(NUDGE_BYTES)));
     }
 }

@@ -20,7 +20,9 @@ pub struct BadLevel(String);
 /// If `level` is neither a level nor a filter directive.
 pub fn init(level: &str, format: LogFormat) -> Result<(), BadLevel> {
     let filter = EnvFilter::builder().parse(level).map_err(|_| BadLevel(level.to_owned()))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log that cannot be written (a full disk) is no reason to stop: the library would print that and panic on failure.
+    let lines =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     // A second init fails only because a subscriber is set already, which is what we want.
     let _ = match format {
         LogFormat::Human => lines.with_ansi(false).try_init(),

@@ -46,7 +46,10 @@ pub struct Badge {
 impl Headline {
     pub fn of(metadata: &serde_json::Value, title: &str) -> Headline {
         let Some(kind) = text(metadata, &["type"]) else {
-            return Headline { kind: cut_to(title, TITLE_CHARS_MAX).into(), value: String::new() };
+            // A message that its SDK sent with a stack has no type: the title is the function, and the words say more.
+            let value = text(metadata, &["value"]).filter(|value| !title.contains(value.as_str()));
+            let value = cut_to(&value.unwrap_or_default(), TITLE_CHARS_MAX).into();
+            return Headline { kind: cut_to(title, TITLE_CHARS_MAX).into(), value };
         };
         let after_kind = || Some(title.strip_prefix(&kind)?.strip_prefix(": ")?.to_owned());
         let value = text(metadata, &["value"]).or_else(after_kind).unwrap_or_default();
