@@ -11,12 +11,19 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// The longest wait without looking again, whatever wake-up was missed.
 pub const POLL_MAX: Duration = Duration::from_millis(500);
 
-/// What a worker asks for.
+/// What a worker asks for: the first of the queues that has ready jobs is served, by its bounds. Whoever asks rotates
+/// them, so that none starves.
 #[derive(Clone, Debug)]
 pub struct ClaimRequest {
-    /// One queue: a worker thread serves queues in turns.
+    pub queues: Vec<QueueBounds>,
+}
+
+/// How much of one queue a worker takes at once.
+#[derive(Clone, Debug)]
+pub struct QueueBounds {
     pub queue: String,
     pub jobs_max: usize,
+    /// A single job may be larger.
     pub bytes_max: usize,
     pub lease: Duration,
 }
@@ -24,6 +31,8 @@ pub struct ClaimRequest {
 /// Moves jobs.
 pub trait Broker: Send + Sync + 'static {
     /// Keeps the jobs; durable when it returns. All of a call are kept or none.
+    ///
+    /// Fails with `Full` or `Unwritable` when the queue refuses, with `IdTooLong` for an id or name beyond its bound.
     fn publish(&self, jobs: Vec<NewJob>) -> BoxFuture<'_, Result<Vec<Published>, QueueError>>;
 
     /// Takes what is ready now, fairly, and waits at most `POLL_MAX` for the first job.
@@ -38,7 +47,7 @@ pub trait Broker: Send + Sync + 'static {
     /// Ends runs; returns the leases that were lost before, whose results are void.
     ///
     /// # Errors
-    /// If a dead letter cannot be kept: the run is then not ended.
+    /// If a dead letter cannot be kept: its run is then not ended, the others are.
     fn finish(&self, finished: Vec<(LeaseId, Finish)>) -> Result<Vec<LeaseId>, QueueError>;
 
     /// A row for every queue that was ever used or declared.
@@ -66,11 +75,15 @@ pub struct DeadLetter {
     pub at: Timestamp,
 }
 
-/// Keeps what a broker cannot: today the dead letters.
+/// Keeps what a broker cannot: dead letters and pauses; and does what operators ask.
 pub trait Ledger: Send + Sync + 'static {
+    /// The oldest first.
     fn dead_letters(&self) -> Vec<DeadLetter>;
 
-    /// Puts a dead letter back into its queue with fresh attempts. Returns whether there was one.
+    fn dead_letter(&self, id: &str) -> Option<DeadLetter>;
+
+    /// Puts a dead letter back into its queue with fresh attempts. Returns whether there was one; one whose payload was
+    /// damaged cannot go back.
     ///
     /// # Errors
     /// If it cannot be published.
@@ -81,4 +94,20 @@ pub trait Ledger: Send + Sync + 'static {
     /// # Errors
     /// If that cannot be written.
     fn discard_dead(&self, id: &str) -> Result<bool, QueueError>;
+
+    /// Stops claims from a queue; what runs goes on, publishing too. Holds over restarts.
+    ///
+    /// # Errors
+    /// If that cannot be written: nothing is changed then.
+    fn pause(&self, queue: &str) -> Result<(), QueueError>;
+
+    /// # Errors
+    /// If that cannot be written: nothing is changed then.
+    fn resume(&self, queue: &str) -> Result<(), QueueError>;
+
+    /// Removes every job of a queue that does not run, and returns how many. Dead letters stay.
+    ///
+    /// # Errors
+    /// If that cannot be written.
+    fn purge(&self, queue: &str) -> Result<u64, QueueError>;
 }

@@ -20,7 +20,7 @@ pub enum QueueError {
     },
     #[error("{} was written by a newer release: version {version}", path.display())]
     Newer { path: PathBuf, version: u8 },
-    #[error("a job id has {length} bytes, at most {max} are allowed")]
+    #[error("a job's id or a name of it has {length} bytes, at most {max} are allowed")]
     IdTooLong { length: usize, max: usize },
     #[error("the queue has been closed")]
     Closed,

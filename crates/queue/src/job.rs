@@ -28,6 +28,9 @@ impl fmt::Display for JobId {
     }
 }
 
+/// Bytes of a task's or queue's name.
+pub const NAME_BYTES_MAX: usize = 128;
+
 /// A job to be published.
 #[derive(Clone, Debug)]
 pub struct NewJob {
@@ -95,6 +98,8 @@ pub enum DeadReason {
     Poison,
     /// The task said that trying again is no use.
     Rejected,
+    /// The disk does not give back what was written; only the fact is kept.
+    Damaged,
 }
 
 impl DeadReason {
@@ -103,6 +108,7 @@ impl DeadReason {
             DeadReason::Attempts => "attempts",
             DeadReason::Poison => "poison",
             DeadReason::Rejected => "rejected",
+            DeadReason::Damaged => "damaged",
         }
     }
 }

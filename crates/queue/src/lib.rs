@@ -16,7 +16,7 @@ mod worker;
 
 pub mod brokers;
 
-pub use broker::{BoxFuture, Broker, ClaimRequest, DeadLetter, Ledger, POLL_MAX};
+pub use broker::{BoxFuture, Broker, ClaimRequest, DeadLetter, Ledger, POLL_MAX, QueueBounds};
 pub use error::QueueError;
 pub use job::{Claimed, DeadReason, Finish, JobId, JobState, LeaseId, NewJob, Published, QueueDepth};
 pub use task::{Outcome, Policy, RunContext, Task};

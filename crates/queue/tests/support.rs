@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use queue::brokers::embedded::{Config, Durability, Embedded};
-use queue::{Broker, ClaimRequest, Claimed, Finish, JobId, NewJob, Published, QueueError};
+use queue::{Broker, ClaimRequest, Claimed, Finish, JobId, NewJob, Published, QueueBounds, QueueError};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,8 +50,13 @@ impl Rig {
     }
 
     pub fn claim(&self, jobs_max: usize) -> Vec<Claimed> {
-        let request = ClaimRequest { queue: "q".to_owned(), jobs_max, bytes_max: usize::MAX, lease: LEASE };
-        self.broker.claim(&request).expect("jobs are claimed")
+        self.claim_from(&["q"], jobs_max)
+    }
+
+    pub fn claim_from(&self, queues: &[&str], jobs_max: usize) -> Vec<Claimed> {
+        let bounds =
+            |queue: &&str| QueueBounds { queue: (*queue).to_owned(), jobs_max, bytes_max: usize::MAX, lease: LEASE };
+        self.broker.claim(&ClaimRequest { queues: queues.iter().map(bounds).collect() }).expect("jobs are claimed")
     }
 
     pub fn claim_ids(&self, jobs_max: usize) -> Vec<String> {

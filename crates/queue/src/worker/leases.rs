@@ -1,9 +1,10 @@
-//! Keeps the leases of running jobs alive. A run beyond its time limit is no longer kept: its jobs go to another thread
+//! Keeps the leases of claimed jobs alive. A run beyond its time limit is no longer kept: its jobs go to another thread
 //! when the lease ends, and its own result is void.
 
 use super::Shared;
 use crate::LeaseId;
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,18 +14,30 @@ const EXTEND_EVERY: Duration = Duration::from_millis(1_000);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy)]
-struct Running {
+struct Held {
     lease: Duration,
     ends_at: Instant,
+    /// `None` while its run has not begun.
+    running_since: Option<Instant>,
 }
 
 #[derive(Default)]
-pub(super) struct Leases(Mutex<HashMap<LeaseId, Running>>);
+pub(super) struct Leases(Mutex<HashMap<LeaseId, Held>>);
 
 impl Leases {
-    pub fn hold(&self, leases: &[LeaseId], lease: Duration, time_limit: Duration) {
-        let running = Running { lease, ends_at: Instant::now() + time_limit };
-        self.lock().extend(leases.iter().map(|id| (*id, running)));
+    /// Keeps leases of jobs that wait for their run for at most so long.
+    pub fn wait(&self, leases: &[LeaseId], lease: Duration, at_most: Duration) {
+        self.hold(leases, Held { lease, ends_at: Instant::now() + at_most, running_since: None });
+    }
+
+    /// Keeps leases of jobs whose run begins now.
+    pub fn run(&self, leases: &[LeaseId], lease: Duration, time_limit: Duration) {
+        let now = Instant::now();
+        self.hold(leases, Held { lease, ends_at: now + time_limit, running_since: Some(now) });
+    }
+
+    fn hold(&self, leases: &[LeaseId], held: Held) {
+        self.lock().extend(leases.iter().map(|id| (*id, held)));
     }
 
     pub fn let_go(&self, leases: &[LeaseId]) {
@@ -34,7 +47,11 @@ impl Leases {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<LeaseId, Running>> {
+    pub fn longest_run(&self) -> Option<Duration> {
+        self.lock().values().filter_map(|held| held.running_since).map(|since| since.elapsed()).max()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<LeaseId, Held>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -42,19 +59,24 @@ impl Leases {
     fn due(&self) -> HashMap<Duration, Vec<LeaseId>> {
         let now = Instant::now();
         let mut due: HashMap<Duration, Vec<LeaseId>> = HashMap::new();
-        let mut held = self.lock();
-        held.retain(|_, running| running.ends_at > now);
-        for (id, running) in held.iter() {
-            due.entry(running.lease).or_default().push(*id);
+        let mut leases = self.lock();
+        let before = leases.len();
+        leases.retain(|_, held| held.ends_at > now);
+        if leases.len() < before {
+            tracing::error!(jobs = before - leases.len(), "runs exceeded their time limit, their leases will end");
+        }
+        for (id, held) in leases.iter() {
+            due.entry(held.lease).or_default().push(*id);
         }
         due
     }
 }
 
 impl Shared {
+    /// Extends leases until no thread may run anything any more.
     pub(super) fn keep_leases(&self) {
         let mut extended = Instant::now();
-        while !self.context.is_stopping() || self.progress.running.load(std::sync::atomic::Ordering::Relaxed) > 0 {
+        while self.working.load(Ordering::SeqCst) > 0 {
             std::thread::sleep(LOOK_EVERY);
             if extended.elapsed() < EXTEND_EVERY {
                 continue;

@@ -1,10 +1,9 @@
 //! Dead letters: jobs that stopped, in a log of their own with the reason before the payload. Copied durably before the
-//! original ends.
+//! original ends; of two copies of a job (a crash between copy and end) the later one holds.
 
 use super::frame::{self, Record};
-use super::log::{self, Log, Position};
-use super::schedule::Entry;
-use crate::{DeadLetter, DeadReason, JobId, NewJob};
+use super::log::{self, Keep, Log, Position, ReadError};
+use crate::{DeadLetter, DeadReason, JobId, NewJob, QueueError};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::io;
@@ -17,69 +16,66 @@ const ERROR_BYTES_MAX: usize = 4 << 10;
 
 pub struct DeadLetters {
     log: Log,
-    /// By time and id, so that the oldest comes first.
     letters: BTreeMap<String, (DeadLetter, Position)>,
 }
 
+/// A job on its way to the dead letters.
+pub struct Burial {
+    /// The body of its frame, `None` if that is damaged.
+    pub body: Option<Vec<u8>>,
+    /// Its name if the body is damaged.
+    pub id_hash: u128,
+    pub queue: String,
+    pub attempts: u32,
+    pub deaths: u32,
+    pub reason: DeadReason,
+    pub error: String,
+}
+
 impl DeadLetters {
-    pub fn open(folder: &Path) -> io::Result<Self> {
-        let mut letters = BTreeMap::new();
+    pub fn open(folder: &Path) -> Result<Self, QueueError> {
+        let mut letters: BTreeMap<String, (DeadLetter, Position)> = BTreeMap::new();
+        let mut replaced = Vec::new();
         let log = Log::open(folder, |found| {
-            let letter =
-                frame::decode_body(found.body).and_then(|frame| split(frame.payload).map(|(letter, _)| letter));
-            match letter {
-                Some(letter) => {
-                    letters.insert(letter.id.clone(), (letter, found.position));
-                }
-                None => tracing::error!("dead letter of an unknown shape, passed over"),
-            }
+            let frame = frame::decode_body(found.body);
+            let Some((letter, _)) = frame.and_then(|frame| split(frame.payload)) else { return Keep::Unreadable };
+            let before = letters.insert(letter.id.clone(), (letter, found.position));
+            replaced.extend(before.map(|(_, position)| position));
+            Keep::Living
         })?;
-        Ok(DeadLetters { log, letters })
+        let mut dead = DeadLetters { log, letters };
+        for position in replaced {
+            dead.forget(position);
+        }
+        Ok(dead)
     }
 
-    /// Keeps a copy of a job's frame with why it stopped; durable on return.
-    pub fn bury(
-        &mut self,
-        body: &[u8],
-        entry: &Entry,
-        reason: DeadReason,
-        error: &str,
-        now: Timestamp,
-    ) -> io::Result<()> {
-        let damaged = || io::Error::new(io::ErrorKind::InvalidData, "a queue frame is damaged");
-        let job = frame::decode_body(body).ok_or_else(damaged)?;
-        let letter = DeadLetter {
-            id: job.id.to_owned(),
-            queue: job.queue.to_owned(),
-            task: job.task.to_owned(),
-            reason: reason.as_str().to_owned(),
-            attempts: u32::from(entry.attempts),
-            deaths: u32::from(entry.deaths),
-            error: shorten(error).to_owned(),
-            at: now,
-        };
-        let head = serde_json::to_vec(&letter).map_err(io::Error::other)?;
-        let mut payload = (head.len() as u32).to_le_bytes().to_vec();
-        payload.extend_from_slice(&head);
-        payload.extend_from_slice(job.payload);
-        let copy = NewJob {
-            id: JobId::new(job.id),
-            task: job.task.into(),
-            queue: job.queue.into(),
-            fairness_key: job.key,
-            priority: job.priority,
-            delay: Duration::ZERO,
-            payload: Bytes::from(payload),
-        };
+    pub fn damages(&self) -> u64 {
+        self.log.damages
+    }
+
+    /// Keeps copies of jobs with why they stopped; durable on return, all or none.
+    pub fn bury(&mut self, burials: Vec<Burial>, now: Timestamp) -> io::Result<()> {
         let mut bytes = Vec::new();
-        frame::encode(&copy, now, &mut bytes);
-        let length = bytes.len();
-        let (positions, file) = self.log.append(&bytes, &[length])?;
+        let mut lengths = Vec::with_capacity(burials.len());
+        let mut letters = Vec::with_capacity(burials.len());
+        for burial in burials {
+            let (letter, job) = burial.prepare(now)?;
+            let start = bytes.len();
+            frame::encode(&job, now, &mut bytes);
+            lengths.push(bytes.len() - start);
+            letters.push(letter);
+        }
+        let (positions, file) = self.log.append(&bytes, &lengths)?;
         if let Err(error) = file.sync_data() {
             self.log.take_back(&positions);
             return Err(error);
         }
-        self.letters.insert(letter.id.clone(), (letter, positions[0]));
+        for (letter, position) in letters.into_iter().zip(positions) {
+            if let Some((_, before)) = self.letters.insert(letter.id.clone(), (letter, position)) {
+                self.forget(before);
+            }
+        }
         Ok(())
     }
 
@@ -87,6 +83,10 @@ impl DeadLetters {
         let mut letters: Vec<DeadLetter> = self.letters.values().map(|(letter, _)| letter.clone()).collect();
         letters.sort_by_key(|letter| letter.at);
         letters
+    }
+
+    pub fn get(&self, id: &str) -> Option<&DeadLetter> {
+        self.letters.get(id).map(|(letter, _)| letter)
     }
 
     pub fn contains(&self, id: &str) -> bool {
@@ -97,11 +97,18 @@ impl DeadLetters {
         self.letters.values().filter(|(letter, _)| letter.queue == queue).count() as u64
     }
 
-    /// Returns the job as it was published.
+    /// Returns the job as it was published, or `None` if there is nothing to run.
     pub fn read(&self, id: &str) -> io::Result<Option<NewJob>> {
-        let Some((_, position)) = self.letters.get(id) else { return Ok(None) };
+        let Some((letter, position)) = self.letters.get(id) else { return Ok(None) };
         let Some(file) = self.log.file(position.segment) else { return Ok(None) };
-        let body = log::read_body(&file, *position)?;
+        if letter.reason == DeadReason::Damaged.as_str() {
+            return Ok(None);
+        }
+        let body = match log::read_body(&file, *position) {
+            Ok(body) => body,
+            Err(ReadError::Damaged) => return Ok(None),
+            Err(ReadError::Disk(error)) => return Err(error),
+        };
         let Some(frame) = frame::decode_body(&body) else { return Ok(None) };
         let Some((_, payload)) = split(frame.payload) else { return Ok(None) };
         Ok(Some(NewJob {
@@ -115,11 +122,51 @@ impl DeadLetters {
         }))
     }
 
-    pub fn discard(&mut self, id: &str) -> io::Result<bool> {
-        let Some((_, position)) = self.letters.remove(id) else { return Ok(false) };
+    pub fn discard(&mut self, id: &str) -> bool {
+        let letter = self.letters.remove(id);
+        letter.map(|(_, position)| self.forget(position)).is_some()
+    }
+
+    /// Drops what is empty; called by upkeep.
+    pub fn sweep(&mut self) {
+        self.log.sweep();
+    }
+
+    fn forget(&mut self, position: Position) {
         self.log.note([(position, Record::Over)]);
-        self.log.release(position.segment)?;
-        Ok(true)
+        self.log.release(position.segment);
+    }
+}
+
+impl Burial {
+    /// Returns the letter and the frame's job that carries it.
+    fn prepare(self, now: Timestamp) -> io::Result<(DeadLetter, NewJob)> {
+        let frame = self.body.as_deref().and_then(frame::decode_body);
+        let reason = if frame.is_some() { self.reason } else { DeadReason::Damaged };
+        let letter = DeadLetter {
+            id: frame.as_ref().map_or_else(|| format!("{:032x}", self.id_hash), |frame| frame.id.to_owned()),
+            queue: self.queue,
+            task: frame.as_ref().map(|frame| frame.task.to_owned()).unwrap_or_default(),
+            reason: reason.as_str().to_owned(),
+            attempts: self.attempts,
+            deaths: self.deaths,
+            error: shorten(&self.error).to_owned(),
+            at: now,
+        };
+        let head = serde_json::to_vec(&letter).map_err(io::Error::other)?;
+        let mut payload = (head.len() as u32).to_le_bytes().to_vec();
+        payload.extend_from_slice(&head);
+        payload.extend_from_slice(frame.as_ref().map(|frame| frame.payload).unwrap_or_default());
+        let job = NewJob {
+            id: JobId::new(&letter.id),
+            task: letter.task.as_str().into(),
+            queue: letter.queue.as_str().into(),
+            fairness_key: frame.as_ref().map(|frame| frame.key).unwrap_or_default(),
+            priority: frame.as_ref().map(|frame| frame.priority).unwrap_or_default(),
+            delay: Duration::ZERO,
+            payload: Bytes::from(payload),
+        };
+        Ok((letter, job))
     }
 }
 
@@ -136,4 +183,33 @@ fn shorten(error: &str) -> &str {
         end -= 1;
     }
     &error[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_looks_as_it_did_in_the_first_release() {
+        let letter = DeadLetter {
+            id: "1-abc".to_owned(),
+            queue: "q".to_owned(),
+            task: "t.run".to_owned(),
+            reason: DeadReason::Poison.as_str().to_owned(),
+            attempts: 4,
+            deaths: 3,
+            error: "gone".to_owned(),
+            at: Timestamp::from_seconds(1_000),
+        };
+        let golden = include_str!("../../../tests/golden/letter_v1.json").trim_end();
+        assert_eq!(serde_json::to_string(&letter).expect("a letter is text"), golden);
+        assert_eq!(serde_json::from_str::<DeadLetter>(golden).expect("a letter is read"), letter);
+    }
+
+    #[test]
+    fn long_errors_are_cut_between_characters() {
+        let long = "ä".repeat(ERROR_BYTES_MAX);
+        assert_eq!(shorten(&long).len(), ERROR_BYTES_MAX);
+        assert_eq!(shorten("short"), "short");
+    }
 }

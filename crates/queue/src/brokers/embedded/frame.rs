@@ -1,19 +1,24 @@
-//! How a job looks in a log file, and how a record about it looks in the state file beside it. Both begin with a
-//! version byte; both shapes outlive the process and have golden files in `tests/golden`.
+//! How a job looks in a log file, and how a record about it looks in the state file beside it. Both carry a version
+//! byte; both shapes outlive the process and have golden files in `tests/golden`.
 //!
 //! ```text
-//! frame  = 0x01 | length u32 | crc32 u32 | body          numbers little endian; crc over the body
+//! frame  = 0xF5 'J' | version u8 | length u32 | crc32 u32 | body      numbers little endian; crc over version, length, body
 //! body   = id len u16, id | task len u8, task | queue len u8, queue | key u64 | priority u8
 //!        | enqueued_at i64 | not_before i64 | payload
-//! record = 0x01 | kind u8 | ordinal u32 | value i64 | crc32 u32           crc over the fields before it
+//! record = version u8 | kind u8 | frame's offset u32 | value i64 | crc32 u32         crc over the fields before it
 //! ```
+//!
+//! The frame's head and the record's first and last fields stay as they are in every version, so that a newer version is
+//! told from damage by its checksum.
 
 use crate::NewJob;
 use stdx::Timestamp;
 
 pub const VERSION: u8 = 1;
-pub const HEAD_BYTES: usize = 9;
+pub const HEAD_BYTES: usize = 11;
 pub const RECORD_BYTES: usize = 18;
+/// Begins every frame. The first byte is in no UTF-8 text, so that text payloads are never taken for frames.
+pub const MAGIC: [u8; 2] = [0xf5, b'J'];
 
 /// A frame's fields, borrowed from its body.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,11 +33,39 @@ pub struct Frame<'a> {
     pub payload: &'a [u8],
 }
 
-/// Appends a job's frame.
+/// A frame's fixed beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    pub version: u8,
+    pub length: u32,
+    crc: u32,
+}
+
+impl Head {
+    /// Returns `None` if no frame begins with these bytes.
+    pub fn decode(head: &[u8; HEAD_BYTES]) -> Option<Head> {
+        let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        (head[..2] == MAGIC).then(|| Head { version: head[2], length: number(3), crc: number(7) })
+    }
+
+    /// Whether the body is the one that was written with this head.
+    pub fn fits(&self, body: &[u8]) -> bool {
+        self.length as usize == body.len() && checksum(self.version, self.length, body) == self.crc
+    }
+}
+
+fn checksum(version: u8, length: u32, body: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&[version]);
+    crc.update(&length.to_le_bytes());
+    crc.update(body);
+    crc.finalize()
+}
+
+/// Appends a job's frame. Names and payload must be within the bounds that publishing checks.
 pub fn encode(job: &NewJob, now: Timestamp, out: &mut Vec<u8>) {
     let start = out.len();
-    out.extend_from_slice(&[VERSION; 1]);
-    out.extend_from_slice(&[0; 8]);
+    out.extend_from_slice(&[0; HEAD_BYTES]);
     let id = job.id.as_str().as_bytes();
     out.extend_from_slice(&(id.len() as u16).to_le_bytes());
     out.extend_from_slice(id);
@@ -46,18 +79,12 @@ pub fn encode(job: &NewJob, now: Timestamp, out: &mut Vec<u8>) {
     out.extend_from_slice(&now.plus(job.delay).micros().to_le_bytes());
     out.extend_from_slice(&job.payload);
     let body = start + HEAD_BYTES;
-    let (length, crc) = ((out.len() - body) as u32, crc32fast::hash(&out[body..]));
-    out[start + 1..start + 5].copy_from_slice(&length.to_le_bytes());
-    out[start + 5..body].copy_from_slice(&crc.to_le_bytes());
-}
-
-/// Reads a frame's head: the body's length and checksum. `Err` = the version found.
-pub fn decode_head(head: &[u8; HEAD_BYTES]) -> Result<(usize, u32), u8> {
-    if head[0] != VERSION {
-        return Err(head[0]);
-    }
-    let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    Ok((number(1) as usize, number(5)))
+    let length = (out.len() - body) as u32;
+    let crc = checksum(VERSION, length, &out[body..]);
+    out[start..start + 2].copy_from_slice(&MAGIC);
+    out[start + 2] = VERSION;
+    out[start + 3..start + 7].copy_from_slice(&length.to_le_bytes());
+    out[start + 7..body].copy_from_slice(&crc.to_le_bytes());
 }
 
 /// Reads a frame's body. Returns `None` if it is cut short or not text where text belongs.
@@ -99,33 +126,53 @@ pub enum Record {
     GivenBack { not_before: Timestamp },
     /// The job is over: done, or copied to the dead letters.
     Over,
+    /// A run ended without a word: its thread or process was gone.
+    Died { alone: bool },
+    /// Nobody knew the task; the attempt does not count.
+    Parked,
+}
+
+/// What stands in a state file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadRecord {
+    /// About the frame at the offset.
+    Known(u32, Record),
+    /// Whole, but of a version this release does not know.
+    Newer(u8),
+    /// Torn or damaged. A lost record only means a rerun.
+    Damaged,
 }
 
 impl Record {
-    pub fn encode(self, ordinal: u32, out: &mut Vec<u8>) {
+    pub fn encode(self, offset: u32, out: &mut Vec<u8>) {
         let (kind, value) = match self {
             Record::Claimed { attempt, alone: true } => (1, i64::from(attempt)),
             Record::Claimed { attempt, alone: false } => (2, i64::from(attempt)),
             Record::Retry { not_before } => (3, not_before.micros()),
             Record::GivenBack { not_before } => (4, not_before.micros()),
             Record::Over => (5, 0),
+            Record::Died { alone } => (6, i64::from(alone)),
+            Record::Parked => (7, 0),
         };
         let start = out.len();
         out.extend_from_slice(&[VERSION, kind]);
-        out.extend_from_slice(&ordinal.to_le_bytes());
+        out.extend_from_slice(&offset.to_le_bytes());
         out.extend_from_slice(&value.to_le_bytes());
         let crc = crc32fast::hash(&out[start..]);
         out.extend_from_slice(&crc.to_le_bytes());
     }
 
-    /// Reads a record and whose it is. Returns `None` if it is torn or unknown: a lost record only means a rerun.
-    pub fn decode(bytes: &[u8; RECORD_BYTES]) -> Option<(u32, Record)> {
+    pub fn decode(bytes: &[u8; RECORD_BYTES]) -> ReadRecord {
         let (fields, crc) = bytes.split_at(RECORD_BYTES - 4);
-        if crc32fast::hash(fields).to_le_bytes() != crc || fields[0] != VERSION {
-            return None;
+        if crc32fast::hash(fields).to_le_bytes() != crc {
+            return ReadRecord::Damaged;
         }
-        let ordinal = u32::from_le_bytes(fields[2..6].try_into().ok()?);
-        let value = i64::from_le_bytes(fields[6..14].try_into().ok()?);
+        if fields[0] != VERSION {
+            return ReadRecord::Newer(fields[0]);
+        }
+        let mut rest = &fields[2..];
+        let (Some(offset), Some(value)) = (take(&mut rest), take(&mut rest)) else { return ReadRecord::Damaged };
+        let value = i64::from_le_bytes(value);
         let attempt = u32::try_from(value).unwrap_or(u32::MAX);
         let not_before = Timestamp::from_micros(value);
         let record = match fields[1] {
@@ -134,9 +181,11 @@ impl Record {
             3 => Record::Retry { not_before },
             4 => Record::GivenBack { not_before },
             5 => Record::Over,
-            _ => return None,
+            6 => Record::Died { alone: value != 0 },
+            7 => Record::Parked,
+            _ => return ReadRecord::Damaged,
         };
-        Some((ordinal, record))
+        ReadRecord::Known(u32::from_le_bytes(offset), record)
     }
 }
 
@@ -172,15 +221,30 @@ mod tests {
             Record::Retry { not_before: at },
             Record::GivenBack { not_before: at },
             Record::Over,
+            Record::Died { alone: true },
+            Record::Parked,
         ];
-        for (ordinal, record) in all.iter().enumerate() {
-            record.encode(ordinal as u32, &mut records);
+        for (offset, record) in all.iter().enumerate() {
+            record.encode(offset as u32, &mut records);
         }
         assert_eq!(records, include_bytes!("../../../tests/golden/records_v1.bin"));
-        for (ordinal, bytes) in records.chunks_exact(RECORD_BYTES).enumerate() {
+        for (offset, bytes) in records.chunks_exact(RECORD_BYTES).enumerate() {
             let bytes = bytes.try_into().expect("a whole record");
-            assert_eq!(Record::decode(bytes), Some((ordinal as u32, all[ordinal])));
+            assert_eq!(Record::decode(bytes), ReadRecord::Known(offset as u32, all[offset]));
         }
+    }
+
+    #[test]
+    fn a_newer_record_is_told_from_a_damaged_one() {
+        let mut bytes = Vec::new();
+        Record::Over.encode(3, &mut bytes);
+        bytes[0] = 2;
+        let damaged = bytes.as_slice().try_into().expect("a whole record");
+        assert_eq!(Record::decode(damaged), ReadRecord::Damaged);
+        let crc = crc32fast::hash(&bytes[..RECORD_BYTES - 4]);
+        bytes[RECORD_BYTES - 4..].copy_from_slice(&crc.to_le_bytes());
+        let newer = bytes.as_slice().try_into().expect("a whole record");
+        assert_eq!(Record::decode(newer), ReadRecord::Newer(2));
     }
 
     #[test]
@@ -188,15 +252,21 @@ mod tests {
         let mut bytes = Vec::new();
         encode(&job(), Timestamp::from_seconds(1_000), &mut bytes);
         let head = bytes[..HEAD_BYTES].try_into().expect("a whole head");
-        let (length, crc) = decode_head(head).expect("our version");
-        assert_eq!(length, bytes.len() - HEAD_BYTES);
+        let head = Head::decode(head).expect("a frame begins");
+        assert!(head.fits(&bytes[HEAD_BYTES..]));
         let frame = decode_body(&bytes[HEAD_BYTES..]).expect("a whole body");
         assert_eq!((frame.id, frame.task, frame.queue, frame.key, frame.priority), ("1-abc", "t.run", "q", 7, 3));
         assert_eq!((frame.payload, frame.not_before), (&b"payload"[..], Timestamp::from_seconds(1_001)));
+        for index in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[index] ^= 1;
+            let head = flipped[..HEAD_BYTES].try_into().expect("a whole head");
+            let is_whole = Head::decode(head).is_some_and(|head| head.fits(&flipped[HEAD_BYTES..]));
+            assert!(!is_whole, "flipped at {index}");
+        }
         for index in HEAD_BYTES..bytes.len() {
             let mut flipped = bytes.clone();
             flipped[index] ^= 1;
-            assert_ne!(crc32fast::hash(&flipped[HEAD_BYTES..]), crc);
             // Whatever the bytes are, decoding ends without a panic.
             let _ = decode_body(&bytes[HEAD_BYTES..index]);
             let _ = decode_body(&flipped[HEAD_BYTES..]);

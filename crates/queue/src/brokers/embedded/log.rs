@@ -1,10 +1,14 @@
 //! Segments on disk: `00000001.log` holds frames, `00000001.state` records about them. A segment goes as a whole when all
 //! its jobs are over, so its state never outlives or lacks its jobs. Nothing here knows what a frame's job is for.
 
-use super::frame::{self, HEAD_BYTES, RECORD_BYTES, Record};
+mod scan;
+
+use super::frame::{self, HEAD_BYTES, Head, Record};
+use crate::QueueError;
+use scan::{Scanner, Step, read_records};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,15 +16,13 @@ use std::sync::Arc;
 /// A segment takes no more frames beyond this size: large enough that files are few, small enough that space is given
 /// back while others wait.
 const SEGMENT_BYTES_MAX: u64 = 64 << 20;
-/// A frame larger than this is not one of ours: the length field is damaged.
-const FRAME_BYTES_MAX: usize = 64 << 20;
+/// Records kept for a disk that takes none now, in bytes of one segment; beyond, they are lost and jobs may run again.
+const PENDING_BYTES_MAX: usize = 4 << 20;
 
 /// Where a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Position {
     pub segment: u32,
-    /// Its number within the segment.
-    pub ordinal: u32,
     pub offset: u32,
     /// Of the body.
     pub length: u32,
@@ -29,9 +31,12 @@ pub struct Position {
 struct Segment {
     log: Arc<File>,
     state: File,
+    state_bytes: u64,
+    /// Records that could not be written yet.
+    pending: Vec<u8>,
     bytes: u64,
-    frames: u32,
     live: u32,
+    is_damaged: bool,
 }
 
 /// A frame found at opening, with the records about it in order.
@@ -41,75 +46,108 @@ pub struct Recovered<'a> {
     pub records: &'a [Record],
 }
 
+/// What becomes of a frame found at opening.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    Living,
+    /// Not needed any more, for example a second copy.
+    Over,
+    /// Whole, yet of no known shape.
+    Unreadable,
+}
+
 /// All segments of a folder.
 pub struct Log {
     folder: PathBuf,
     segments: BTreeMap<u32, Segment>,
     active: Option<u32>,
     next: u32,
-    /// Bytes that could not be read at opening; anything but zero is reported.
-    pub damaged_bytes: u64,
+    /// Places in the files that were accepted once and cannot be read; anything but zero is reported.
+    pub damages: u64,
 }
 
 impl Log {
-    /// Opens a folder and shows every frame that is not over to `keep`.
+    /// Opens a folder and shows every frame that is not over to `keep`. New frames go into a new segment, so nothing that
+    /// was found is changed: a torn end stays until its segment goes, damage is stepped over and counted.
     ///
     /// # Errors
-    /// If a file cannot be read. A torn end of a segment is cut off; damage in the middle is counted and passed over.
-    pub fn open(folder: &Path, mut keep: impl FnMut(Recovered<'_>)) -> io::Result<Log> {
-        std::fs::create_dir_all(folder)?;
-        let mut log =
-            Log { folder: folder.to_owned(), segments: BTreeMap::new(), active: None, next: 1, damaged_bytes: 0 };
-        let mut numbers: Vec<u32> = std::fs::read_dir(folder)?
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".log")?.parse().ok())
-            .collect();
-        numbers.sort_unstable();
-        for number in numbers {
+    /// `Files` if a file cannot be read, `Newer` if a later release wrote it.
+    pub fn open(folder: &Path, mut keep: impl FnMut(Recovered<'_>) -> Keep) -> Result<Log, QueueError> {
+        let failed = |source| QueueError::Files { folder: folder.to_owned(), source };
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        let mut log = Log { folder: folder.to_owned(), segments: BTreeMap::new(), active: None, next: 1, damages: 0 };
+        for number in log.numbers().map_err(failed)? {
             log.recover(number, &mut keep)?;
             log.next = number + 1;
         }
+        log.sweep();
         Ok(log)
+    }
+
+    /// Returns the numbers of the segments in order. States without a log are what a kill left of a segment that went;
+    /// a later segment of that number must not find them.
+    fn numbers(&self) -> io::Result<Vec<u32>> {
+        let mut numbers = Vec::new();
+        let mut states = Vec::new();
+        for entry in std::fs::read_dir(&self.folder)? {
+            let name = entry?.file_name();
+            let Some((number, kind)) = name.to_str().and_then(|name| name.split_once('.')) else { continue };
+            match (number.parse::<u32>(), kind) {
+                (Ok(number), "log") => numbers.push(number),
+                (Ok(number), "state") => states.push(number),
+                _ => {}
+            }
+        }
+        numbers.sort_unstable();
+        for number in states.into_iter().filter(|number| !numbers.contains(number)) {
+            std::fs::remove_file(self.path(number, "state"))?;
+        }
+        Ok(numbers)
     }
 
     fn path(&self, number: u32, kind: &str) -> PathBuf {
         self.folder.join(format!("{number:08}.{kind}"))
     }
 
-    fn recover(&mut self, number: u32, keep: &mut impl FnMut(Recovered<'_>)) -> io::Result<()> {
-        let mut segment = self.open_segment(number, false)?;
-        let records = read_records(&self.path(number, "state"))?;
-        let mut reader = io::BufReader::with_capacity(1 << 20, File::open(self.path(number, "log"))?);
-        let mut body = Vec::new();
-        let mut offset = 0;
-        loop {
-            let length = match read_frame(&mut reader, &mut body)? {
-                ReadFrame::End => break,
-                ReadFrame::Torn => {
-                    self.damaged_bytes += segment.bytes - offset;
-                    segment.log.set_len(offset)?;
-                    segment.bytes = offset;
-                    break;
-                }
-                ReadFrame::Damaged(length) => {
-                    self.damaged_bytes += length as u64;
-                    offset += (HEAD_BYTES + length) as u64;
-                    segment.frames += 1;
-                    continue;
-                }
-                ReadFrame::Whole => body.len(),
-            };
-            let about = records.get(&segment.frames).map(Vec::as_slice).unwrap_or_default();
-            if !about.contains(&Record::Over) {
-                let position =
-                    Position { segment: number, ordinal: segment.frames, offset: offset as u32, length: length as u32 };
-                keep(Recovered { position, body: &body, records: about });
-                segment.live += 1;
-            }
-            segment.frames += 1;
-            offset += (HEAD_BYTES + length) as u64;
+    fn recover(&mut self, number: u32, keep: &mut impl FnMut(Recovered<'_>) -> Keep) -> Result<(), QueueError> {
+        let folder = self.folder.clone();
+        let failed = |source| QueueError::Files { folder: folder.clone(), source };
+        let mut segment = self.open_segment(number, false).map_err(failed)?;
+        let (log_path, state_path) = (self.path(number, "log"), self.path(number, "state"));
+        let records = read_records(&state_path).map_err(failed)?;
+        if let Some(version) = records.newer {
+            return Err(QueueError::Newer { path: state_path, version });
         }
+        segment.state.set_len(records.whole_bytes).map_err(failed)?;
+        segment.state_bytes = records.whole_bytes;
+        let mut damages = records.damaged;
+        let mut over = Vec::new();
+        let mut scanner = Scanner::open(&log_path).map_err(failed)?;
+        while let Some(step) = scanner.step().map_err(failed)? {
+            match step {
+                Step::Newer { version } => return Err(QueueError::Newer { path: log_path, version }),
+                Step::Torn { bytes } => tracing::warn!(bytes, segment = number, "queue log ended in a torn write"),
+                Step::Damaged { .. } => damages += 1,
+                Step::Whole { offset } => {
+                    let about = records.by_offset.get(&(offset as u32)).map(Vec::as_slice).unwrap_or_default();
+                    if about.contains(&Record::Over) {
+                        continue;
+                    }
+                    let length = scanner.body.len() as u32;
+                    let position = Position { segment: number, offset: offset as u32, length };
+                    match keep(Recovered { position, body: &scanner.body, records: about }) {
+                        Keep::Living => segment.live += 1,
+                        Keep::Over => over.push((position, Record::Over)),
+                        Keep::Unreadable => damages += 1,
+                    }
+                }
+            }
+        }
+        segment.is_damaged = damages > records.damaged;
+        self.damages += damages;
         self.segments.insert(number, segment);
-        self.drop_if_over(number)
+        self.note(over);
+        Ok(())
     }
 
     fn open_segment(&self, number: u32, is_new: bool) -> io::Result<Segment> {
@@ -117,85 +155,100 @@ impl Log {
         options.read(true).append(true).create(true);
         let log = options.clone().create_new(is_new).open(self.path(number, "log"))?;
         let state = options.open(self.path(number, "state"))?;
+        if is_new {
+            state.set_len(0)?;
+        }
         let bytes = log.metadata()?.len();
-        Ok(Segment { log: Arc::new(log), state, bytes, frames: 0, live: 0 })
+        let log = Arc::new(log);
+        Ok(Segment { log, state, state_bytes: 0, pending: Vec::new(), bytes, live: 0, is_damaged: false })
     }
 
     /// Appends frames (not yet flushed) and returns where each is; `lengths` are the whole frames' lengths in order.
     ///
     /// # Errors
-    /// If they cannot be written; the segment is then as before.
+    /// If they cannot be written; nothing of them is kept then.
     pub fn append(&mut self, frames: &[u8], lengths: &[usize]) -> io::Result<(Vec<Position>, Arc<File>)> {
         let number = self.active_for(frames.len())?;
         let segment = self.segments.get_mut(&number).expect("the active segment is there");
-        if let Err(error) = (&*segment.log).write_all(frames) {
-            // A part of the frames may be in the file: cut it off, or leave the segment if even that fails.
-            if segment.log.set_len(segment.bytes).is_err() {
-                self.active = None;
-            }
-            return Err(error);
-        }
         let mut positions = Vec::with_capacity(lengths.len());
         for length in lengths {
-            positions.push(Position {
-                segment: number,
-                ordinal: segment.frames,
-                offset: segment.bytes as u32,
-                length: (length - HEAD_BYTES) as u32,
-            });
-            segment.frames += 1;
+            let body = (length - HEAD_BYTES) as u32;
+            positions.push(Position { segment: number, offset: segment.bytes as u32, length: body });
             segment.live += 1;
             segment.bytes += *length as u64;
         }
-        Ok((positions, segment.log.clone()))
+        let log = segment.log.clone();
+        if let Err(error) = (&*log).write_all(frames) {
+            self.take_back(&positions);
+            return Err(error);
+        }
+        Ok((positions, log))
     }
 
-    /// Takes back frames that were appended last and could not be flushed.
+    /// Takes back frames that were appended last and could not be written or flushed. If they cannot be cut off, they
+    /// are recorded as over. The next frames go into a fresh file: what the failure left behind is not known.
     pub fn take_back(&mut self, positions: &[Position]) {
         let Some(first) = positions.first() else { return };
-        if let Some(segment) = self.segments.get_mut(&first.segment) {
-            segment.live -= positions.len() as u32;
-            segment.frames -= positions.len() as u32;
-            segment.bytes = u64::from(first.offset);
-            if segment.log.set_len(segment.bytes).is_err() {
-                tracing::warn!("refused frames could not be cut off, they may be run after a restart");
-            }
-        }
-        // What a failed flush left behind is not known: the next frames go into a fresh file.
         self.active = None;
+        let Some(segment) = self.segments.get_mut(&first.segment) else { return };
+        segment.live -= positions.len() as u32;
+        segment.bytes = u64::from(first.offset);
+        if let Err(error) = segment.log.set_len(segment.bytes) {
+            tracing::warn!(error = %error, "refused frames could not be cut off");
+            self.note(positions.iter().map(|position| (*position, Record::Over)));
+        }
     }
 
     fn active_for(&mut self, bytes: usize) -> io::Result<u32> {
         if let Some(number) = self.active {
             let segment = &self.segments[&number];
-            if segment.bytes + bytes as u64 <= SEGMENT_BYTES_MAX || segment.frames == 0 {
+            if segment.bytes + bytes as u64 <= SEGMENT_BYTES_MAX || segment.bytes == 0 {
                 return Ok(number);
             }
             self.active = None;
-            self.drop_if_over(number)?;
         }
         let number = self.next;
-        let segment = self.open_segment(number, true)?;
-        File::open(&self.folder)?.sync_all()?;
-        self.segments.insert(number, segment);
+        // Also when opening fails halfway: a number is never used twice.
         self.next += 1;
+        let segment = self.open_segment(number, true)?;
+        self.segments.insert(number, segment);
+        File::open(&self.folder)?.sync_all()?;
         self.active = Some(number);
         Ok(number)
     }
 
-    /// Writes records about frames; they survive a killed process, not a power loss (then the job runs again).
+    /// Writes records about frames; they survive a killed process, not a power loss (then the job runs again). Those
+    /// that cannot be written now are kept and written with the next.
     pub fn note(&mut self, records: impl IntoIterator<Item = (Position, Record)>) {
-        let mut buffers: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
+        let mut touched: Option<u32> = None;
         for (position, record) in records {
-            record.encode(position.ordinal, buffers.entry(position.segment).or_default());
-        }
-        for (number, bytes) in buffers {
-            if let Some(segment) = self.segments.get_mut(&number)
-                && let Err(error) = segment.state.write_all(&bytes)
+            if let Some(before) = touched.filter(|before| *before != position.segment) {
+                self.write_pending(before);
+            }
+            touched = Some(position.segment);
+            if let Some(segment) = self.segments.get_mut(&position.segment)
+                && segment.pending.len() < PENDING_BYTES_MAX
             {
-                tracing::warn!(error = %error, "job states not recorded, jobs may run again after a restart");
+                record.encode(position.offset, &mut segment.pending);
             }
         }
+        if let Some(last) = touched {
+            self.write_pending(last);
+        }
+    }
+
+    fn write_pending(&mut self, number: u32) {
+        let Some(segment) = self.segments.get_mut(&number) else { return };
+        if let Err(error) = segment.state.write_all(&segment.pending) {
+            tracing::warn!(error = %error, "job states could not be recorded, tried again");
+            // A part may have been written: without the cut the next records would not be found.
+            if let Err(error) = segment.state.set_len(segment.state_bytes) {
+                tracing::error!(error = %error, "job states are lost, jobs may run again after a restart");
+            }
+            return;
+        }
+        segment.state_bytes += segment.pending.len() as u64;
+        segment.pending.clear();
     }
 
     /// Returns the file of a position, to read outside any lock.
@@ -204,106 +257,76 @@ impl Log {
     }
 
     /// Counts a frame as over; a segment without live frames goes.
-    ///
-    /// # Errors
-    /// If its files cannot be deleted.
-    pub fn release(&mut self, segment: u32) -> io::Result<()> {
-        if let Some(found) = self.segments.get_mut(&segment) {
-            found.live = found.live.saturating_sub(1);
+    pub fn release(&mut self, number: u32) {
+        let Some(segment) = self.segments.get_mut(&number) else { return };
+        segment.live = segment.live.saturating_sub(1);
+        if segment.live == 0 && self.active != Some(number) {
+            self.remove(number);
         }
-        self.drop_if_over(segment)
     }
 
-    fn drop_if_over(&mut self, number: u32) -> io::Result<()> {
-        let is_over = self.segments.get(&number).is_some_and(|segment| segment.live == 0);
-        if !is_over || self.active == Some(number) {
-            return Ok(());
+    /// Writes what could not be written, and drops every segment whose frames are over, the active one too. Not to be
+    /// called between an append and its flush.
+    pub fn sweep(&mut self) {
+        if self.active.is_some_and(|number| self.segments[&number].live == 0) {
+            self.active = None;
         }
-        self.segments.remove(&number);
-        std::fs::remove_file(self.path(number, "log"))?;
-        std::fs::remove_file(self.path(number, "state"))
-    }
-
-    /// Drops the active segment if all its frames are over; called when nothing is being appended.
-    ///
-    /// # Errors
-    /// If its files cannot be deleted.
-    pub fn drop_empty_active(&mut self) -> io::Result<()> {
-        match self.active {
-            Some(number) if self.segments[&number].live == 0 => {
-                self.active = None;
-                self.drop_if_over(number)
+        let numbers: Vec<u32> = self.segments.keys().copied().collect();
+        for number in numbers {
+            if self.segments[&number].live == 0 && self.active != Some(number) {
+                self.remove(number);
+            } else if !self.segments[&number].pending.is_empty() {
+                self.write_pending(number);
             }
-            Some(_) | None => Ok(()),
         }
     }
+
+    /// Deletes a segment, the state last: a log without its state would be run again. A damaged log is put aside under
+    /// another name, for people to look at.
+    fn remove(&mut self, number: u32) {
+        let path = self.path(number, "log");
+        let gone = match self.segments[&number].is_damaged {
+            true => std::fs::rename(&path, self.path(number, "damaged")),
+            false => std::fs::remove_file(&path),
+        };
+        match gone.and_then(|()| std::fs::remove_file(self.path(number, "state"))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(error = %error, segment = number, "queue segment not deleted, tried again");
+            }
+            Ok(()) | Err(_) => {
+                self.segments.remove(&number);
+            }
+        }
+    }
+}
+
+/// Why a body could not be read.
+#[derive(Debug)]
+pub enum ReadError {
+    /// The bytes are not those that were written.
+    Damaged,
+    /// The disk gave an error; it may answer later.
+    Disk(io::Error),
 }
 
 /// Reads a frame's body.
 ///
 /// # Errors
 /// If the file cannot be read or the bytes are not those that were written.
-pub fn read_body(file: &File, position: Position) -> io::Result<Vec<u8>> {
-    let mut head = [0; HEAD_BYTES];
-    file.read_exact_at(&mut head, u64::from(position.offset))?;
-    let mut body = vec![0; position.length as usize];
-    file.read_exact_at(&mut body, u64::from(position.offset) + HEAD_BYTES as u64)?;
-    match frame::decode_head(&head) {
-        Ok((length, crc)) if length == body.len() && crc32fast::hash(&body) == crc => Ok(body),
-        Ok(_) | Err(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "a queue frame is damaged")),
+pub fn read_body(file: &File, position: Position) -> Result<Vec<u8>, ReadError> {
+    let mut bytes = vec![0; HEAD_BYTES + position.length as usize];
+    file.read_exact_at(&mut bytes, u64::from(position.offset)).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => ReadError::Damaged,
+        _ => ReadError::Disk(error),
+    })?;
+    let (head, body) = bytes.split_at(HEAD_BYTES);
+    let head = head.try_into().ok().and_then(Head::decode);
+    if !head.is_some_and(|head| head.version == frame::VERSION && head.fits(body)) {
+        return Err(ReadError::Damaged);
     }
+    bytes.drain(..HEAD_BYTES);
+    Ok(bytes)
 }
 
-enum ReadFrame {
-    End,
-    Torn,
-    Damaged(usize),
-    Whole,
-}
-
-fn read_frame(reader: &mut impl Read, body: &mut Vec<u8>) -> io::Result<ReadFrame> {
-    let mut head = [0; HEAD_BYTES];
-    match read_up_to(reader, &mut head)? {
-        0 => return Ok(ReadFrame::End),
-        HEAD_BYTES => {}
-        _ => return Ok(ReadFrame::Torn),
-    }
-    let (length, crc) = match frame::decode_head(&head) {
-        Ok((length, crc)) if length <= FRAME_BYTES_MAX => (length, crc),
-        Ok(_) | Err(0) => return Ok(ReadFrame::Torn),
-        Err(version) => {
-            let text = format!("a queue frame of version {version}, this release reads {}", frame::VERSION);
-            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
-        }
-    };
-    body.resize(length, 0);
-    if read_up_to(reader, body)? != length {
-        return Ok(ReadFrame::Torn);
-    }
-    Ok(if crc32fast::hash(body) == crc { ReadFrame::Whole } else { ReadFrame::Damaged(length) })
-}
-
-fn read_up_to(reader: &mut impl Read, out: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < out.len() {
-        match reader.read(&mut out[filled..]) {
-            Ok(0) => break,
-            Ok(length) => filled += length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
-}
-
-fn read_records(path: &Path) -> io::Result<BTreeMap<u32, Vec<Record>>> {
-    let bytes = std::fs::read(path)?;
-    let mut records: BTreeMap<u32, Vec<Record>> = BTreeMap::new();
-    for chunk in bytes.chunks_exact(RECORD_BYTES) {
-        let record = chunk.try_into().ok().and_then(Record::decode);
-        if let Some((ordinal, record)) = record {
-            records.entry(ordinal).or_default().push(record);
-        }
-    }
-    Ok(records)
-}
+#[cfg(test)]
+mod tests;

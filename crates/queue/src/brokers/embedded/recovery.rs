@@ -1,49 +1,49 @@
 //! What a folder holds when it is opened: every frame that is not over becomes an entry again, in the state its records
-//! say. A job that was claimed and not ended saw its process die.
+//! say. A job that was claimed and not ended saw its process die: it gets a lease that has ended already, so that upkeep
+//! counts the death as any other. It died alone only if nothing else ran in that process.
 
 use super::dead::DeadLetters;
 use super::frame::{self, Record};
-use super::log::{Log, Recovered};
-use super::schedule::{Entry, Schedule, Slot, State};
-use super::{Inner, POISON_DEATHS, hash_id, waiting_until};
-use crate::{DeadReason, QueueError};
-use std::io;
+use super::log::{Keep, Log, Recovered};
+use super::schedule::{Entry, Schedule, Slot, State, whole_seconds};
+use super::{Inner, hash_id, pauses, waiting_until};
+use crate::QueueError;
 use std::path::Path;
 use stdx::Timestamp;
 
 /// Reads the folder.
-pub(super) fn recover(folder: &Path, now: Timestamp) -> io::Result<Inner> {
-    let mut schedule = Schedule::default();
-    let log = Log::open(folder, |found| take_in(&mut schedule, &found, now))?;
-    if log.damaged_bytes > 0 {
-        tracing::warn!(bytes = log.damaged_bytes, "queue log had a torn or damaged part, passed over");
-    }
+pub(super) fn recover(folder: &Path, now: Timestamp) -> Result<Inner, QueueError> {
+    let mut schedule = Schedule::new(now);
+    let mut running: Vec<(Slot, bool)> = Vec::new();
+    let log = Log::open(folder, |found| take_in(&mut schedule, &mut running, &found, now))?;
     let dead = DeadLetters::open(&folder.join("dead"))?;
-    Ok(Inner { schedule, log, dead, unwritable: None })
-}
-
-/// Ends jobs that have killed their process alone too often.
-pub(super) fn bury_poisoned(inner: &mut Inner, now: Timestamp) -> Result<(), QueueError> {
-    for slot in inner.schedule.poisoned(POISON_DEATHS) {
-        inner.bury(slot, DeadReason::Poison, "its process died while it ran alone", now)?;
+    let damages = log.damages + dead.damages();
+    if damages > 0 {
+        tracing::error!(damages, "queue files were damaged, the rest was read");
     }
-    Ok(())
+    let only_one_ran = running.len() == 1;
+    for (slot, in_batch_of_one) in running {
+        schedule.lease_slot(slot, now, in_batch_of_one && only_one_ran);
+    }
+    let paused = pauses::read(folder).map_err(|source| QueueError::Files { folder: folder.to_owned(), source })?;
+    for queue in paused {
+        schedule.set_paused(&queue, true);
+    }
+    Ok(Inner { schedule, log, dead, unwritable: None, writing_since: None })
 }
 
-fn take_in(schedule: &mut Schedule, found: &Recovered<'_>, now: Timestamp) {
-    let Some(frame) = frame::decode_body(found.body) else {
-        tracing::error!("queue frame of an unknown shape, passed over");
-        return;
-    };
+fn take_in(schedule: &mut Schedule, running: &mut Vec<(Slot, bool)>, found: &Recovered<'_>, now: Timestamp) -> Keep {
+    let Some(frame) = frame::decode_body(found.body) else { return Keep::Unreadable };
     let id_hash = hash_id(frame.id);
-    if schedule.contains(id_hash) {
-        return;
+    // A power loss may bring an ended job back after its id was published again.
+    if schedule.find(id_hash).is_some() {
+        return Keep::Over;
     }
     let mut entry = Entry {
         id_hash,
         position: found.position,
         key: frame.key,
-        enqueued_at: frame.enqueued_at,
+        enqueued_s: whole_seconds(frame.enqueued_at),
         state: waiting_until(frame.not_before, now),
         queue: schedule.queue_number(frame.queue),
         attempts: 0,
@@ -51,54 +51,43 @@ fn take_in(schedule: &mut Schedule, found: &Recovered<'_>, now: Timestamp) {
         deaths: 0,
         company_deaths: 0,
     };
-    let mut running = None;
+    let mut in_batch_of_one = None;
     for record in found.records {
-        replay(&mut entry, &mut running, *record, now);
+        replay(&mut entry, &mut in_batch_of_one, *record, now);
     }
-    if let Some(alone) = running {
-        count_death(&mut entry, alone);
-        entry.state = State::Ready;
+    if in_batch_of_one.is_some() {
+        // Set aside, so that it is in no turn when it gets its lease.
+        entry.state = State::Parked;
     }
-    schedule.insert(entry);
+    let slot = schedule.insert(entry);
+    running.extend(in_batch_of_one.map(|alone| (slot, alone)));
+    Keep::Living
 }
 
+/// `running` says of a run that began whether its batch was of one.
 fn replay(entry: &mut Entry, running: &mut Option<bool>, record: Record, now: Timestamp) {
     match record {
         Record::Claimed { attempt, alone } => {
-            if let Some(alone) = *running {
-                count_death(entry, alone);
-            }
             entry.attempts = u16::try_from(attempt).unwrap_or(u16::MAX);
             *running = Some(alone);
+            return;
         }
-        Record::Retry { not_before } => {
-            entry.state = waiting_until(not_before, now);
-            *running = None;
-        }
+        Record::Retry { not_before } => entry.state = waiting_until(not_before, now),
         Record::GivenBack { not_before } => {
             entry.attempts = entry.attempts.saturating_sub(1);
             entry.state = waiting_until(not_before, now);
-            *running = None;
+        }
+        Record::Died { alone } => {
+            let deaths = if alone { &mut entry.deaths } else { &mut entry.company_deaths };
+            *deaths = deaths.saturating_add(1);
+            entry.state = State::Ready;
+        }
+        Record::Parked => {
+            // The worker that starts now may know the task.
+            entry.attempts = entry.attempts.saturating_sub(1);
+            entry.state = State::Ready;
         }
         Record::Over => {}
     }
-}
-
-fn count_death(entry: &mut Entry, alone: bool) {
-    if alone {
-        entry.deaths = entry.deaths.saturating_add(1);
-    } else {
-        entry.company_deaths = entry.company_deaths.saturating_add(1);
-    }
-}
-
-impl Schedule {
-    /// Waiting jobs with at least so many deaths alone, taken out of their turns.
-    fn poisoned(&mut self, deaths: u8) -> Vec<Slot> {
-        let poisoned = self.slots_where(|entry| entry.deaths >= deaths);
-        for slot in &poisoned {
-            self.set_aside(*slot);
-        }
-        poisoned
-    }
+    *running = None;
 }

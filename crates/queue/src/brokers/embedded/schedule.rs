@@ -1,16 +1,22 @@
 //! What waits and what runs, in memory: entries of fixed size, turns by priority and fairness key, delays, leases.
 //! Pure bookkeeping: it reads no clock and touches no file.
 
+mod claim;
+mod ids;
+mod turns;
+
 use super::log::Position;
 use crate::{LeaseId, QueueDepth};
-use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::Arc;
-use std::time::Duration;
+use ids::Ids;
+use std::collections::{BTreeSet, HashMap};
 use stdx::Timestamp;
+use turns::{Place, Turns};
 
 const PRIORITIES: usize = 10;
-/// After each death in company a job runs in batches this much smaller, down to alone.
-const COMPANY_SHRINK: usize = 16;
+/// Names of queues: each costs a row in every listing, and their number is 16 bits wide.
+const QUEUES_MAX: usize = 1_000;
+/// An empty schedule with room for more than this gives its memory back.
+const ROOM_KEPT: usize = 16_384;
 
 /// The number of an entry's place.
 pub type Slot = u32;
@@ -23,14 +29,15 @@ pub enum State {
     Parked,
 }
 
-/// One living job.
+/// One living job. A million of them wait in memory, so its size is a promise (`an_entry_is_small`).
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// 128-bit hash of the id: names are read from the file when needed.
     pub id_hash: u128,
     pub position: Position,
+    /// Whole seconds since 1970: only ages are told from it.
+    pub enqueued_s: u32,
     pub key: u64,
-    pub enqueued_at: Timestamp,
     pub state: State,
     pub queue: u16,
     pub attempts: u16,
@@ -40,51 +47,13 @@ pub struct Entry {
     pub company_deaths: u8,
 }
 
-/// Jobs of one queue and priority: keys take turns, each key is first in, first out.
-#[derive(Default)]
-struct Turns {
-    ring: VecDeque<u64>,
-    by_key: HashMap<u64, VecDeque<Slot>>,
-}
-
-impl Turns {
-    fn push(&mut self, key: u64, slot: Slot, first: bool) {
-        let waiting = self.by_key.entry(key).or_default();
-        if waiting.is_empty() {
-            self.ring.push_back(key);
-        }
-        if first { waiting.push_front(slot) } else { waiting.push_back(slot) }
-    }
-
-    fn front(&self) -> Option<Slot> {
-        self.by_key.get(self.ring.front()?)?.front().copied()
-    }
-
-    fn take(&mut self, key: u64, slot: Slot) {
-        let Some(waiting) = self.by_key.get_mut(&key) else { return };
-        waiting.retain(|other| *other != slot);
-        if waiting.is_empty() {
-            self.by_key.remove(&key);
-            self.ring.retain(|other| *other != key);
-        }
-    }
-
-    fn pop(&mut self) -> Option<Slot> {
-        let key = self.ring.pop_front()?;
-        let waiting = self.by_key.get_mut(&key)?;
-        let slot = waiting.pop_front();
-        if waiting.is_empty() {
-            self.by_key.remove(&key);
-        } else {
-            self.ring.push_back(key);
-        }
-        slot
-    }
+/// Returns a time as `Entry::enqueued_s` keeps it.
+pub fn whole_seconds(time: Timestamp) -> u32 {
+    u32::try_from(time.micros().max(0) / 1_000_000).unwrap_or(u32::MAX)
 }
 
 /// One named queue.
-pub struct Queue {
-    pub name: Arc<str>,
+struct Queue {
     turns: [Turns; PRIORITIES],
     counts: QueueDepth,
 }
@@ -97,96 +66,158 @@ pub struct Lease {
     pub alone: bool,
 }
 
-#[derive(Default)]
+/// Living jobs and bytes of one fairness key.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Share {
+    pub jobs: u64,
+    pub bytes: u64,
+}
+
 pub struct Schedule {
     entries: Vec<Option<Entry>>,
     free: Vec<Slot>,
-    by_id: HashMap<u128, Slot>,
+    ids: Ids,
     queues: Vec<Queue>,
     delayed: BTreeSet<(Timestamp, Slot)>,
     leases: HashMap<LeaseId, Lease>,
-    key_jobs: HashMap<u64, (u64, u64)>,
+    /// No lease ends before this time.
+    soonest_end: Timestamp,
+    shares: HashMap<u64, Share>,
     next_lease: u64,
+    suspects: claim::Suspects,
     pub bytes: u64,
 }
 
 impl Schedule {
-    pub fn len(&self) -> u64 {
-        self.by_id.len() as u64
+    /// Leases are numbered from `now`, so that those of an earlier process are not met again.
+    pub fn new(now: Timestamp) -> Schedule {
+        Schedule {
+            entries: Vec::new(),
+            free: Vec::new(),
+            ids: Ids::default(),
+            queues: Vec::new(),
+            delayed: BTreeSet::new(),
+            leases: HashMap::new(),
+            soonest_end: Timestamp::from_micros(i64::MAX),
+            shares: HashMap::new(),
+            next_lease: now.micros().unsigned_abs(),
+            suspects: claim::Suspects::default(),
+            bytes: 0,
+        }
     }
 
-    pub fn contains(&self, id_hash: u128) -> bool {
-        self.by_id.contains_key(&id_hash)
+    pub fn len(&self) -> u64 {
+        self.ids.len() as u64
     }
 
     pub fn find(&self, id_hash: u128) -> Option<&Entry> {
-        self.by_id.get(&id_hash).and_then(|slot| self.entries[*slot as usize].as_ref())
+        self.ids.find(id_hash, |slot| self.entry(slot).id_hash).map(|slot| self.entry(slot))
     }
 
-    /// Jobs and bytes of one fairness key.
-    pub fn of_key(&self, key: u64) -> (u64, u64) {
-        self.key_jobs.get(&key).copied().unwrap_or_default()
+    pub fn share_of(&self, key: u64) -> Share {
+        self.shares.get(&key).copied().unwrap_or_default()
     }
 
+    pub fn find_queue(&self, name: &str) -> Option<u16> {
+        self.queues.iter().position(|queue| queue.counts.queue == name).map(|index| index as u16)
+    }
+
+    /// Whether a queue of this name is there or may be made.
+    pub fn has_room_for_queue(&self, name: &str) -> bool {
+        self.queues.len() < QUEUES_MAX || self.find_queue(name).is_some()
+    }
+
+    /// Returns the number of a queue, made if it is new.
     pub fn queue_number(&mut self, name: &str) -> u16 {
-        if let Some(index) = self.queues.iter().position(|queue| &*queue.name == name) {
-            return index as u16;
+        if let Some(number) = self.find_queue(name) {
+            return number;
         }
         let counts = QueueDepth { queue: name.to_owned(), ..QueueDepth::default() };
-        self.queues.push(Queue { name: name.into(), turns: Default::default(), counts });
+        self.queues.push(Queue { turns: Default::default(), counts });
         (self.queues.len() - 1) as u16
     }
 
+    pub fn queue_name(&self, number: u16) -> &str {
+        &self.queues[number as usize].counts.queue
+    }
+
+    /// Holds a queue, or lets it go on. Returns whether that changed anything.
+    pub fn set_paused(&mut self, name: &str, paused: bool) -> bool {
+        let number = self.queue_number(name);
+        let counts = &mut self.queues[number as usize].counts;
+        std::mem::replace(&mut counts.paused, paused) != paused
+    }
+
+    pub fn paused(&self) -> Vec<String> {
+        let paused = self.queues.iter().filter(|queue| queue.counts.paused);
+        paused.map(|queue| queue.counts.queue.clone()).collect()
+    }
+
     /// Takes a job in, in the state it names.
-    pub fn insert(&mut self, entry: Entry) {
-        let (id_hash, key, length) = (entry.id_hash, entry.key, u64::from(entry.position.length));
-        let state = entry.state;
+    pub fn insert(&mut self, entry: Entry) -> Slot {
+        let (key, state, length) = (entry.key, entry.state, u64::from(entry.position.length));
+        self.bytes += length;
+        self.queues[entry.queue as usize].counts.bytes += length;
+        let share = self.shares.entry(key).or_default();
+        *share = Share { jobs: share.jobs + 1, bytes: share.bytes + length };
         let slot = self.free.pop().unwrap_or(self.entries.len() as Slot);
         if slot as usize == self.entries.len() {
             self.entries.push(None);
         }
         self.entries[slot as usize] = Some(entry);
-        self.by_id.insert(id_hash, slot);
-        let of_key = self.key_jobs.entry(key).or_default();
-        *of_key = (of_key.0 + 1, of_key.1 + length);
-        self.bytes += length;
-        let queue = self.entry(slot).queue;
-        self.queues[queue as usize].counts.bytes += length;
-        self.enter(slot, state, false);
+        let entries = &self.entries;
+        self.ids.insert(slot, |slot| hash_at(entries, slot));
+        self.enter(slot, state, Place::Last);
+        slot
     }
 
-    /// Forgets a job that is over; returns its entry.
-    pub fn remove(&mut self, slot: Slot) -> Option<Entry> {
+    /// Forgets a job that is over; returns its entry. A ready one must have left its turn.
+    pub fn remove(&mut self, slot: Slot) -> Entry {
         self.leave(slot);
-        let entry = self.entries[slot as usize].take()?;
+        let entries = &self.entries;
+        self.ids.remove(slot, |slot| hash_at(entries, slot));
+        let entry = self.entries[slot as usize].take().expect("the slot is taken");
         self.free.push(slot);
-        self.by_id.remove(&entry.id_hash);
         let length = u64::from(entry.position.length);
         self.bytes -= length;
         self.queues[entry.queue as usize].counts.bytes -= length;
-        if let Some(of_key) = self.key_jobs.get_mut(&entry.key) {
-            *of_key = (of_key.0 - 1, of_key.1 - length);
-            if of_key.0 == 0 {
-                self.key_jobs.remove(&entry.key);
+        if let Some(share) = self.shares.get_mut(&entry.key) {
+            *share = Share { jobs: share.jobs - 1, bytes: share.bytes - length };
+            if share.jobs == 0 {
+                self.shares.remove(&entry.key);
             }
         }
-        Some(entry)
+        if self.len() == 0 && self.entries.len() > ROOM_KEPT {
+            (self.entries, self.free, self.ids) = (Vec::new(), Vec::new(), Ids::default());
+        }
+        entry
+    }
+
+    /// Removes every job of a queue that does not run.
+    pub fn purge(&mut self, name: &str) -> Vec<Entry> {
+        let Some(number) = self.find_queue(name) else { return Vec::new() };
+        self.queues[number as usize].turns = Default::default();
+        let goes = |entry: &Entry| entry.queue == number && !matches!(entry.state, State::Leased(_));
+        let slots: Vec<Slot> = (0..self.entries.len() as Slot)
+            .filter(|slot| self.entries[*slot as usize].as_ref().is_some_and(goes))
+            .collect();
+        slots.into_iter().map(|slot| self.remove(slot)).collect()
     }
 
     /// Moves a job from the state it is in (not `Ready`) into another.
     pub fn move_to(&mut self, slot: Slot, state: State) {
         self.leave(slot);
-        self.enter(slot, state, state == State::Ready);
+        self.enter(slot, state, Place::First);
     }
 
-    fn enter(&mut self, slot: Slot, state: State, first: bool) {
+    fn enter(&mut self, slot: Slot, state: State, place: Place) {
         let entry = self.entries[slot as usize].as_mut().expect("the slot is taken");
         entry.state = state;
         let queue = &mut self.queues[entry.queue as usize];
         match state {
             State::Ready => {
                 queue.counts.ready += 1;
-                queue.turns[entry.priority as usize].push(entry.key, slot, first);
+                queue.turns[entry.priority as usize].push(entry.key, slot, place);
             }
             State::Delayed(until) => {
                 queue.counts.delayed += 1;
@@ -198,7 +229,7 @@ impl Schedule {
     }
 
     fn leave(&mut self, slot: Slot) {
-        let Some(entry) = self.entries[slot as usize].as_ref() else { return };
+        let entry = self.entries[slot as usize].as_ref().expect("the slot is taken");
         let counts = &mut self.queues[entry.queue as usize].counts;
         match entry.state {
             // Ready jobs leave their turn by being popped.
@@ -223,22 +254,6 @@ impl Schedule {
         self.entries[slot as usize].as_mut().expect("the slot is taken")
     }
 
-    /// Returns the places of entries that fit.
-    pub fn slots_where(&self, fits: impl Fn(&Entry) -> bool) -> Vec<Slot> {
-        let slots = self.entries.iter().enumerate();
-        slots.filter(|(_, entry)| entry.as_ref().is_some_and(&fits)).map(|(slot, _)| slot as Slot).collect()
-    }
-
-    /// Takes a waiting job out of its turn and parks it.
-    pub fn set_aside(&mut self, slot: Slot) {
-        let entry = self.entry(slot);
-        if entry.state == State::Ready {
-            let (queue, priority, key) = (entry.queue as usize, entry.priority as usize, entry.key);
-            self.queues[queue].turns[priority].take(key, slot);
-        }
-        self.move_to(slot, State::Parked);
-    }
-
     /// Makes delayed jobs ready whose time has come.
     pub fn promote(&mut self, now: Timestamp) {
         while let Some(&(until, slot)) = self.delayed.first() {
@@ -246,14 +261,19 @@ impl Schedule {
                 break;
             }
             self.leave(slot);
-            self.enter(slot, State::Ready, false);
+            self.enter(slot, State::Ready, Place::Last);
         }
     }
 
     /// Leases whose deadline has passed.
-    pub fn expired(&self, now: Timestamp) -> Vec<(LeaseId, Lease)> {
-        let is_expired = |(_, lease): &(&LeaseId, &Lease)| lease.deadline <= now;
-        self.leases.iter().filter(is_expired).map(|(id, lease)| (*id, *lease)).collect()
+    pub fn expired(&mut self, now: Timestamp) -> Vec<Lease> {
+        if now < self.soonest_end {
+            return Vec::new();
+        }
+        let leases = self.leases.values();
+        let last = Timestamp::from_micros(i64::MAX);
+        self.soonest_end = leases.clone().map(|lease| lease.deadline).min().unwrap_or(last);
+        leases.filter(|lease| lease.deadline <= now).copied().collect()
     }
 
     pub fn lease(&self, id: LeaseId) -> Option<Lease> {
@@ -261,66 +281,45 @@ impl Schedule {
     }
 
     pub fn extend(&mut self, id: LeaseId, deadline: Timestamp) -> bool {
+        self.soonest_end = self.soonest_end.min(deadline);
         self.leases.get_mut(&id).map(|lease| lease.deadline = deadline).is_some()
     }
 
-    /// Takes ready jobs of a queue by priority and turns, within the bounds, and leases them.
-    pub fn claim(
-        &mut self,
-        name: &str,
-        jobs_max: usize,
-        bytes_max: usize,
-        deadline: Timestamp,
-    ) -> Vec<(LeaseId, Slot)> {
-        let queue = self.queue_number(name);
-        let mut taken: Vec<Slot> = Vec::new();
-        let (mut bytes, mut level) = (0, None);
-        while taken.len() < batch_limit(jobs_max, level) {
-            let Some((priority, slot)) = self.front(queue) else { break };
-            let entry = self.entry(slot);
-            let (length, deaths) = (entry.position.length as usize, entry.company_deaths);
-            let fits = taken.is_empty() || (bytes + length <= bytes_max && level == Some(deaths));
-            if !fits {
-                break;
-            }
-            self.queues[queue as usize].turns[priority].pop();
-            (bytes, level) = (bytes + length, Some(deaths));
-            taken.push(slot);
-        }
-        let alone = taken.len() == 1;
-        taken.into_iter().map(|slot| (self.lease_slot(slot, deadline, alone), slot)).collect()
-    }
-
-    fn front(&self, queue: u16) -> Option<(usize, Slot)> {
-        let turns = &self.queues[queue as usize].turns;
-        (0..PRIORITIES).rev().find_map(|priority| turns[priority].front().map(|slot| (priority, slot)))
-    }
-
-    fn lease_slot(&mut self, slot: Slot, deadline: Timestamp, alone: bool) -> LeaseId {
+    /// Leases a waiting job that has left its turn.
+    pub fn lease_slot(&mut self, slot: Slot, deadline: Timestamp, alone: bool) -> LeaseId {
         self.next_lease += 1;
         let id = LeaseId(self.next_lease);
         self.leave(slot);
-        self.enter(slot, State::Leased(id), false);
+        self.enter(slot, State::Leased(id), Place::Last);
         self.leases.insert(id, Lease { slot, deadline, alone });
-        let entry = self.entry_mut(slot);
-        entry.attempts = entry.attempts.saturating_add(1);
+        self.soonest_end = self.soonest_end.min(deadline);
         id
     }
 
-    /// Counts of every queue. The oldest age is that of the job next in turn: exact for one key, close for many.
+    /// Counts of every queue, by name. The oldest age is that of the oldest job that is next of its key.
     pub fn depths(&self, now: Timestamp) -> Vec<QueueDepth> {
         let depth = |queue: &Queue| {
-            let fronts = queue.turns.iter().filter_map(Turns::front);
-            let oldest = fronts.map(|slot| self.entry(slot).enqueued_at).min();
-            let oldest_age: Option<Duration> = oldest.map(|at| now.since(at));
+            let fronts = queue.turns.iter().flat_map(Turns::fronts);
+            let oldest = fronts.map(|slot| self.entry(slot).enqueued_s).min();
+            let oldest_age = oldest.map(|at| now.since(Timestamp::from_seconds(i64::from(at))));
             QueueDepth { oldest_age, ..queue.counts.clone() }
         };
-        self.queues.iter().map(depth).collect()
+        let mut depths: Vec<QueueDepth> = self.queues.iter().map(depth).collect();
+        depths.sort_by(|left, right| left.queue.cmp(&right.queue));
+        depths
     }
 }
 
-/// Jobs that saw their worker die in company run in smaller and smaller batches, then alone: that finds the killer.
-fn batch_limit(jobs_max: usize, company_deaths: Option<u8>) -> usize {
-    let shrunk = (0..company_deaths.unwrap_or(0).min(8)).fold(jobs_max, |limit, _| limit / COMPANY_SHRINK);
-    shrunk.max(1)
+fn hash_at(entries: &[Option<Entry>], slot: Slot) -> u128 {
+    entries[slot as usize].as_ref().expect("the slot is taken").id_hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_small() {
+        assert!(size_of::<Option<Entry>>() <= 64, "{}", size_of::<Option<Entry>>());
+    }
 }

@@ -2,10 +2,13 @@
 //! Between requests it does the upkeep of the folder.
 
 use super::log::Position;
-use super::schedule::{Entry, State};
+use super::schedule::{Entry, Share, whole_seconds};
 use super::{Config, Durability, Inner, Shared, frame, hash_id, waiting_until};
+use crate::job::NAME_BYTES_MAX;
 use crate::{JobId, NewJob, Published, QueueError};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -17,6 +20,8 @@ use tokio::sync::oneshot;
 const REQUESTS_MAX: usize = 8_192;
 /// Bytes written before one flush: bounds the memory of a batch and the wait of its first request.
 const BATCH_BYTES_MAX: usize = 16 << 20;
+/// One job's payload: far above what a client may send, far below what a frame's length can say.
+const PAYLOAD_BYTES_MAX: usize = 32 << 20;
 /// Pause between two rounds of upkeep.
 const UPKEEP_EVERY: Duration = Duration::from_millis(250);
 
@@ -50,6 +55,11 @@ impl Writer {
         }
     }
 
+    /// Whether anybody answers requests.
+    pub fn is_alive(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
     pub fn publish(
         &self,
         jobs: Vec<NewJob>,
@@ -70,7 +80,7 @@ impl Writer {
     }
 }
 
-/// Refuses when the queue is at a bound.
+/// Refuses when the queue is at a bound; the job that reaches it may be larger than the room that was left.
 pub(super) fn check_bounds(config: &Config, jobs: u64, bytes: u64) -> Result<(), QueueError> {
     if jobs >= config.jobs_max {
         return Err(QueueError::Full { bound: "queue.max-jobs" });
@@ -86,27 +96,18 @@ struct Publisher {
     waiting: Receiver<Request>,
 }
 
-/// Frames of a batch, ready to be written, and what becomes of each.
-#[derive(Default)]
-struct Batch {
-    bytes: Vec<u8>,
-    lengths: Vec<usize>,
-    entries: Vec<Entry>,
-    ids: HashSet<u128>,
-    payload_bytes: u64,
-}
-
 type Answer = (oneshot::Sender<Result<Vec<Published>, QueueError>>, Result<Vec<Published>, QueueError>);
 
 impl Publisher {
     /// Upkeep is due by time, also while requests never stop: the disk's floor is watched under load above all.
     fn run(self) {
+        self.upkeep();
         let mut kept_up = Instant::now();
         loop {
             match self.waiting.recv_timeout(UPKEEP_EVERY) {
                 Ok(first) => self.publish(first),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return self.upkeep(),
             }
             if kept_up.elapsed() >= UPKEEP_EVERY {
                 self.upkeep();
@@ -127,74 +128,88 @@ impl Publisher {
             answers.push((request.answer, taken));
             next = if batch.bytes.len() < BATCH_BYTES_MAX { self.waiting.try_recv().ok() } else { None };
         }
-        let written = if batch.entries.is_empty() { Ok(None) } else { inner.append(&batch).map(Some) };
+        let written = match batch.entries.is_empty() {
+            true => Ok(None),
+            false => {
+                inner.writing_since = Some(Instant::now());
+                inner.log.append(&batch.bytes, &batch.lengths).map(Some)
+            }
+        };
         drop(inner);
-        let flushed = written.and_then(|written| match written {
-            Some((positions, file)) if self.shared.config.durability == Durability::Power => match file.sync_data() {
-                Ok(()) => Ok(positions),
-                Err(error) => {
-                    self.shared.lock().log.take_back(&positions);
-                    Err(error)
-                }
-            },
-            Some((positions, _)) => Ok(positions),
-            None => Ok(Vec::new()),
-        });
+        let flushed = written.and_then(|written| self.flush(written));
         self.settle(batch, answers, flushed);
     }
 
-    fn settle(&self, batch: Batch, answers: Vec<Answer>, flushed: std::io::Result<Vec<Position>>) {
-        match flushed {
+    fn flush(&self, written: Option<(Vec<Position>, Arc<File>)>) -> io::Result<Vec<Position>> {
+        let Some((positions, file)) = written else { return Ok(Vec::new()) };
+        if self.shared.config.durability == Durability::Power
+            && let Err(error) = file.sync_data()
+        {
+            self.shared.lock().log.take_back(&positions);
+            return Err(error);
+        }
+        Ok(positions)
+    }
+
+    fn settle(&self, batch: Batch, answers: Vec<Answer>, flushed: io::Result<Vec<Position>>) {
+        let mut inner = self.shared.lock();
+        inner.writing_since = None;
+        let refusal = match flushed {
             Ok(positions) => {
-                let mut inner = self.shared.lock();
                 for (mut entry, position) in batch.entries.into_iter().zip(positions) {
                     entry.position = position;
                     inner.schedule.insert(entry);
                 }
-                inner.unwritable = None;
-                drop(inner);
-                self.shared.ready.notify_all();
-                for (sender, answer) in answers {
-                    // A publisher that went away does not take its job back.
-                    let _ = sender.send(answer);
-                }
+                None
             }
             Err(error) => {
+                tracing::error!(error = %error, jobs = batch.entries.len(), "jobs not written, their publishers were refused");
                 let why = error.to_string();
-                tracing::error!(error = why, "jobs could not be written and were refused");
-                self.shared.lock().unwritable = Some(why.clone());
-                for (sender, answer) in answers {
-                    // Refusals for their own reason stay; the rest could not be written.
-                    let refused = answer.and(Err(QueueError::Unwritable { why: why.clone() }));
-                    let _ = sender.send(refused);
-                }
+                inner.unwritable = Some(why.clone());
+                Some(why)
             }
+        };
+        drop(inner);
+        self.shared.ready.notify_all();
+        for (sender, answer) in answers {
+            // Refusals for their own reason stay; the rest could not be written.
+            let answer = match &refusal {
+                None => answer,
+                Some(why) => answer.and(Err(QueueError::Unwritable { why: why.clone() })),
+            };
+            // A publisher that went away does not take its job back.
+            let _ = sender.send(answer);
         }
     }
 
     fn upkeep(&self) {
-        let free = (self.shared.config.free_space)();
+        let config = &self.shared.config;
+        let free = (config.free_space)();
         let mut inner = self.shared.lock();
-        self.shared.upkeep(&mut inner, self.shared.clock.now());
+        self.shared.upkeep(&mut inner);
         inner.unwritable = match free {
-            Ok(free) if free < self.shared.config.free_min => {
-                Some(format!("{free} bytes are free on its disk, {} are kept free", self.shared.config.free_min))
+            Ok(free) if free < config.free_min => {
+                Some(format!("{free} bytes are free on its disk, {} are kept free", config.free_min))
             }
             Ok(_) => None,
             Err(error) => Some(format!("its disk does not answer: {error}")),
         };
-        if let Err(error) = inner.log.drop_empty_active() {
-            tracing::warn!(error = %error, "empty queue segment not deleted");
-        }
+        inner.log.sweep();
+        inner.dead.sweep();
         drop(inner);
         self.shared.ready.notify_all();
     }
 }
 
-impl Inner {
-    fn append(&mut self, batch: &Batch) -> std::io::Result<(Vec<Position>, Arc<std::fs::File>)> {
-        self.log.append(&batch.bytes, &batch.lengths)
-    }
+/// Frames of a batch, ready to be written, and what becomes of each.
+#[derive(Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    lengths: Vec<usize>,
+    entries: Vec<Entry>,
+    ids: HashSet<u128>,
+    shares: HashMap<u64, Share>,
+    body_bytes: u64,
 }
 
 impl Batch {
@@ -209,54 +224,102 @@ impl Batch {
         if let Some(why) = &inner.unwritable {
             return Err(QueueError::Unwritable { why: why.clone() });
         }
+        let before = self.entries.len();
+        let mut published = Vec::with_capacity(jobs.len());
         for job in &jobs {
-            self.check(inner, config, job)?;
+            match self.take_one(inner, config, job, now) {
+                Ok(one) => published.push(one),
+                Err(refusal) => {
+                    self.forget_from(before);
+                    return Err(refusal);
+                }
+            }
         }
-        Ok(jobs.iter().map(|job| self.take_one(inner, job, now)).collect())
+        Ok(published)
     }
 
-    fn check(&self, inner: &Inner, config: &Config, job: &NewJob) -> Result<(), QueueError> {
-        let length = job.id.as_str().len();
-        if length > JobId::BYTES_MAX {
-            return Err(QueueError::IdTooLong { length, max: JobId::BYTES_MAX });
-        }
-        let jobs = inner.schedule.len() + self.entries.len() as u64;
-        check_bounds(config, jobs, inner.schedule.bytes + self.payload_bytes)?;
-        // No key may fill more than half, unless it is the only one that waits.
-        let (key_jobs, key_bytes) = inner.schedule.of_key(job.fairness_key);
-        let is_alone = key_jobs == inner.schedule.len();
-        if !is_alone && (key_jobs >= config.jobs_max / 2 || key_bytes >= config.bytes_max / 2) {
-            return Err(QueueError::Full { bound: "half of the queue for one key" });
-        }
-        Ok(())
-    }
-
-    fn take_one(&mut self, inner: &mut Inner, job: &NewJob, now: Timestamp) -> Published {
+    fn take_one(
+        &mut self,
+        inner: &mut Inner,
+        config: &Config,
+        job: &NewJob,
+        now: Timestamp,
+    ) -> Result<Published, QueueError> {
+        check_lengths(job)?;
         let id_hash = hash_id(job.id.as_str());
-        if inner.schedule.contains(id_hash) || !self.ids.insert(id_hash) {
-            return Published::AlreadyThere;
+        if inner.schedule.find(id_hash).is_some() || self.ids.contains(&id_hash) {
+            return Ok(Published::AlreadyThere);
         }
+        self.check_room(inner, config, job)?;
         let start = self.bytes.len();
         frame::encode(job, now, &mut self.bytes);
         let length = self.bytes.len() - start;
+        let body = (length - frame::HEAD_BYTES) as u64;
         self.lengths.push(length);
-        self.payload_bytes += length as u64;
-        let state = match waiting_until(now.plus(job.delay), now) {
-            State::Delayed(until) => State::Delayed(until),
-            State::Ready | State::Leased(_) | State::Parked => State::Ready,
-        };
+        self.ids.insert(id_hash);
+        self.body_bytes += body;
+        let share = self.shares.entry(job.fairness_key).or_default();
+        *share = Share { jobs: share.jobs + 1, bytes: share.bytes + body };
         self.entries.push(Entry {
             id_hash,
-            position: Position { segment: 0, ordinal: 0, offset: 0, length: 0 },
+            // Known when it is written; until then only the length counts.
+            position: Position { segment: 0, offset: 0, length: body as u32 },
             key: job.fairness_key,
-            enqueued_at: now,
-            state,
+            enqueued_s: whole_seconds(now),
+            state: waiting_until(now.plus(job.delay), now),
             queue: inner.schedule.queue_number(&job.queue),
             attempts: 0,
             priority: job.priority.min(9),
             deaths: 0,
             company_deaths: 0,
         });
-        Published::Accepted
+        Ok(Published::Accepted)
     }
+
+    fn check_room(&self, inner: &Inner, config: &Config, job: &NewJob) -> Result<(), QueueError> {
+        let jobs = inner.schedule.len() + self.entries.len() as u64;
+        check_bounds(config, jobs, inner.schedule.bytes + self.body_bytes)?;
+        if !inner.schedule.has_room_for_queue(&job.queue) {
+            return Err(QueueError::Full { bound: "names of queues" });
+        }
+        // No key may fill more than half, unless it is the only one that waits.
+        let (waiting, added) = (inner.schedule.share_of(job.fairness_key), self.share_of(job.fairness_key));
+        let share = Share { jobs: waiting.jobs + added.jobs, bytes: waiting.bytes + added.bytes };
+        let is_only_one = share.jobs == jobs;
+        if !is_only_one && (share.jobs >= config.jobs_max / 2 || share.bytes >= config.bytes_max / 2) {
+            return Err(QueueError::Full { bound: "half of the queue for one key" });
+        }
+        Ok(())
+    }
+
+    fn share_of(&self, key: u64) -> Share {
+        self.shares.get(&key).copied().unwrap_or_default()
+    }
+
+    /// Takes back the entries from a place on.
+    fn forget_from(&mut self, first: usize) {
+        for entry in self.entries.drain(first..) {
+            let body = u64::from(entry.position.length);
+            self.ids.remove(&entry.id_hash);
+            self.body_bytes -= body;
+            if let Some(share) = self.shares.get_mut(&entry.key) {
+                *share = Share { jobs: share.jobs - 1, bytes: share.bytes - body };
+            }
+        }
+        let bytes: usize = self.lengths.drain(first..).sum();
+        self.bytes.truncate(self.bytes.len() - bytes);
+    }
+}
+
+fn check_lengths(job: &NewJob) -> Result<(), QueueError> {
+    let names = [(job.id.as_str(), JobId::BYTES_MAX), (&*job.task, NAME_BYTES_MAX), (&*job.queue, NAME_BYTES_MAX)];
+    for (name, max) in names {
+        if name.len() > max {
+            return Err(QueueError::IdTooLong { length: name.len(), max });
+        }
+    }
+    if job.payload.len() > PAYLOAD_BYTES_MAX {
+        return Err(QueueError::Full { bound: "bytes of one job" });
+    }
+    Ok(())
 }

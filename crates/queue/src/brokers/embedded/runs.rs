@@ -1,0 +1,239 @@
+//! What becomes of claimed jobs: they are read, finished, given back, or their run dies. Every change is recorded before
+//! it is answered, and a job ends only after the copy among the dead letters, if there is one, is durable.
+
+use super::dead::Burial;
+use super::frame::{self, Record};
+use super::log::{self, Position, ReadError};
+use super::schedule::{Lease, Slot, State};
+use super::{Inner, Shared, unwritable, waiting_until};
+use crate::{ClaimRequest, Claimed, DeadReason, Finish, JobId, LeaseId, QueueError};
+use bytes::Bytes;
+use std::collections::HashSet;
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use stdx::Timestamp;
+
+/// Deaths of its worker while a job ran alone, after which it stops.
+const POISON_DEATHS: u8 = 3;
+/// Pause before a job is taken again that the disk did not give.
+const UNREAD_PAUSE: Duration = Duration::from_secs(1);
+
+/// A claimed entry whose body is still to be read.
+pub(super) struct Taken {
+    lease: LeaseId,
+    position: Position,
+    file: Option<Arc<File>>,
+    attempt: u32,
+}
+
+impl Shared {
+    /// Delays that have passed and leases that have ended; done before each claim and every tick.
+    pub fn upkeep(&self, inner: &mut Inner) {
+        let now = self.clock.now();
+        inner.schedule.promote(now);
+        let expired = inner.schedule.expired(now);
+        if expired.is_empty() {
+            return;
+        }
+        tracing::warn!(jobs = expired.len(), "runs ended without a word");
+        if let Err(error) = inner.died(expired, now) {
+            tracing::error!(error = %error, "dead letters not written, tried again");
+        }
+    }
+
+    /// The same, for callers that hold no lock.
+    pub fn keep_up(&self) {
+        self.upkeep(&mut self.lock());
+    }
+
+    pub fn take(&self, inner: &mut Inner, request: &ClaimRequest) -> Vec<Taken> {
+        self.upkeep(inner);
+        let claimed = inner.schedule.claim(&request.queues, self.clock.now());
+        let alone = claimed.len() == 1;
+        let mut records = Vec::with_capacity(claimed.len());
+        let mut taken = Vec::with_capacity(claimed.len());
+        for (lease, slot) in claimed {
+            let entry = inner.schedule.entry(slot);
+            let (position, attempt) = (entry.position, u32::from(entry.attempts));
+            records.push((position, Record::Claimed { attempt, alone }));
+            taken.push(Taken { lease, position, file: inner.log.file(position.segment), attempt });
+        }
+        inner.log.note(records);
+        taken
+    }
+
+    /// Reads the bodies of what was taken. A job that the disk gives back damaged becomes a dead letter; one that it does
+    /// not give now is tried again, and the others are run meanwhile.
+    pub fn read(&self, taken: Vec<Taken>) -> Result<Vec<Claimed>, QueueError> {
+        let mut claimed = Vec::with_capacity(taken.len());
+        let mut failure = None;
+        for job in taken {
+            let lease = job.lease;
+            let unread = match read_one(job) {
+                Ok(job) => {
+                    claimed.push(job);
+                    continue;
+                }
+                Err(unread) => unread,
+            };
+            let finish = match unread {
+                ReadError::Damaged => {
+                    tracing::error!("queue frame was damaged, its job became a dead letter");
+                    Finish::Dead { reason: DeadReason::Damaged, error: "its frame is damaged".to_owned() }
+                }
+                ReadError::Disk(error) => {
+                    tracing::error!(error = %error, "queue frame not read, tried again");
+                    failure = Some(self.failed(error));
+                    Finish::GiveBack { after: UNREAD_PAUSE }
+                }
+            };
+            self.lock().finish(vec![(lease, finish)], self.clock.now())?;
+        }
+        match failure {
+            Some(failure) if claimed.is_empty() => Err(failure),
+            Some(_) | None => Ok(claimed),
+        }
+    }
+}
+
+fn read_one(taken: Taken) -> Result<Claimed, ReadError> {
+    let file = taken.file.ok_or(ReadError::Damaged)?;
+    let body = Bytes::from(log::read_body(&file, taken.position)?);
+    let frame = frame::decode_body(&body).ok_or(ReadError::Damaged)?;
+    Ok(Claimed {
+        lease: taken.lease,
+        id: JobId::new(frame.id),
+        task: frame.task.into(),
+        queue: frame.queue.into(),
+        attempt: taken.attempt,
+        enqueued_at: frame.enqueued_at,
+        payload: body.slice_ref(frame.payload),
+    })
+}
+
+impl Inner {
+    /// Ends runs and returns the leases that were lost before.
+    pub fn finish(&mut self, finished: Vec<(LeaseId, Finish)>, now: Timestamp) -> Result<Vec<LeaseId>, QueueError> {
+        let mut lost = Vec::new();
+        let mut seen = HashSet::new();
+        let (mut over, mut burials, mut records) = (Vec::new(), Vec::new(), Vec::new());
+        for (lease, finish) in finished {
+            let held = self.schedule.lease(lease).filter(|held| seen.insert(held.slot));
+            let Some(Lease { slot, .. }) = held else {
+                lost.push(lease);
+                continue;
+            };
+            let position = self.schedule.entry(slot).position;
+            match finish {
+                Finish::Done => over.push(slot),
+                Finish::Dead { reason, error } => burials.push((slot, reason, error)),
+                Finish::Retry { after, error } => {
+                    tracing::debug!(error, "job will be tried again");
+                    let not_before = now.plus(after);
+                    records.push((position, Record::Retry { not_before }));
+                    self.schedule.move_to(slot, waiting_until(not_before, now));
+                }
+                Finish::GiveBack { after } => {
+                    let not_before = now.plus(after);
+                    records.push((position, Record::GivenBack { not_before }));
+                    self.give_back(slot, waiting_until(not_before, now));
+                }
+                Finish::Park => {
+                    records.push((position, Record::Parked));
+                    self.give_back(slot, State::Parked);
+                }
+            }
+        }
+        self.log.note(records);
+        self.end(&over);
+        self.bury(burials, now).map(|()| lost)
+    }
+
+    fn give_back(&mut self, slot: Slot, state: State) {
+        let entry = self.schedule.entry_mut(slot);
+        entry.attempts = entry.attempts.saturating_sub(1);
+        self.schedule.move_to(slot, state);
+    }
+
+    /// Runs ended without a word: their process or thread is gone.
+    fn died(&mut self, leases: Vec<Lease>, now: Timestamp) -> Result<(), QueueError> {
+        let (mut burials, mut records) = (Vec::new(), Vec::new());
+        for Lease { slot, alone, deadline: _ } in leases {
+            let entry = self.schedule.entry_mut(slot);
+            let deaths = if alone { &mut entry.deaths } else { &mut entry.company_deaths };
+            *deaths = deaths.saturating_add(1);
+            if entry.deaths >= POISON_DEATHS {
+                burials.push((slot, DeadReason::Poison, "its worker died while it ran alone".to_owned()));
+            } else {
+                records.push((entry.position, Record::Died { alone }));
+                self.schedule.move_to(slot, State::Ready);
+            }
+        }
+        self.log.note(records);
+        let slots: Vec<Slot> = burials.iter().map(|(slot, ..)| *slot).collect();
+        self.bury(burials, now).inspect_err(|_| {
+            // Its lease has still ended: the next upkeep counts this death again.
+            for slot in slots {
+                self.schedule.entry_mut(slot).deaths -= 1;
+            }
+        })
+    }
+
+    /// Copies jobs to the dead letters, durably, and then ends them.
+    fn bury(&mut self, dead: Vec<(Slot, DeadReason, String)>, now: Timestamp) -> Result<(), QueueError> {
+        if dead.is_empty() {
+            return Ok(());
+        }
+        let mut slots = Vec::with_capacity(dead.len());
+        let mut burials = Vec::with_capacity(dead.len());
+        for (slot, reason, error) in dead {
+            let body = self.body_of(slot).map_err(unwritable)?;
+            let entry = self.schedule.entry(slot);
+            burials.push(Burial {
+                body,
+                id_hash: entry.id_hash,
+                queue: self.schedule.queue_name(entry.queue).to_owned(),
+                attempts: u32::from(entry.attempts),
+                deaths: u32::from(entry.deaths),
+                reason,
+                error,
+            });
+            slots.push(slot);
+        }
+        self.dead.bury(burials, now).map_err(unwritable)?;
+        self.end(&slots);
+        Ok(())
+    }
+
+    /// Returns a job's body, `None` if it is damaged.
+    fn body_of(&self, slot: Slot) -> io::Result<Option<Vec<u8>>> {
+        let position = self.schedule.entry(slot).position;
+        let Some(file) = self.log.file(position.segment) else { return Ok(None) };
+        match log::read_body(&file, position) {
+            Ok(body) => Ok(Some(body)),
+            Err(ReadError::Damaged) => Ok(None),
+            Err(ReadError::Disk(error)) => Err(error),
+        }
+    }
+
+    /// Forgets jobs; their segments go with the last of each.
+    fn end(&mut self, slots: &[Slot]) {
+        let over: Vec<Position> = slots.iter().map(|slot| self.schedule.remove(*slot).position).collect();
+        self.forget(&over);
+    }
+
+    fn forget(&mut self, over: &[Position]) {
+        self.log.note(over.iter().map(|position| (*position, Record::Over)));
+        for position in over {
+            self.log.release(position.segment);
+        }
+    }
+
+    pub fn purge(&mut self, queue: &str) -> u64 {
+        let over: Vec<Position> = self.schedule.purge(queue).into_iter().map(|entry| entry.position).collect();
+        self.forget(&over);
+        over.len() as u64
+    }
+}
