@@ -1,7 +1,9 @@
 //! What every broker must do.
 
 use crate::support::{LEASE, Rig, job};
-use queue::{Broker, DeadReason, Finish, JobId, JobState, Ledger, NewJob, Published, QueueError};
+use queue::{
+    Broker, ClaimRequest, DeadReason, Finish, JobId, JobState, Ledger, NewJob, Published, QueueBounds, QueueError,
+};
 use std::time::Duration;
 
 #[test]
@@ -168,4 +170,124 @@ fn an_id_beyond_the_limit_is_refused() {
     let rig = Rig::new();
     let refused = rig.publish(vec![job(&"x".repeat(129))]);
     assert!(matches!(refused, Err(QueueError::IdTooLong { length: 129, max: 128 })));
+}
+
+#[test]
+fn a_refused_request_keeps_none_of_its_jobs_and_a_full_queue_still_knows_its_own() {
+    let rig = Rig::with_jobs_max(4);
+    rig.publish_ids(&["a"]);
+    let refused = rig.publish((0..5).map(|number| job(&format!("b{number}"))).collect());
+    assert!(matches!(refused, Err(QueueError::Full { .. })));
+    assert_eq!(rig.waiting(), 1);
+    rig.publish_ids(&["b0", "b1", "b2"]);
+    assert!(matches!(rig.publish(vec![job("c")]), Err(QueueError::Full { .. })));
+    assert_eq!(rig.publish(vec![job("b1")]).expect("known"), [Published::AlreadyThere]);
+    assert_eq!(rig.claim_ids(10), ["a", "b0", "b1", "b2"]);
+}
+
+#[test]
+fn names_and_payloads_beyond_their_bounds_are_refused() {
+    let rig = Rig::new();
+    let long: std::sync::Arc<str> = "x".repeat(200).into();
+    let named = rig.publish(vec![NewJob { task: long.clone(), ..job("a") }]);
+    assert!(matches!(named, Err(QueueError::IdTooLong { length: 200, max: 128 })));
+    let queued = rig.publish(vec![NewJob { queue: long, ..job("a") }]);
+    assert!(matches!(queued, Err(QueueError::IdTooLong { length: 200, max: 128 })));
+    let large = bytes::Bytes::from(vec![0; (32 << 20) + 1]);
+    let refused = rig.publish(vec![NewJob { payload: large, ..job("a") }]);
+    assert!(matches!(refused, Err(QueueError::Full { .. })));
+    assert_eq!(rig.waiting(), 0);
+}
+
+#[test]
+fn one_claim_looks_at_its_queues_in_order_and_takes_from_one() {
+    let rig = Rig::new();
+    rig.publish(vec![NewJob { queue: "other".into(), ..job("b") }, job("a")]).expect("kept");
+    assert_eq!(ids(&rig.claim_from(&["empty", "other", "q"], 10)), ["b"]);
+    assert_eq!(ids(&rig.claim_from(&["empty", "other", "q"], 10)), ["a"]);
+}
+
+#[test]
+fn a_batch_ends_where_its_bytes_end_but_one_job_always_fits() {
+    let rig = Rig::new();
+    rig.publish_ids(&["a", "b"]);
+    let bounds = QueueBounds { queue: "q".to_owned(), jobs_max: 10, bytes_max: 1, lease: LEASE };
+    let claimed = rig.broker.claim(&ClaimRequest { queues: vec![bounds] }).expect("claimed");
+    assert_eq!(ids(&claimed), ["a"]);
+}
+
+#[test]
+fn a_paused_queue_gives_nothing_and_takes_everything() {
+    let rig = Rig::new();
+    rig.publish_ids(&["a"]);
+    rig.broker.pause("q").expect("paused");
+    rig.publish_ids(&["b"]);
+    assert!(rig.claim(10).is_empty());
+    assert!(rig.broker.depths()[0].paused);
+    let rig = rig.restart();
+    assert!(rig.claim(10).is_empty(), "a pause holds over restarts");
+    rig.broker.resume("q").expect("resumed");
+    assert_eq!(rig.claim_ids(10), ["a", "b"]);
+    assert!(!rig.restart().broker.depths()[0].paused);
+}
+
+#[test]
+fn a_purge_removes_what_does_not_run_and_counts_it() {
+    let rig = Rig::new();
+    rig.publish_ids(&["running", "a", "b"]);
+    rig.publish(vec![NewJob { delay: Duration::from_secs(60), ..job("later") }]).expect("kept");
+    rig.publish(vec![NewJob { queue: "other".into(), ..job("stays") }]).expect("kept");
+    let running = rig.claim(1);
+    assert_eq!(rig.broker.purge("q").expect("purged"), 3);
+    assert_eq!(rig.broker.purge("nobody knows").expect("purged"), 0);
+    assert_eq!(rig.waiting(), 2);
+    rig.finish(&running[0], Finish::Done);
+    let rig = rig.restart();
+    assert_eq!(rig.waiting(), 1);
+    rig.publish_ids(&["a"]);
+    assert_eq!(rig.claim_ids(10), ["a"]);
+}
+
+#[test]
+fn ends_of_one_call_stand_by_themselves() {
+    let rig = Rig::new();
+    rig.publish_ids(&["done", "dead", "again", "lost"]);
+    let claimed = rig.claim(4);
+    rig.finish(&claimed[3], Finish::Done);
+    let dead = Finish::Dead { reason: DeadReason::Attempts, error: "no".to_owned() };
+    let finished = vec![
+        (claimed[3].lease, Finish::Done),
+        (claimed[0].lease, Finish::Done),
+        (claimed[1].lease, dead.clone()),
+        (claimed[1].lease, dead),
+        (claimed[2].lease, Finish::Retry { after: Duration::ZERO, error: "no".to_owned() }),
+    ];
+    let lost = rig.broker.finish(finished).expect("ended");
+    assert_eq!(lost, [claimed[3].lease, claimed[1].lease]);
+    assert_eq!(rig.broker.dead_letters().len(), 1);
+    assert_eq!(rig.broker.dead_letter("dead").map(|letter| letter.attempts), Some(1));
+    assert_eq!(rig.claim_ids(10), ["again"]);
+}
+
+#[test]
+fn a_suspect_runs_with_nothing_beside_it_but_not_for_ever() {
+    let rig = Rig::new();
+    rig.publish_ids(&["a", "b"]);
+    assert_eq!(rig.claim(2).len(), 2);
+    rig.clock.advance(LEASE);
+    // Batches of one sixteenth: each runs by itself, and nothing starts beside it.
+    let first = rig.claim(2);
+    assert_eq!(ids(&first), ["a"]);
+    rig.publish(vec![NewJob { queue: "other".into(), ..job("c") }]).expect("kept");
+    assert!(rig.claim_from(&["other", "q"], 1).is_empty());
+    rig.clock.advance(Duration::from_secs(3));
+    assert_eq!(ids(&rig.claim_from(&["other", "q"], 1)), ["c"], "a long run does not stop other work");
+    rig.finish(&first[0], Finish::Done);
+    assert!(rig.claim(1).is_empty(), "the next suspect waits for other runs");
+    rig.clock.advance(Duration::from_secs(6));
+    assert_eq!(rig.claim_ids(1), ["b"], "but not for ever");
+}
+
+fn ids(claimed: &[queue::Claimed]) -> Vec<String> {
+    claimed.iter().map(|job| job.id.to_string()).collect()
 }

@@ -1,7 +1,7 @@
 //! What the embedded broker's folder must survive: restarts at any point, torn tails, damage, a full disk.
 
 use crate::support::{LEASE, Rig, job, open};
-use queue::{Broker, Finish, Ledger, QueueError};
+use queue::{Broker, DeadReason, Finish, Ledger, NewJob, QueueError};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -148,4 +148,169 @@ fn a_lease_of_a_dead_worker_is_noticed_by_the_next_claim() {
     assert_eq!(rig.claim(1).len(), 1);
     rig.clock.advance(LEASE);
     assert_eq!(rig.claim_ids(1), ["a"]);
+}
+
+/// Opens the folder of a rig whose broker is gone.
+fn reopen(rig: Rig, change: impl FnOnce(&std::path::Path)) -> (tempfile::TempDir, queue::brokers::embedded::Embedded) {
+    let Rig { clock, free, folder, broker, .. } = rig;
+    drop(broker);
+    change(folder.path());
+    let broker = open(folder.path(), &clock, &free, 100).expect("the broker opens");
+    (folder, broker)
+}
+
+#[test]
+fn any_flipped_byte_costs_at_most_its_own_job_and_is_counted() {
+    let rig = Rig::new();
+    rig.publish_ids(&["a", "b", "c"]);
+    let log = files(&rig, "log").remove(0);
+    let whole = std::fs::read(&log).expect("the log is read");
+    let second = whole.len() / 3..whole.len() / 3 * 2;
+    let Rig { clock, free, folder, broker, .. } = rig;
+    drop(broker);
+    for index in second {
+        let mut bytes = whole.clone();
+        bytes[index] ^= 0x55;
+        std::fs::write(&log, &bytes).expect("the log is damaged");
+        let broker = open(folder.path(), &clock, &free, 100).expect("the broker opens");
+        assert_eq!((broker.depths()[0].ready, broker.damages()), (2, 1), "flipped at {index}");
+    }
+}
+
+#[test]
+fn records_belong_to_their_job_also_behind_damage() {
+    let rig = Rig::new();
+    rig.publish_ids(&["a", "b", "c"]);
+    let claimed = rig.claim(3);
+    rig.finish(&claimed[2], Finish::Done);
+    let log = files(&rig, "log").remove(0);
+    let (_folder, broker) = reopen(rig, |_| {
+        let mut bytes = std::fs::read(&log).expect("the log is read");
+        // The length of the first frame.
+        bytes[4] ^= 0xff;
+        std::fs::write(&log, &bytes).expect("the log is damaged");
+    });
+    assert_eq!(broker.locate(&queue::JobId::new("c")), None);
+    assert!(broker.locate(&queue::JobId::new("b")).is_some());
+}
+
+#[test]
+fn a_damaged_log_is_put_aside_and_not_deleted() {
+    let rig = Rig::new();
+    rig.publish_ids(&["a", "b"]);
+    let log = files(&rig, "log").remove(0);
+    let rig = {
+        let Rig { clock, free, folder, broker, .. } = rig;
+        drop(broker);
+        let mut bytes = std::fs::read(&log).expect("the log is read");
+        bytes[20] ^= 0xff;
+        std::fs::write(&log, &bytes).expect("the log is damaged");
+        Rig::over(folder, clock, free)
+    };
+    rig.finish(&rig.claim(1)[0], Finish::Done);
+    assert_eq!((files(&rig, "log").len(), files(&rig, "damaged").len()), (0, 1));
+}
+
+#[test]
+fn a_job_that_the_disk_gives_back_damaged_becomes_a_dead_letter_and_the_others_run() {
+    let rig = Rig::new();
+    rig.publish_ids(&["a", "b"]);
+    let log = files(&rig, "log").remove(0);
+    let mut bytes = std::fs::read(&log).expect("the log is read");
+    bytes[20] ^= 0xff;
+    std::fs::write(&log, &bytes).expect("the log is damaged");
+    assert_eq!(rig.claim_ids(10), ["b"]);
+    let dead = rig.broker.dead_letters();
+    assert_eq!((dead.len(), dead[0].reason.as_str(), dead[0].queue.as_str()), (1, "damaged", "q"));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    assert!(!runtime.block_on(rig.broker.retry_dead(&dead[0].id)).expect("nothing to run"));
+    assert!(rig.broker.discard_dead(&dead[0].id).expect("discarded"));
+}
+
+#[test]
+fn an_innocent_job_beside_a_killer_is_not_poison() {
+    let mut rig = Rig::new();
+    rig.publish_ids(&["killer", "innocent"]);
+    for _ in 0..12 {
+        // Two threads that take one job each, and a process that dies while the killer runs.
+        let mut running = rig.claim(1);
+        if rig.broker.depths()[0].ready > 0 {
+            running.extend(rig.claim(1));
+        }
+        if running.iter().any(|job| job.id.as_str() == "killer") {
+            rig = rig.restart();
+        } else {
+            running.iter().for_each(|job| rig.finish(job, Finish::Done));
+        }
+    }
+    let dead: Vec<String> = rig.broker.dead_letters().into_iter().map(|letter| letter.id).collect();
+    assert_eq!(dead, ["killer"]);
+    assert_eq!(rig.waiting(), 0);
+}
+
+#[test]
+fn a_parked_job_has_no_deaths_and_gets_its_chance_after_a_restart() {
+    let mut rig = Rig::new();
+    rig.publish_ids(&["a"]);
+    for _ in 0..4 {
+        let claimed = rig.claim(1);
+        assert_eq!(claimed[0].attempt, 1);
+        rig.finish(&claimed[0], Finish::Park);
+        rig = rig.restart();
+    }
+    assert!(rig.broker.dead_letters().is_empty());
+}
+
+#[test]
+fn delays_and_attempts_outlive_the_process() {
+    let rig = Rig::new();
+    rig.publish(vec![NewJob { delay: Duration::from_secs(60), ..job("later") }, job("a")]).expect("kept");
+    rig.finish(&rig.claim(1)[0], Finish::Retry { after: Duration::from_secs(30), error: "no".to_owned() });
+    let rig = rig.restart();
+    assert_eq!(rig.broker.depths()[0].delayed, 2);
+    rig.clock.advance(Duration::from_secs(30));
+    let again = rig.claim(10);
+    assert_eq!((again[0].id.as_str(), again[0].attempt, again.len()), ("a", 2, 1));
+    rig.clock.advance(Duration::from_secs(30));
+    assert!(rig.claim_ids(10).contains(&"later".to_owned()));
+}
+
+#[test]
+fn a_folder_copied_at_any_moment_opens_with_everything_that_was_answered() {
+    let rig = Rig::new();
+    for number in 0..20 {
+        rig.publish_ids(&[&format!("job-{number}")]);
+        let copy = tempfile::tempdir().expect("a temporary folder");
+        for path in [files(&rig, "log"), files(&rig, "state")].concat() {
+            let name = path.file_name().expect("a file's name");
+            std::fs::copy(&path, copy.path().join(name)).expect("copied");
+        }
+        let broker = open(copy.path(), &rig.clock, &rig.free, 100).expect("the copy opens");
+        assert_eq!(broker.depths()[0].ready, number + 1);
+    }
+}
+
+#[test]
+fn a_segment_that_cannot_be_made_refuses_and_heals_without_a_restart() {
+    let rig = Rig::new();
+    let obstacle = rig.folder.path().join("00000001.log");
+    std::fs::create_dir(&obstacle).expect("an obstacle");
+    assert!(matches!(rig.publish(vec![job("a")]), Err(QueueError::Unwritable { .. })));
+    eventually("the queue heals", || rig.publish(vec![job("b")]).is_ok());
+    assert_eq!(rig.claim_ids(10), ["b"]);
+}
+
+#[test]
+fn a_dead_letter_that_cannot_be_kept_is_not_ended_and_the_others_are() {
+    let rig = Rig::new();
+    rig.publish_ids(&["dead", "done"]);
+    let claimed = rig.claim(2);
+    let obstacle = rig.folder.path().join("dead/00000001.log");
+    std::fs::create_dir(&obstacle).expect("an obstacle");
+    let dead = Finish::Dead { reason: DeadReason::Rejected, error: "no use".to_owned() };
+    let finished = vec![(claimed[0].lease, dead.clone()), (claimed[1].lease, Finish::Done)];
+    assert!(rig.broker.finish(finished).is_err());
+    assert_eq!(rig.waiting(), 1);
+    rig.finish(&claimed[0], dead);
+    assert_eq!((rig.waiting(), rig.broker.dead_letters().len()), (0, 1));
 }

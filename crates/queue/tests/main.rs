@@ -2,5 +2,6 @@
 
 mod conformance;
 mod embedded;
+mod model;
 mod support;
 mod worker;

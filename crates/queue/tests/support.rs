@@ -32,6 +32,12 @@ impl Rig {
         Rig { clock, free, folder, broker, jobs_max }
     }
 
+    /// Opens a folder that is there already.
+    pub fn over(folder: tempfile::TempDir, clock: ManualClock, free: Arc<AtomicU64>) -> Rig {
+        let broker = open(folder.path(), &clock, &free, 1_000_000).expect("the broker opens");
+        Rig { clock, free, folder, broker, jobs_max: 1_000_000 }
+    }
+
     /// Closes the broker as a killed process would (nothing is given back) and opens the folder again.
     pub fn restart(self) -> Rig {
         let Rig { clock, free, folder, broker, jobs_max } = self;

@@ -1,7 +1,10 @@
 //! The worker: what it does with outcomes, panics and unknown tasks.
 
 use crate::support::{Rig, job};
-use queue::{Broker, Claimed, Ledger, NewJob, Outcome, Policy, RunContext, Task, Worker, WorkerConfig};
+use queue::{
+    Broker, ClaimRequest, Claimed, Ledger, NewJob, Outcome, Policy, QueueBounds, RunContext, Task, Worker, WorkerConfig,
+};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -91,4 +94,128 @@ fn a_job_of_an_unknown_task_is_parked() {
     assert_eq!(next(&running), ["fine"]);
     running.worker.join();
     assert_eq!(running.broker.depths()[0].parked, 1);
+}
+
+/// A task that says what it was given and waits until it is let go.
+struct Gated {
+    name: &'static str,
+    queue: &'static str,
+    batch_jobs_max: usize,
+    ran: Mutex<Sender<Vec<String>>>,
+    gate: Mutex<Receiver<()>>,
+}
+
+impl Task for Gated {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn policy(&self) -> Policy {
+        Policy {
+            queue: self.queue,
+            batch_jobs_max: self.batch_jobs_max,
+            batch_bytes_max: 1 << 20,
+            attempts_max: 1,
+            backoff: Backoff::new(Duration::ZERO, Duration::ZERO),
+            lease: Duration::from_secs(20),
+            time_limit: Duration::from_secs(20),
+        }
+    }
+
+    fn run(&self, jobs: &[Claimed], _cx: &RunContext) -> Vec<Outcome> {
+        let ids: Vec<String> = jobs.iter().map(|job| job.id.to_string()).collect();
+        self.ran.lock().expect("one run at a time").send(ids).expect("the test listens");
+        // A test that has ended lets everything go.
+        let _ = self.gate.lock().expect("one run at a time").recv();
+        vec![Outcome::Done; jobs.len()]
+    }
+}
+
+/// A gated task with what it tells and what lets it go.
+fn gated(
+    name: &'static str,
+    queue: &'static str,
+    batch_jobs_max: usize,
+) -> (Arc<dyn Task>, Receiver<Vec<String>>, Sender<()>) {
+    let ((sender, ran), (open, gate)) = (channel(), channel());
+    let task = Gated { name, queue, batch_jobs_max, ran: Mutex::new(sender), gate: Mutex::new(gate) };
+    (Arc::new(task), ran, open)
+}
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[test]
+fn a_panic_in_a_batch_costs_only_the_job_that_panics() {
+    let running = run(vec![job("a"), job("b"), job("panics"), job("c")]);
+    assert_eq!(next(&running).len(), 4);
+    let mut runs = Vec::new();
+    while runs.last().is_none_or(|ids| ids != &["c"]) {
+        runs.push(next(&running));
+    }
+    assert_eq!(runs, [vec!["a", "b"], vec!["panics", "c"], vec!["panics"], vec!["c"]]);
+    assert_eq!(next(&running), ["panics"], "its second attempt");
+    running.worker.join();
+    let dead: Vec<String> = running.broker.dead_letters().into_iter().map(|letter| letter.id).collect();
+    assert_eq!(dead, ["panics"]);
+}
+
+#[test]
+fn each_task_gets_batches_of_its_own_size_and_what_has_not_started_goes_back() {
+    let rig = Rig::new();
+    let (one, ran_one, go_one) = gated("one", "q", 1);
+    let (many, ran_many, _go_many) = gated("many", "q", 10);
+    let of_one = |id: &str| NewJob { task: "one".into(), ..job(id) };
+    let of_many = |id: &str| NewJob { task: "many".into(), ..job(id) };
+    rig.publish(vec![of_one("a"), of_many("b"), of_one("c"), of_many("d")]).expect("kept");
+    let Rig { folder: _folder, broker, .. } = rig;
+    let broker = Arc::new(broker);
+    let worker = Worker::start(broker.clone(), vec![one, many], &WorkerConfig { threads: 1, on_thread_start: || {} });
+    assert_eq!(ran_one.recv_timeout(PATIENCE).expect("runs"), ["a"]);
+    go_one.send(()).expect("the task waits");
+    assert_eq!(ran_one.recv_timeout(PATIENCE).expect("runs"), ["c"]);
+    worker.stop();
+    go_one.send(()).expect("the task waits");
+    worker.join();
+    assert!(ran_many.try_recv().is_err(), "not started after the stop");
+    assert_eq!(broker.depths()[0].ready, 2);
+    let bounds = QueueBounds { queue: "q".to_owned(), jobs_max: 10, bytes_max: 1 << 20, lease: PATIENCE };
+    let back = broker.claim(&ClaimRequest { queues: vec![bounds] }).expect("claimed");
+    let back: Vec<(&str, u32)> = back.iter().map(|job| (job.id.as_str(), job.attempt)).collect();
+    assert_eq!(back, [("b", 1), ("d", 1)], "in their order, with no attempt spent");
+}
+
+#[test]
+fn an_empty_queue_does_not_hold_up_another() {
+    let rig = Rig::new();
+    let (busy, ran, go) = gated("busy", "q", 1);
+    let (idle, _ran, _go) = gated("idle", "idle", 1);
+    let ids: Vec<String> = (0..40).map(|number| number.to_string()).collect();
+    rig.publish(ids.iter().map(|id| NewJob { task: "busy".into(), ..job(id) }).collect()).expect("kept");
+    let Rig { folder: _folder, broker, .. } = rig;
+    let config = WorkerConfig { threads: 1, on_thread_start: || {} };
+    drop(go);
+    let started = std::time::Instant::now();
+    let worker = Worker::start(Arc::new(broker), vec![busy, idle], &config);
+    for id in &ids {
+        assert_eq!(ran.recv_timeout(PATIENCE).expect("runs"), std::slice::from_ref(id));
+    }
+    worker.join();
+    assert!(started.elapsed() < Duration::from_secs(5), "half a second for each look at an empty queue is 20 s");
+}
+
+#[test]
+fn the_longest_run_is_told_and_ends() {
+    let rig = Rig::new();
+    let (task, ran, go) = gated("t", "q", 1);
+    rig.publish_ids(&["a"]);
+    let Rig { folder: _folder, broker, .. } = rig;
+    let worker = Worker::start(Arc::new(broker), vec![task], &WorkerConfig { threads: 1, on_thread_start: || {} });
+    ran.recv_timeout(PATIENCE).expect("runs");
+    assert!(worker.longest_run().is_some());
+    assert_eq!(worker.progress().running.load(Ordering::Relaxed), 1);
+    drop(go);
+    let progress = worker.progress();
+    worker.join();
+    assert_eq!(progress.finished.load(Ordering::Relaxed), 1);
+    assert_eq!(progress.running.load(Ordering::Relaxed), 0);
 }
