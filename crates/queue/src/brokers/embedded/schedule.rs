@@ -265,15 +265,17 @@ impl Schedule {
         }
     }
 
-    /// Leases whose deadline has passed.
+    /// Leases whose deadline has passed. The last comes first, so that jobs put back one by one stand in their order.
     pub fn expired(&mut self, now: Timestamp) -> Vec<Lease> {
         if now < self.soonest_end {
             return Vec::new();
         }
-        let leases = self.leases.values();
         let last = Timestamp::from_micros(i64::MAX);
-        self.soonest_end = leases.clone().map(|lease| lease.deadline).min().unwrap_or(last);
-        leases.filter(|lease| lease.deadline <= now).copied().collect()
+        self.soonest_end = self.leases.values().map(|lease| lease.deadline).min().unwrap_or(last);
+        let mut expired: Vec<(LeaseId, Lease)> = self.leases.iter().map(|(id, lease)| (*id, *lease)).collect();
+        expired.retain(|(_, lease)| lease.deadline <= now);
+        expired.sort_unstable_by_key(|(id, _)| std::cmp::Reverse(id.0));
+        expired.into_iter().map(|(_, lease)| lease).collect()
     }
 
     pub fn lease(&self, id: LeaseId) -> Option<Lease> {

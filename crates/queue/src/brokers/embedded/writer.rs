@@ -6,9 +6,11 @@ use super::schedule::{Entry, Share, whole_seconds};
 use super::{Config, Durability, Inner, Shared, frame, hash_id, waiting_until};
 use crate::job::NAME_BYTES_MAX;
 use crate::{JobId, NewJob, Published, QueueError};
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -38,7 +40,7 @@ pub(super) struct Writer {
 impl Writer {
     pub fn start(shared: Arc<Shared>) -> Self {
         let (requests, waiting) = sync_channel(REQUESTS_MAX);
-        let run = move || Publisher { shared, waiting }.run();
+        let run = move || Publisher { shared, waiting, has_failed: Cell::new(false) }.run();
         let thread = std::thread::Builder::new()
             .name("queue-writer".to_owned())
             .spawn(run)
@@ -94,6 +96,8 @@ pub(super) fn check_bounds(config: &Config, jobs: u64, bytes: u64) -> Result<(),
 struct Publisher {
     shared: Arc<Shared>,
     waiting: Receiver<Request>,
+    /// The last write failed; the disk is probed before publishers are let in again.
+    has_failed: Cell<bool>,
 }
 
 type Answer = (oneshot::Sender<Result<Vec<Published>, QueueError>>, Result<Vec<Published>, QueueError>);
@@ -163,7 +167,9 @@ impl Publisher {
                 None
             }
             Err(error) => {
-                tracing::error!(error = %error, jobs = batch.entries.len(), "jobs not written, their publishers were refused");
+                if !self.has_failed.replace(true) {
+                    tracing::error!(error = %error, "jobs cannot be written, publishers are refused until they can");
+                }
                 let why = error.to_string();
                 inner.unwritable = Some(why.clone());
                 Some(why)
@@ -182,16 +188,32 @@ impl Publisher {
         }
     }
 
+    /// Once a write has failed, only a write that succeeds says that the disk is well again. Returns why it is not.
+    fn probe_after_failure(&self) -> Option<String> {
+        if !self.has_failed.get() {
+            return None;
+        }
+        match probe(&self.shared.config.folder) {
+            Ok(()) => {
+                self.has_failed.set(false);
+                tracing::info!("jobs can be written again");
+                None
+            }
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
     fn upkeep(&self) {
         let config = &self.shared.config;
         let free = (config.free_space)();
+        let failure = self.probe_after_failure();
         let mut inner = self.shared.lock();
         self.shared.upkeep(&mut inner);
         inner.unwritable = match free {
             Ok(free) if free < config.free_min => {
                 Some(format!("{free} bytes are free on its disk, {} are kept free", config.free_min))
             }
-            Ok(_) => None,
+            Ok(_) => failure,
             Err(error) => Some(format!("its disk does not answer: {error}")),
         };
         inner.log.sweep();
@@ -199,6 +221,17 @@ impl Publisher {
         drop(inner);
         self.shared.ready.notify_all();
     }
+}
+
+/// Bytes of the probe: more than a batch of small jobs needs.
+const PROBE_BYTES: usize = 256 << 10;
+
+fn probe(folder: &Path) -> io::Result<()> {
+    let path = folder.join("probe");
+    let written = std::fs::write(&path, vec![0; PROBE_BYTES]).and_then(|()| File::open(&path)?.sync_all());
+    // A probe that stays behind is overwritten by the next.
+    let _ = std::fs::remove_file(&path);
+    written
 }
 
 /// Frames of a batch, ready to be written, and what becomes of each.
