@@ -27,6 +27,7 @@ const EXIT_USAGE: u8 = 2;
 const EXIT_CONFIG: u8 = 78;
 
 fn main() -> ExitCode {
+    host::give_freed_memory_back_soon();
     let cli = cli::Cli::parse();
     let format = match cli.global.log_format {
         cli::LogFormatArg::Human => telemetry::logging::LogFormat::Human,
