@@ -4,6 +4,7 @@
 use super::aggregate::{BatchTotals, OutcomeKey};
 use super::{DigestAttachment, DigestEvent, DigestLoose, NotKept};
 use crate::StoreError;
+use crate::outcomes::{self, OutcomeRow};
 use db::{Tx, Val};
 use stdx::{Day, Timestamp};
 
@@ -53,19 +54,14 @@ pub(super) fn note_event(
     note_companions(tx, subject, &event.attachments, &event.not_kept, totals)
 }
 
-/// Records that an id came again. A second run of the duplicate's own job is told by its time and not counted twice.
+/// Records that an id came again.
 pub(super) fn note_duplicate(
     tx: &mut Tx<'_>,
     day: Day,
     event: &DigestEvent,
     totals: &mut BatchTotals<'_>,
 ) -> Result<(), StoreError> {
-    let subject = Subject::of_event(day, event);
-    if insert_receipt(tx, subject, "duplicate", "event_id seen before", 1)? {
-        totals.add_outcome(subject.outcome("error", "accepted", ""), 1);
-        totals.add_outcome(subject.outcome("error", "duplicate", "duplicate"), 1);
-    }
-    Ok(())
+    note_unstored(tx, Subject::of_event(day, event), "duplicate", "event_id seen before", totals)
 }
 
 /// Records that an event came after its day had been ended.
@@ -75,10 +71,20 @@ pub(super) fn note_expired(
     event: &DigestEvent,
     totals: &mut BatchTotals<'_>,
 ) -> Result<(), StoreError> {
-    let subject = Subject::of_event(day, event);
-    if insert_receipt(tx, subject, "expired", "its day was ended by retention", 1)? {
+    note_unstored(tx, Subject::of_event(day, event), "expired", "its day was ended by retention", totals)
+}
+
+/// An accepted event that is not stored. A second run of its job is told by its time and not counted twice.
+fn note_unstored(
+    tx: &mut Tx<'_>,
+    subject: Subject<'_>,
+    state: &'static str,
+    reason: &str,
+    totals: &mut BatchTotals<'_>,
+) -> Result<(), StoreError> {
+    if insert_receipt(tx, subject, state, reason, 1)? {
         totals.add_outcome(subject.outcome("error", "accepted", ""), 1);
-        totals.add_outcome(subject.outcome("error", "expired", "retention"), 1);
+        totals.add_outcome(subject.outcome("error", state, reason), 1);
     }
     Ok(())
 }
@@ -97,11 +103,8 @@ pub(super) fn note_loose(
         event_id: &envelope.event_id,
         received_at: envelope.received_at,
     };
-    if let Some(reason) = &envelope.invalid
-        && insert_receipt(tx, subject, "filtered", reason, 1)?
-    {
-        totals.add_outcome(subject.outcome("error", "accepted", ""), 1);
-        totals.add_outcome(subject.outcome("error", "filtered", reason), 1);
+    if let Some(reason) = &envelope.invalid {
+        note_unstored(tx, subject, "filtered", reason, totals)?;
     }
     note_companions(tx, subject, &envelope.attachments, &envelope.not_kept, totals)
 }
@@ -177,22 +180,15 @@ fn insert_attachment(tx: &mut Tx<'_>, subject: Subject<'_>, attachment: &DigestA
 
 /// Adds the batch's outcomes to the hourly counts.
 pub(super) fn add_outcomes(tx: &mut Tx<'_>, totals: &BatchTotals<'_>) -> Result<(), StoreError> {
-    for (key, quantity) in &totals.outcomes {
-        tx.execute(
-            "INSERT INTO outcome_hour (project_id, key_id, hour, category, outcome, reason, quantity)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)
-             ON CONFLICT (project_id, hour, key_id, category, outcome, reason)
-             DO UPDATE SET quantity = outcome_hour.quantity + excluded.quantity",
-            &[
-                Val::Int(key.project_id),
-                Val::Int(key.key_id),
-                Val::Int(key.hour.0),
-                Val::Text(key.category),
-                Val::Text(key.outcome),
-                Val::Text(&key.reason),
-                Val::Int(*quantity),
-            ],
-        )?;
-    }
-    Ok(())
+    let row = |(key, quantity): (&OutcomeKey, &i64)| OutcomeRow {
+        project_id: key.project_id,
+        key_id: key.key_id,
+        hour: key.hour,
+        category: key.category.to_owned(),
+        outcome: key.outcome.to_owned(),
+        reason: key.reason.clone(),
+        quantity: *quantity,
+    };
+    let rows: Vec<OutcomeRow> = totals.outcomes.iter().map(row).collect();
+    outcomes::add(tx, &rows)
 }
