@@ -9,6 +9,9 @@ use std::path::PathBuf;
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
+    /// Without a command, as with `run`: address and port to listen on
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<String>,
     #[command(subcommand)]
     pub command: Option<Command>,
 }

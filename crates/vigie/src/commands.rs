@@ -33,7 +33,10 @@ const NOT_YET: &[&str] = &["init", "cleanup", "permissions", "workers", "schedul
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let flags = Flags { config: cli.global.config.clone(), data_dir: cli.global.data_dir.clone(), ..Flags::default() };
     let command = match cli.command {
-        None => return roles::all::run(&Config::load(&flags)?),
+        None => return roles::all::run(&Config::load(&Flags { listen: cli.listen, ..flags })?),
+        Some(_) if cli.listen.is_some() => {
+            return Err(Usage("--listen goes with run, or with no command".to_owned()).into());
+        }
         Some(command) => command,
     };
     match command {
