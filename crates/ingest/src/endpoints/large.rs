@@ -68,6 +68,8 @@ impl Ingest {
         if !examined.is_kept {
             return Ok(TakenBody::Inline(Bytes::new()));
         }
+        // A body that will be refused must not take the disk that the refusal protects.
+        self.broker.accepting().map_err(|error| super::publish::refusal_of(&error))?;
         let stores = self.stores.clone();
         let kept = tokio::task::spawn_blocking(move || {
             let failed = |source| StoreError::File { what: "read a large body".to_owned(), source };

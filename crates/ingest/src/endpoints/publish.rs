@@ -103,7 +103,7 @@ fn not_kept_envelope(examined: &Examined) -> Vec<u8> {
     text.into_bytes()
 }
 
-fn refusal_of(error: &QueueError) -> Refusal {
+pub(super) fn refusal_of(error: &QueueError) -> Refusal {
     match error {
         QueueError::Full { bound } => {
             tracing::debug!(bound, "event refused, the queue is full");
