@@ -86,7 +86,7 @@ impl Digest {
 
 /// A store that cannot be written now costs no attempt; any other error is one, and ends among the dead letters.
 fn outcome_of(error: &DigestError) -> Outcome {
-    let text = chain(error);
+    let text = stdx::causes::on_one_line(error);
     match error {
         DigestError::Store { source, .. } if source.is_unwritable() => {
             tracing::warn!(error = text, "stores cannot be written, batch waits");
@@ -97,15 +97,4 @@ fn outcome_of(error: &DigestError) -> Outcome {
             Outcome::Retry { error: text }
         }
     }
-}
-
-/// The error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }

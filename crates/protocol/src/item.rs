@@ -197,6 +197,14 @@ impl ItemHeader<'_> {
         }
     }
 
+    /// Returns the first of its quantities, category by name; what has no category counts once as `default`.
+    pub fn counted_as(&self, payload_bytes: u64) -> (&'static str, i64) {
+        match self.quantities(payload_bytes)[0] {
+            Some((category, count)) => (category.name(), i64::try_from(count).unwrap_or(i64::MAX)),
+            None => ("default", 1),
+        }
+    }
+
     /// Returns whether this is a container of many spans and not one span.
     pub fn is_span_container(&self) -> bool {
         self.kind == ItemKind::Span && self.content_type.as_deref() == Some(SPAN_CONTAINER_TYPE)

@@ -5,6 +5,7 @@
 
 pub mod backoff;
 pub mod byte_size;
+pub mod causes;
 pub mod clock;
 pub mod component;
 pub mod hex;

@@ -28,14 +28,14 @@ pub struct Examined {
 /// Examines a body that is in memory.
 pub fn examine(head: &Head, auth: &Auth, decoded: &[u8]) -> Result<Examined, Refusal> {
     match head.endpoint {
-        Endpoint::Envelope => examine_envelope(head, auth, decoded),
+        Endpoint::Envelope => examine_envelope(head.project_id, auth, decoded),
         Endpoint::Store => examine_store(decoded),
     }
 }
 
-fn examine_envelope(head: &Head, auth: &Auth, decoded: &[u8]) -> Result<Examined, Refusal> {
+fn examine_envelope(project_id: Option<i64>, auth: &Auth, decoded: &[u8]) -> Result<Examined, Refusal> {
     let envelope = Envelope::parse(decoded)?;
-    check_header(head, auth, &envelope.header)?;
+    check_header(project_id, auth, &envelope.header)?;
     limits::check(&envelope)?;
     let mut examined = Examined::of_header(&envelope.header);
     for item in &envelope.items {
@@ -54,7 +54,7 @@ fn examine_envelope(head: &Head, auth: &Auth, decoded: &[u8]) -> Result<Examined
 /// An old client's event: it must be JSON, and it is told so when it is not.
 fn examine_store(decoded: &[u8]) -> Result<Examined, Refusal> {
     let json = legacy::store_body(decoded, limits::EVENT_BYTES_MAX)?;
-    let seen = glimpse(&json).map_err(|error| Refusal::InvalidJson { cause: chain(&error) })?;
+    let seen = glimpse(&json).map_err(|error| Refusal::InvalidJson { cause: stdx::causes::on_one_line(&error) })?;
     let mut examined = Examined { event_id: seen.event_id, ..Examined::default() };
     match seen.kind.as_deref() {
         Some("transaction") => examined.not_kept.push(("transaction", "transaction".to_owned(), 1)),
@@ -64,8 +64,8 @@ fn examine_store(decoded: &[u8]) -> Result<Examined, Refusal> {
     Ok(examined)
 }
 
-pub fn check_header(head: &Head, auth: &Auth, header: &EnvelopeHeader<'_>) -> Result<(), Refusal> {
-    match head.project_id {
+pub fn check_header(project_id: Option<i64>, auth: &Auth, header: &EnvelopeHeader<'_>) -> Result<(), Refusal> {
+    match project_id {
         Some(project_id) => auth::check_dsn(header.dsn.as_ref(), auth, project_id),
         None => Ok(()),
     }
@@ -83,19 +83,11 @@ impl Examined {
             self.has_event |= header.kind == ItemKind::Event;
             return;
         }
-        let counted = header.quantities(payload_bytes)[0];
-        let (category, quantity) = counted.map_or(("default", 1), |(category, count)| (category.name(), count));
-        let quantity = i64::try_from(quantity).unwrap_or(i64::MAX);
+        let (category, quantity) = header.counted_as(payload_bytes);
         self.not_kept.push((category, header.kind.label().to_owned(), quantity));
     }
 
     pub fn need_event_id(&mut self) {
         self.event_id.get_or_insert_with(|| EventId::random(stdx::random::bytes()));
     }
-}
-
-/// The error and its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -1,7 +1,7 @@
 //! Bodies that do not fit into memory: examined as a stream from a file, then kept as a blob that the job names.
 //! Everything here blocks and runs off the runtime's threads.
 
-use super::examine::Examined;
+use super::examine::{Examined, check_header};
 use super::head::Head;
 use super::route::Endpoint;
 use super::{Ingest, Taken, TakenBody};
@@ -104,9 +104,7 @@ fn see(
         Some(auth) => auth,
         None => auth::from_envelope_header(reader.header())?,
     };
-    if let Some(project_id) = project_id {
-        auth::check_dsn(reader.header().dsn.as_ref(), &auth, project_id)?;
-    }
+    check_header(project_id, &auth, reader.header())?;
     let mut examined = Examined::of_header(reader.header());
     let mut tally = LimitTally::default();
     let mut is_event_bound = false;

@@ -116,13 +116,8 @@ fn open_blob(stores: &Stores, job: &AcceptedJob<'_>, key: &str) -> Result<Opened
 
 impl Opened {
     fn note_not_kept(&mut self, header: &ItemHeader<'_>, bytes: u64) {
-        let counted = header.quantities(bytes)[0];
-        let (category, quantity) = counted.map_or(("default", 1), |(category, count)| (category.name(), count));
-        self.not_kept.push(NotKept {
-            category,
-            reason: header.kind.label().to_owned(),
-            quantity: i64::try_from(quantity).unwrap_or(i64::MAX),
-        });
+        let (category, quantity) = header.counted_as(bytes);
+        self.not_kept.push(NotKept { category, reason: header.kind.label().to_owned(), quantity });
     }
 }
 

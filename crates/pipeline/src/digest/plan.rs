@@ -4,7 +4,7 @@
 use super::envelope::{self, OpenError, Opened};
 use processing::{Context, Summary};
 use protocol::AcceptedJob;
-use protocol::event::{Event, Level};
+use protocol::event::Event;
 use protocol::json;
 use queue::{Claimed, Outcome};
 use std::time::Duration;
@@ -58,7 +58,7 @@ pub enum PlanError {
 impl PlanError {
     /// A store that is unwritable now costs no attempt; bytes that nobody can read never will be.
     pub fn into_outcome(self) -> Outcome {
-        let text = super::chain(&self);
+        let text = stdx::causes::on_one_line(&self);
         let waits = match &self {
             PlanError::Open { source, .. } => source.is_unwritable(),
             PlanError::Compress { source, .. } => source.is_unwritable(),
@@ -94,15 +94,15 @@ pub fn plan(stores: &Stores, job: &Claimed) -> Result<Plan, PlanError> {
     let Some(payload) = opened.event.take() else {
         return Ok(loose(&accepted, opened, None));
     };
-    let mut repaired = Vec::new();
-    let was_repaired = json::parse(&payload).is_err_and(|error| error.is_repairable());
-    let text: &[u8] = if was_repaired {
-        repaired.extend_from_slice(&json::repair(&payload));
-        &repaired
-    } else {
-        &payload
+    let repaired;
+    let (text, tree): (&[u8], _) = match json::parse(&payload) {
+        Err(error) if error.is_repairable() => {
+            repaired = json::repair(&payload);
+            (&repaired, json::parse(&repaired))
+        }
+        parsed => (&payload, parsed),
     };
-    let Ok(event) = Event::parse(text) else {
+    let Some(event) = tree.ok().and_then(|tree| Event::from_value(tree).ok()) else {
         return Ok(loose(&accepted, opened, Some(INVALID_JSON.to_owned())));
     };
     let summary = processing::summarise(&processing::normalise(event, &context(&accepted)));
@@ -167,7 +167,7 @@ fn digest_event(accepted: &AcceptedJob<'_>, summary: Summary, opened: Opened) ->
         metadata,
         platform: summary.platform,
         logger: summary.logger,
-        level: level(summary.level),
+        level: summary.level.as_str(),
         environment: summary.environment.unwrap_or_default(),
         release: summary.release,
         is_unhandled: summary.is_unhandled,
@@ -176,8 +176,4 @@ fn digest_event(accepted: &AcceptedJob<'_>, summary: Summary, opened: Opened) ->
         attachments: opened.attachments,
         not_kept: opened.not_kept,
     }
-}
-
-fn level(level: Level) -> &'static str {
-    level.as_str()
 }

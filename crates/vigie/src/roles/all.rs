@@ -18,6 +18,7 @@ use pipeline::tasks::{DIGEST_TASK, DigestEvent, EVENTS_QUEUE};
 use pipeline::{idle, pace};
 use queue::{Broker, JobId, Task, Worker, WorkerConfig};
 use serde_json::json;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,9 +26,11 @@ use std::time::Duration;
 use stdx::component::Ended;
 use stdx::{Clock, Component, Components, Shutdown, SystemClock};
 use store::Stores;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use web::WebState;
 
+/// Connections the system holds until they are taken; beyond it a client retries only after a second.
+const LISTEN_BACKLOG: u32 = 4_096;
 /// Pause between two looks at the health, for the dot on the pages.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Pause between two foldings of metric samples.
@@ -78,9 +81,7 @@ async fn serve(config: &Config, mut boot: Boot) -> anyhow::Result<Ended> {
     let stores = Arc::new(boot.step("stores", || open_stores(config, &*clock))?);
     let broker = Arc::new(boot.step("queue", || open_broker(config))?);
     let registry = boot.step("metrics", || Ok(telemetry::metrics::install(metrics::TABLES)?))?;
-    let listener = std::net::TcpListener::bind(config.listen)
-        .with_context(|| format!("listen on {} (web.listen)", config.listen))?;
-    listener.set_nonblocking(true).context("prepare the listener")?;
+    let listener = listen(config.listen).with_context(|| format!("listen on {} (web.listen)", config.listen))?;
     let bound = listener.local_addr().context("read the listener's address")?;
     let url = public_address::of_listener(config, bound);
     let ops = Ops::new(stores.clone(), broker.clone(), clock.clone(), &url).with_ledger(broker.clone());
@@ -105,11 +106,18 @@ async fn serve(config: &Config, mut boot: Boot) -> anyhow::Result<Ended> {
         boot,
         url,
     };
-    let listener = TcpListener::from_std(listener).context("hand the listener to the runtime")?;
     greet(&parts, first).await?;
     let grace = parts.config.shutdown_grace;
     let components = components(parts, listener, &shutdown)?;
     Ok(components.run(shutdown, grace).await)
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restart must not wait for the connections of the process before it.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(LISTEN_BACKLOG)
 }
 
 fn start_worker(
