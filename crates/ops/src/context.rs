@@ -47,7 +47,7 @@ impl Ops {
 
     /// Returns why a job stopped, or `None` where no ledger is at hand or it does not know the job.
     pub(crate) fn dead_reason(&self, job_id: &str) -> Option<String> {
-        let letter = self.ledger.as_ref()?.dead_letters().into_iter().find(|letter| letter.id == job_id)?;
+        let letter = self.ledger.as_ref()?.dead_letter(job_id).ok()??;
         Some(if letter.error.is_empty() { letter.reason } else { format!("{}: {}", letter.reason, letter.error) })
     }
 

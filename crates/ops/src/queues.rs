@@ -35,7 +35,7 @@ pub(crate) fn depths(cx: &Ops) -> Vec<QueueDepth> {
         oldest_age_s: depth.oldest_age.map(|age| age.as_secs()),
         paused: depth.paused,
     };
-    let mut rows: Vec<QueueDepth> = cx.broker.depths().into_iter().map(row).collect();
+    let mut rows: Vec<QueueDepth> = cx.broker.depths().unwrap_or_default().into_iter().map(row).collect();
     rows.sort_unstable_by(|a, b| a.queue.cmp(&b.queue));
     rows
 }

@@ -96,7 +96,7 @@ pub async fn get(cx: &Ops, actor: &Actor, input: &EventRef) -> Result<Receipt, A
     let event_id = event_id?;
     // The queue first: a job that is gone from there has left its facts in the store.
     let job = job_id(project_id, &event_id);
-    let job_state = cx.broker.locate(&job);
+    let job_state = cx.broker.locate(&job).unwrap_or_default();
     let facts = cx.read("read a receipt", move |tx| {
         let days: Vec<Day> = store::days::list_open(tx)?.into_iter().map(|open| open.day).collect();
         let counted = store::event_lookup::day_of_event(tx, &days, project_id, &event_id)?;

@@ -40,6 +40,7 @@ fn job(id: &str, bytes: usize) -> NewJob {
         priority: 5,
         delay: Duration::ZERO,
         payload: Bytes::from(vec![7; bytes]),
+        options: Default::default(),
     }
 }
 

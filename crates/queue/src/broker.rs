@@ -1,6 +1,6 @@
 //! The two seams. Every implementation passes the same conformance suite.
 
-use crate::{Claimed, Finish, JobId, JobState, LeaseId, NewJob, Published, QueueDepth, QueueError};
+use crate::{Claimed, Finish, JobId, JobResult, JobState, LeaseId, NewJob, Published, QueueDepth, QueueError};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -42,7 +42,10 @@ pub trait Broker: Send + Sync + 'static {
     fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>, QueueError>;
 
     /// Extends leases; returns those that were lost.
-    fn extend(&self, leases: &[LeaseId], lease: Duration) -> Vec<LeaseId>;
+    ///
+    /// # Errors
+    /// If the broker does not answer: whether the leases hold is not known then.
+    fn extend(&self, leases: &[LeaseId], lease: Duration) -> Result<Vec<LeaseId>, QueueError>;
 
     /// Ends runs; returns the leases that were lost before, whose results are void.
     ///
@@ -50,10 +53,28 @@ pub trait Broker: Send + Sync + 'static {
     /// If a dead letter cannot be kept: its run is then not ended, the others are.
     fn finish(&self, finished: Vec<(LeaseId, Finish)>) -> Result<Vec<LeaseId>, QueueError>;
 
-    /// A row for every queue that was ever used or declared.
-    fn depths(&self) -> Vec<QueueDepth>;
+    /// Makes a queue known, so that it has a row in `depths` although nothing was ever published to it.
+    ///
+    /// # Errors
+    /// If the broker does not answer.
+    fn declare(&self, queue: &str) -> Result<(), QueueError>;
 
-    fn locate(&self, id: &JobId) -> Option<JobState>;
+    /// A row for every queue that was ever used or declared.
+    ///
+    /// # Errors
+    /// If the broker does not answer.
+    fn depths(&self) -> Result<Vec<QueueDepth>, QueueError>;
+
+    /// # Errors
+    /// If the broker does not answer.
+    fn locate(&self, id: &JobId) -> Result<Option<JobState>, QueueError>;
+
+    /// Does what must be done whether or not anybody claims: frees the leases of dead workers, makes delayed jobs ready.
+    /// Every worker calls it each second; a broker that needs only one at a time sees to that itself.
+    ///
+    /// # Errors
+    /// If the broker does not answer.
+    fn upkeep(&self) -> Result<(), QueueError>;
 
     /// Whether a job could be kept durably now.
     ///
@@ -75,12 +96,75 @@ pub struct DeadLetter {
     pub at: Timestamp,
 }
 
-/// Keeps what a broker cannot: dead letters and pauses; and does what operators ask.
+/// Jobs of a task that no worker knew.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, PartialEq, Eq)]
+pub struct Parked {
+    pub queue: String,
+    pub task: String,
+    pub jobs: u64,
+    /// When the first of them was parked.
+    pub since: Timestamp,
+}
+
+/// What a worker says of itself every few seconds. One that was not heard for `WORKER_DEAD_AFTER` is dead.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, PartialEq, Eq)]
+pub struct WorkerRow {
+    /// `name@host`, of one living worker at a time.
+    pub name: String,
+    pub host: String,
+    pub pid: u32,
+    pub version: String,
+    pub started_at: Timestamp,
+    pub heard_at: Timestamp,
+    /// Runs at once.
+    pub slots: u32,
+    pub queues: Vec<String>,
+    /// Names of the tasks it can run.
+    pub tasks: Vec<String>,
+    pub running: Vec<RunningRow>,
+    /// Jobs since it started: finished, of them failed, of them dead.
+    pub finished: u64,
+    pub failed: u64,
+    pub dead: u64,
+    pub last_error: Option<String>,
+    pub is_stopping: bool,
+}
+
+/// A run that goes on now.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, PartialEq, Eq)]
+pub struct RunningRow {
+    pub task: String,
+    /// The first job of a batch.
+    pub job: String,
+    pub jobs: u64,
+    pub since: Timestamp,
+}
+
+/// Pause between two words of a worker.
+pub const WORKER_BEAT_EVERY: Duration = Duration::from_secs(5);
+/// A worker not heard for this long is dead; its leases are free.
+pub const WORKER_DEAD_AFTER: Duration = Duration::from_secs(15);
+
+/// How far a schedule entry has come.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, PartialEq, Eq)]
+pub struct Cursor {
+    pub entry: String,
+    /// The time of its last occurrence as scheduled, and when that was really published.
+    pub scheduled_at: Timestamp,
+    pub fired_at: Timestamp,
+    /// Job of its last occurrence.
+    pub job: String,
+}
+
+/// Keeps what a broker cannot: dead letters, pauses, results, workers, schedule cursors; and does what operators ask.
 pub trait Ledger: Send + Sync + 'static {
     /// The oldest first.
-    fn dead_letters(&self) -> Vec<DeadLetter>;
+    ///
+    /// # Errors
+    /// If the ledger does not answer; so for all that follows.
+    fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError>;
 
-    fn dead_letter(&self, id: &str) -> Option<DeadLetter>;
+    fn dead_letter(&self, id: &str) -> Result<Option<DeadLetter>, QueueError>;
 
     /// Puts a dead letter back into its queue with fresh attempts. Returns whether there was one; one whose payload was
     /// damaged cannot go back.
@@ -110,4 +194,37 @@ pub trait Ledger: Send + Sync + 'static {
     /// # Errors
     /// If that cannot be written.
     fn purge(&self, queue: &str) -> Result<u64, QueueError>;
+
+    /// What no worker knows, by queue and task.
+    fn parked(&self) -> Result<Vec<Parked>, QueueError>;
+
+    /// Makes parked jobs of these tasks ready again: a worker that knows them has started. Returns how many.
+    fn unpark(&self, tasks: &[&str]) -> Result<u64, QueueError>;
+
+    /// The result of a job that keeps one, for `RESULT_KEPT` after its end.
+    fn result(&self, id: &JobId) -> Result<Option<JobResult>, QueueError>;
+
+    /// A worker says that it lives, and what it does.
+    fn beat(&self, worker: &WorkerRow) -> Result<(), QueueError>;
+
+    /// A worker has stopped in good order and holds nothing any more.
+    fn leave(&self, name: &str) -> Result<(), QueueError>;
+
+    /// All that were heard lately, dead ones too for an hour.
+    fn workers(&self) -> Result<Vec<WorkerRow>, QueueError>;
+
+    /// Publishes the job of an occurrence, unless this or a later one of the entry was fired before. Any number of
+    /// processes may ask; one is told `true`.
+    ///
+    /// # Errors
+    /// If the job cannot be kept; the occurrence is then still to be fired.
+    fn fire<'a>(
+        &'a self,
+        entry: &'a str,
+        scheduled_at: Timestamp,
+        job: NewJob,
+    ) -> BoxFuture<'a, Result<bool, QueueError>>;
+
+    /// How far each entry has come that was ever fired.
+    fn cursors(&self) -> Result<Vec<Cursor>, QueueError>;
 }

@@ -22,6 +22,12 @@ pub enum QueueError {
     Newer { path: PathBuf, version: u8 },
     #[error("a job's id or a name of it has {length} bytes, at most {max} are allowed")]
     IdTooLong { length: usize, max: usize },
+    /// The broker does not answer. What was asked may have happened or not; asking again is safe.
+    #[error("{broker} does not answer: {why}")]
+    Unreachable { broker: String, why: String },
+    /// The broker answered and refused.
+    #[error("{broker} refused: {why}")]
+    Refused { broker: String, why: String },
     #[error("the queue has been closed")]
     Closed,
 }

@@ -43,12 +43,79 @@ pub struct NewJob {
     pub priority: u8,
     pub delay: Duration,
     pub payload: Bytes,
+    pub options: JobOptions,
+}
+
+/// Priority of a job whose publisher named none.
+pub const PRIORITY_DEFAULT: u8 = 5;
+
+impl NewJob {
+    /// A job to be run as soon as may be, of the default priority, with no key and no options.
+    pub fn new(id: JobId, task: &str, queue: &str, payload: Bytes) -> NewJob {
+        NewJob {
+            id,
+            task: task.into(),
+            queue: queue.into(),
+            fairness_key: 0,
+            priority: PRIORITY_DEFAULT,
+            delay: Duration::ZERO,
+            payload,
+            options: JobOptions::default(),
+        }
+    }
+}
+
+/// What a job may ask for beyond being run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct JobOptions {
+    /// Not begun after this time; it then ends as a dead letter with the reason `expired`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// While a job with this key lives, another is not kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unique_key: Option<String>,
+    /// What the payload is: bytes that only its task understands, or a call (`queue::call`).
+    pub is_call: bool,
+    /// Its result is kept for whoever asks.
+    pub keeps_result: bool,
+    /// In place of its task's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_limit_s: Option<u32>,
+    /// Headers of Celery's that travel along with a call and mean nothing to the queue: an object as JSON text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headers: Option<String>,
+}
+
+/// Bytes of a unique key.
+pub const UNIQUE_KEY_BYTES_MAX: usize = 256;
+/// Bytes of the headers that travel along.
+pub const HEADERS_BYTES_MAX: usize = 64 << 10;
+/// So long a result is kept.
+pub const RESULT_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// Bytes of one result; a larger one is replaced by a failure that says so.
+pub const RESULT_BYTES_MAX: usize = 1 << 20;
+
+/// What a job that keeps its result came to.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum JobResult {
+    Success {
+        value: serde_json::Value,
+    },
+    Failure {
+        error: String,
+    },
+    /// Failed, and will be tried again.
+    Retry {
+        error: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Published {
     Accepted,
-    /// A job with this id lives already; this one was not kept.
+    /// A job with this id or unique key lives already; this one was not kept.
     AlreadyThere,
 }
 
@@ -67,12 +134,17 @@ pub struct Claimed {
     pub attempt: u32,
     pub enqueued_at: Timestamp,
     pub payload: Bytes,
+    pub options: JobOptions,
 }
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finish {
     Done,
+    /// Done, with a value for whoever asks. Of a job that keeps no result it is forgotten.
+    Returned {
+        value: serde_json::Value,
+    },
     Retry {
         after: Duration,
         error: String,
@@ -100,6 +172,8 @@ pub enum DeadReason {
     Rejected,
     /// The disk does not give back what was written; only the fact is kept.
     Damaged,
+    /// Its time had passed before it began.
+    Expired,
 }
 
 impl DeadReason {
@@ -109,6 +183,7 @@ impl DeadReason {
             DeadReason::Poison => "poison",
             DeadReason::Rejected => "rejected",
             DeadReason::Damaged => "damaged",
+            DeadReason::Expired => "expired",
         }
     }
 }

@@ -9,6 +9,7 @@
 //! Two seams: `Broker` moves jobs, `Ledger` keeps what a broker cannot. This crate knows nothing of what its jobs mean.
 
 mod broker;
+pub mod call;
 mod error;
 mod job;
 mod task;
@@ -16,8 +17,14 @@ mod worker;
 
 pub mod brokers;
 
-pub use broker::{BoxFuture, Broker, ClaimRequest, DeadLetter, Ledger, POLL_MAX, QueueBounds};
+pub use broker::{
+    BoxFuture, Broker, ClaimRequest, Cursor, DeadLetter, Ledger, POLL_MAX, Parked, QueueBounds, RunningRow,
+    WORKER_BEAT_EVERY, WORKER_DEAD_AFTER, WorkerRow,
+};
 pub use error::QueueError;
-pub use job::{Claimed, DeadReason, Finish, JobId, JobState, LeaseId, NewJob, Published, QueueDepth};
+pub use job::{
+    Claimed, DeadReason, Finish, JobId, JobOptions, JobResult, JobState, LeaseId, NAME_BYTES_MAX, NewJob,
+    PRIORITY_DEFAULT, Published, QueueDepth, RESULT_BYTES_MAX, RESULT_KEPT,
+};
 pub use task::{Outcome, Policy, RunContext, Task};
 pub use worker::{Worker, WorkerConfig, WorkerProgress};

@@ -24,6 +24,10 @@ pub struct Policy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Done,
+    /// Done, with a value for whoever asks.
+    Returned {
+        value: serde_json::Value,
+    },
     /// Failed; tried again while attempts last.
     Retry {
         error: String,

@@ -98,7 +98,8 @@ impl World {
             assert_eq!(claimed.attempt, known.attempts, "{id}");
             self.running.push(claimed);
         }
-        self.may_be_ready = self.rig.broker.depths().iter().any(|depth| depth.ready > 0) && self.running.is_empty();
+        self.may_be_ready =
+            self.rig.broker.depths().expect("depths").iter().any(|depth| depth.ready > 0) && self.running.is_empty();
     }
 
     fn finish(&mut self, which: usize, how: u8) {
@@ -123,7 +124,7 @@ impl World {
                 self.dead.retain(|other| *other != id);
                 self.dead.push(id);
             }
-            Finish::Done => drop(self.living.remove(&id)),
+            Finish::Done | Finish::Returned { .. } => drop(self.living.remove(&id)),
             Finish::Retry { .. } => {}
         }
         self.rig.finish(&run, finish);
@@ -141,14 +142,16 @@ impl World {
 
     /// Jobs that saw three deaths alone leave by themselves; nothing else does.
     fn bury_poisoned(&mut self) {
-        let is_dead = |id: &String| self.rig.broker.locate(&JobId::new(id)) == Some(JobState::Dead);
+        let is_dead =
+            |id: &String| self.rig.broker.locate(&JobId::new(id)).expect("the broker answers") == Some(JobState::Dead);
         let poisoned: Vec<String> = self.living.keys().filter(|id| is_dead(id)).cloned().collect();
         for id in poisoned {
             self.living.remove(&id);
             self.dead.retain(|other| *other != id);
             self.dead.push(id);
         }
-        let letters: Vec<String> = self.rig.broker.dead_letters().into_iter().map(|letter| letter.id).collect();
+        let letters: Vec<String> =
+            self.rig.broker.dead_letters().expect("letters").into_iter().map(|letter| letter.id).collect();
         assert_eq!(letters.len(), self.dead.len(), "{letters:?} {:?}", self.dead);
         assert_eq!(self.rig.waiting(), self.living.len() as u64);
     }

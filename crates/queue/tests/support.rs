@@ -75,7 +75,12 @@ impl Rig {
     }
 
     pub fn waiting(&self) -> u64 {
-        self.broker.depths().iter().map(|depth| depth.ready + depth.delayed + depth.leased + depth.parked).sum()
+        self.broker
+            .depths()
+            .expect("depths")
+            .iter()
+            .map(|depth| depth.ready + depth.delayed + depth.leased + depth.parked)
+            .sum()
     }
 }
 
@@ -101,5 +106,6 @@ pub fn job(id: &str) -> NewJob {
         priority: 5,
         delay: Duration::ZERO,
         payload: Bytes::from(format!("payload of {id}")),
+        options: queue::JobOptions::default(),
     }
 }

@@ -73,7 +73,7 @@ fn outcomes_end_jobs_and_failures_end_among_the_dead_letters() {
     assert_eq!(next(&running), ["fails"]);
     running.worker.join();
     let reasons: Vec<(String, String)> =
-        running.broker.dead_letters().into_iter().map(|letter| (letter.id, letter.reason)).collect();
+        running.broker.dead_letters().expect("letters").into_iter().map(|letter| (letter.id, letter.reason)).collect();
     assert!(reasons.contains(&("fails".to_owned(), "attempts".to_owned())), "{reasons:?}");
     assert!(reasons.contains(&("rejected".to_owned(), "rejected".to_owned())), "{reasons:?}");
 }
@@ -84,7 +84,7 @@ fn a_panic_is_an_error_of_its_job_and_the_thread_goes_on() {
     assert_eq!(next(&running), ["panics"]);
     assert_eq!(next(&running), ["panics"]);
     running.worker.join();
-    let dead = running.broker.dead_letters();
+    let dead = running.broker.dead_letters().expect("letters");
     assert!(dead[0].error.contains("on purpose"), "{}", dead[0].error);
 }
 
@@ -93,7 +93,7 @@ fn a_job_of_an_unknown_task_is_parked() {
     let running = run(vec![NewJob { task: "unknown".into(), ..job("strange") }, job("fine")]);
     assert_eq!(next(&running), ["fine"]);
     running.worker.join();
-    assert_eq!(running.broker.depths()[0].parked, 1);
+    assert_eq!(running.broker.depths().expect("depths")[0].parked, 1);
 }
 
 /// A task that says what it was given and waits until it is let go.
@@ -155,7 +155,8 @@ fn a_panic_in_a_batch_costs_only_the_job_that_panics() {
     assert_eq!(runs, [vec!["a", "b"], vec!["panics", "c"], vec!["panics"], vec!["c"]]);
     assert_eq!(next(&running), ["panics"], "its second attempt");
     running.worker.join();
-    let dead: Vec<String> = running.broker.dead_letters().into_iter().map(|letter| letter.id).collect();
+    let dead: Vec<String> =
+        running.broker.dead_letters().expect("letters").into_iter().map(|letter| letter.id).collect();
     assert_eq!(dead, ["panics"]);
 }
 
@@ -177,7 +178,7 @@ fn each_task_gets_batches_of_its_own_size_and_what_has_not_started_goes_back() {
     go_one.send(()).expect("the task waits");
     worker.join();
     assert!(ran_many.try_recv().is_err(), "not started after the stop");
-    assert_eq!(broker.depths()[0].ready, 2);
+    assert_eq!(broker.depths().expect("depths")[0].ready, 2);
     let bounds = QueueBounds { queue: "q".to_owned(), jobs_max: 10, bytes_max: 1 << 20, lease: PATIENCE };
     let back = broker.claim(&ClaimRequest { queues: vec![bounds] }).expect("claimed");
     let back: Vec<(&str, u32)> = back.iter().map(|job| (job.id.as_str(), job.attempt)).collect();

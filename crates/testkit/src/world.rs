@@ -46,21 +46,29 @@ impl Broker for QuietBroker {
         Ok(Vec::new())
     }
 
-    fn extend(&self, _leases: &[LeaseId], _lease: Duration) -> Vec<LeaseId> {
-        Vec::new()
+    fn extend(&self, _leases: &[LeaseId], _lease: Duration) -> Result<Vec<LeaseId>, QueueError> {
+        Ok(Vec::new())
     }
 
     fn finish(&self, _finished: Vec<(LeaseId, Finish)>) -> Result<Vec<LeaseId>, QueueError> {
         Ok(Vec::new())
     }
 
-    fn depths(&self) -> Vec<queue::QueueDepth> {
-        let depth = |queue: &str| queue::QueueDepth { queue: queue.to_owned(), ..Default::default() };
-        vec![depth("events"), depth("debug")]
+    fn declare(&self, _queue: &str) -> Result<(), QueueError> {
+        Ok(())
     }
 
-    fn locate(&self, id: &JobId) -> Option<JobState> {
-        self.0.lock().unwrap().get(id.as_str()).copied()
+    fn upkeep(&self) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    fn depths(&self) -> Result<Vec<queue::QueueDepth>, QueueError> {
+        let depth = |queue: &str| queue::QueueDepth { queue: queue.to_owned(), ..Default::default() };
+        Ok(vec![depth("events"), depth("debug")])
+    }
+
+    fn locate(&self, id: &JobId) -> Result<Option<JobState>, QueueError> {
+        Ok(self.0.lock().unwrap().get(id.as_str()).copied())
     }
 
     fn accepting(&self) -> Result<(), QueueError> {

@@ -109,7 +109,7 @@ impl Doctor {
 
     /// Work that waits and does not move for a minute is stuck. A backlog that moves is fine, also right after start.
     fn check_progress(&self, finished: u64) -> (Check, u64, Option<Duration>) {
-        let depths = self.0.broker.depths();
+        let depths = self.0.broker.depths().unwrap_or_default();
         let waiting: u64 = depths.iter().filter(|depth| !depth.paused).map(|depth| depth.ready + depth.leased).sum();
         let oldest_age = depths.iter().filter_map(|depth| depth.oldest_age).max();
         let mut state = self.lock();

@@ -35,7 +35,7 @@ pub const TABLES: &[&[Metric]] = &[METRICS, ingest::metrics::METRICS, pipeline::
 
 /// Sets the gauges that are looked at rather than counted; called before each rendering.
 pub fn look(broker: &dyn Broker) {
-    for depth in broker.depths() {
+    for depth in broker.depths().unwrap_or_default() {
         let counts = [
             ("ready", depth.ready),
             ("delayed", depth.delayed),

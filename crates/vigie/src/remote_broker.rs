@@ -75,24 +75,33 @@ impl Broker for RemoteBroker {
         Err(QueueError::Closed)
     }
 
-    fn extend(&self, leases: &[LeaseId], _lease: Duration) -> Vec<LeaseId> {
-        leases.to_vec()
+    fn extend(&self, leases: &[LeaseId], _lease: Duration) -> Result<Vec<LeaseId>, QueueError> {
+        Ok(leases.to_vec())
     }
 
     fn finish(&self, finished: Vec<(LeaseId, Finish)>) -> Result<Vec<LeaseId>, QueueError> {
         Ok(finished.into_iter().map(|(lease, _)| lease).collect())
     }
 
-    fn depths(&self) -> Vec<QueueDepth> {
-        let read = |answer| Ok(serde_json::from_value::<Vec<DepthRow>>(answer)?);
-        let rows =
-            self.look(&Question::Queues, read, |broker| broker.depths().into_iter().map(DepthRow::from).collect());
-        or_default(rows).into_iter().map(QueueDepth::from).collect()
+    fn declare(&self, _queue: &str) -> Result<(), QueueError> {
+        Ok(())
     }
 
-    fn locate(&self, id: &JobId) -> Option<JobState> {
+    fn upkeep(&self) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    fn depths(&self) -> Result<Vec<QueueDepth>, QueueError> {
+        let read = |answer| Ok(serde_json::from_value::<Vec<DepthRow>>(answer)?);
+        let rows = self.look(&Question::Queues, read, |broker| {
+            broker.depths().unwrap_or_default().into_iter().map(DepthRow::from).collect()
+        });
+        Ok(or_default(rows).into_iter().map(QueueDepth::from).collect())
+    }
+
+    fn locate(&self, id: &JobId) -> Result<Option<JobState>, QueueError> {
         let read = |answer: serde_json::Value| Ok(answer["state"].as_str().and_then(parse_state));
-        or_default(self.look(&Question::Job(id.to_string()), read, |broker| broker.locate(id)))
+        Ok(or_default(self.look(&Question::Job(id.to_string()), read, |broker| broker.locate(id).unwrap_or_default())))
     }
 
     fn accepting(&self) -> Result<(), QueueError> {

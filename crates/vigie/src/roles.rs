@@ -38,7 +38,7 @@ pub fn open_broker(config: &Config) -> anyhow::Result<Embedded> {
     };
     let broker = Embedded::open(queue, Arc::new(SystemClock)).context("open the queue")?;
     for name in QUEUES {
-        broker.declare(name);
+        broker.declare(name)?;
     }
     Ok(broker)
 }

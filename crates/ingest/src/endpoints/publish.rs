@@ -12,7 +12,7 @@ use http::{Method, Response};
 use protocol::accepted::{self, AcceptedBody, AcceptedJob};
 use protocol::response::Refusal;
 use protocol::{Encoding, EventId};
-use queue::{JobId, NewJob, Published, QueueError};
+use queue::{JobId, JobOptions, NewJob, Published, QueueError};
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -80,6 +80,7 @@ impl Ingest {
             priority: PRIORITY,
             delay: Duration::ZERO,
             payload: Bytes::from(accepted.encode()),
+            options: JobOptions::default(),
         }
     }
 }
@@ -109,7 +110,11 @@ pub(super) fn refusal_of(error: &QueueError) -> Refusal {
             tracing::debug!(bound, "event refused, the queue is full");
             Refusal::QueueFull
         }
-        QueueError::Unwritable { .. } | QueueError::Files { .. } | QueueError::Owned { .. } => Refusal::NotQueued,
+        QueueError::Unwritable { .. }
+        | QueueError::Files { .. }
+        | QueueError::Owned { .. }
+        | QueueError::Unreachable { .. }
+        | QueueError::Refused { .. } => Refusal::NotQueued,
         QueueError::Closed => Refusal::ShuttingDown,
         QueueError::Newer { .. } | QueueError::IdTooLong { .. } => Refusal::Internal,
     }

@@ -13,8 +13,8 @@ mod runs;
 mod schedule;
 mod writer;
 
-use crate::broker::{BoxFuture, Broker, ClaimRequest, DeadLetter, Ledger, POLL_MAX};
-use crate::{Claimed, Finish, JobId, JobState, LeaseId, NewJob, Published, QueueDepth, QueueError};
+use crate::broker::{BoxFuture, Broker, ClaimRequest, Cursor, DeadLetter, Ledger, POLL_MAX, Parked, WorkerRow};
+use crate::{Claimed, Finish, JobId, JobResult, JobState, LeaseId, NewJob, Published, QueueDepth, QueueError};
 use dead::DeadLetters;
 use log::Log;
 use schedule::{Schedule, State};
@@ -102,11 +102,6 @@ impl Embedded {
         Ok(Embedded { shared, writer, _lock: lock })
     }
 
-    /// Makes a queue known, so that it has a row in `depths` from the start.
-    pub fn declare(&self, queue: &str) {
-        self.shared.lock().schedule.queue_number(queue);
-    }
-
     /// Returns how many places of the files, accepted once, could not be read at opening. Anything but zero is a loss.
     pub fn damages(&self) -> u64 {
         let inner = self.shared.lock();
@@ -169,10 +164,10 @@ impl Broker for Embedded {
         self.shared.read(taken)
     }
 
-    fn extend(&self, leases: &[LeaseId], lease: Duration) -> Vec<LeaseId> {
+    fn extend(&self, leases: &[LeaseId], lease: Duration) -> Result<Vec<LeaseId>, QueueError> {
         let deadline = self.shared.clock.now().plus(lease);
         let mut inner = self.shared.lock();
-        leases.iter().copied().filter(|id| !inner.schedule.extend(*id, deadline)).collect()
+        Ok(leases.iter().copied().filter(|id| !inner.schedule.extend(*id, deadline)).collect())
     }
 
     fn finish(&self, finished: Vec<(LeaseId, Finish)>) -> Result<Vec<LeaseId>, QueueError> {
@@ -182,16 +177,21 @@ impl Broker for Embedded {
         lost
     }
 
-    fn depths(&self) -> Vec<QueueDepth> {
+    fn declare(&self, queue: &str) -> Result<(), QueueError> {
+        self.shared.lock().schedule.queue_number(queue);
+        Ok(())
+    }
+
+    fn depths(&self) -> Result<Vec<QueueDepth>, QueueError> {
         let inner = self.shared.lock();
         let mut depths = inner.schedule.depths(self.shared.clock.now());
         for depth in &mut depths {
             depth.dead = inner.dead.count_of(&depth.queue);
         }
-        depths
+        Ok(depths)
     }
 
-    fn locate(&self, id: &JobId) -> Option<JobState> {
+    fn locate(&self, id: &JobId) -> Result<Option<JobState>, QueueError> {
         let inner = self.shared.lock();
         let living = inner.schedule.find(hash_id(id.as_str())).map(|entry| match entry.state {
             State::Ready => JobState::Ready,
@@ -199,7 +199,12 @@ impl Broker for Embedded {
             State::Leased(_) => JobState::Leased,
             State::Parked => JobState::Parked,
         });
-        living.or_else(|| inner.dead.contains(id.as_str()).then_some(JobState::Dead))
+        Ok(living.or_else(|| inner.dead.contains(id.as_str()).then_some(JobState::Dead)))
+    }
+
+    /// The writer does it.
+    fn upkeep(&self) -> Result<(), QueueError> {
+        Ok(())
     }
 
     fn accepting(&self) -> Result<(), QueueError> {
@@ -219,12 +224,12 @@ impl Broker for Embedded {
 }
 
 impl Ledger for Embedded {
-    fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.shared.lock().dead.list()
+    fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError> {
+        Ok(self.shared.lock().dead.list())
     }
 
-    fn dead_letter(&self, id: &str) -> Option<DeadLetter> {
-        self.shared.lock().dead.get(id).cloned()
+    fn dead_letter(&self, id: &str) -> Result<Option<DeadLetter>, QueueError> {
+        Ok(self.shared.lock().dead.get(id).cloned())
     }
 
     fn retry_dead<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, QueueError>> {
@@ -251,6 +256,38 @@ impl Ledger for Embedded {
 
     fn purge(&self, queue: &str) -> Result<u64, QueueError> {
         Ok(self.shared.lock().purge(queue))
+    }
+
+    fn parked(&self) -> Result<Vec<Parked>, QueueError> {
+        Err(QueueError::Closed)
+    }
+
+    fn unpark(&self, _tasks: &[&str]) -> Result<u64, QueueError> {
+        Ok(0)
+    }
+
+    fn result(&self, _id: &JobId) -> Result<Option<JobResult>, QueueError> {
+        Err(QueueError::Closed)
+    }
+
+    fn beat(&self, _worker: &WorkerRow) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    fn leave(&self, _name: &str) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    fn workers(&self) -> Result<Vec<WorkerRow>, QueueError> {
+        Err(QueueError::Closed)
+    }
+
+    fn fire<'a>(&'a self, _: &'a str, _: Timestamp, _: NewJob) -> BoxFuture<'a, Result<bool, QueueError>> {
+        Box::pin(async { Err(QueueError::Closed) })
+    }
+
+    fn cursors(&self) -> Result<Vec<Cursor>, QueueError> {
+        Err(QueueError::Closed)
     }
 }
 

@@ -83,8 +83,10 @@ impl Shared {
             }
             extended = Instant::now();
             for (lease, ids) in self.leases.due() {
-                let lost = self.broker.extend(&ids, lease);
-                self.leases.let_go(&lost);
+                match self.broker.extend(&ids, lease) {
+                    Ok(lost) => self.leases.let_go(&lost),
+                    Err(error) => tracing::warn!(error = %error, jobs = ids.len(), "leases not extended, tried again"),
+                }
             }
         }
     }

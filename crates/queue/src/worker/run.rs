@@ -133,6 +133,7 @@ impl Shared {
         };
         match outcome {
             Outcome::Done => Finish::Done,
+            Outcome::Returned { value } => Finish::Returned { value },
             Outcome::Snooze { after } => Finish::GiveBack { after },
             Outcome::Dead { error } => dead(DeadReason::Rejected, error),
             Outcome::Retry { error } if job.attempt >= policy.attempts_max => dead(DeadReason::Attempts, error),

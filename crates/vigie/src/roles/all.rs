@@ -217,10 +217,13 @@ fn answerer(parts: &Parts) -> Answerer {
         Box::pin(async move {
             match question {
                 Question::Queues => {
-                    let rows: Vec<DepthRow> = broker.depths().into_iter().map(DepthRow::from).collect();
+                    let rows: Vec<DepthRow> =
+                        broker.depths().unwrap_or_default().into_iter().map(DepthRow::from).collect();
                     json!(rows)
                 }
-                Question::Job(id) => json!({ "state": broker.locate(&JobId::new(&id)).map(state_word) }),
+                Question::Job(id) => {
+                    json!({ "state": broker.locate(&JobId::new(&id)).unwrap_or_default().map(state_word) })
+                }
                 Question::Status => {
                     let health = vitals.doctor.look(&vitals.finished).await;
                     json!({

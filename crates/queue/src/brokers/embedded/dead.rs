@@ -3,7 +3,7 @@
 
 use super::frame::{self, Record};
 use super::log::{self, Keep, Log, Position, ReadError};
-use crate::{DeadLetter, DeadReason, JobId, NewJob, QueueError};
+use crate::{DeadLetter, DeadReason, JobId, JobOptions, NewJob, QueueError};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::io;
@@ -119,6 +119,7 @@ impl DeadLetters {
             priority: frame.priority,
             delay: Duration::ZERO,
             payload: Bytes::copy_from_slice(payload),
+            options: JobOptions::default(),
         }))
     }
 
@@ -165,6 +166,7 @@ impl Burial {
             priority: frame.as_ref().map(|frame| frame.priority).unwrap_or_default(),
             delay: Duration::ZERO,
             payload: Bytes::from(payload),
+            options: JobOptions::default(),
         };
         Ok((letter, job))
     }

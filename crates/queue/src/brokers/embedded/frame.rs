@@ -205,6 +205,7 @@ mod tests {
             priority: 3,
             delay: Duration::from_secs(1),
             payload: Bytes::from_static(b"payload"),
+            options: crate::JobOptions::default(),
         }
     }
 

@@ -6,7 +6,7 @@ use super::frame::{self, Record};
 use super::log::{self, Position, ReadError};
 use super::schedule::{Lease, Slot, State};
 use super::{Inner, Shared, unwritable, waiting_until};
-use crate::{ClaimRequest, Claimed, DeadReason, Finish, JobId, LeaseId, QueueError};
+use crate::{ClaimRequest, Claimed, DeadReason, Finish, JobId, JobOptions, LeaseId, QueueError};
 use bytes::Bytes;
 use std::collections::HashSet;
 use std::fs::File;
@@ -110,6 +110,7 @@ fn read_one(taken: Taken) -> Result<Claimed, ReadError> {
         attempt: taken.attempt,
         enqueued_at: frame.enqueued_at,
         payload: body.slice_ref(frame.payload),
+        options: JobOptions::default(),
     })
 }
 
@@ -127,7 +128,7 @@ impl Inner {
             };
             let position = self.schedule.entry(slot).position;
             match finish {
-                Finish::Done => over.push(slot),
+                Finish::Done | Finish::Returned { .. } => over.push(slot),
                 Finish::Dead { reason, error } => burials.push((slot, reason, error)),
                 Finish::Retry { after, error } => {
                     tracing::debug!(error, "job will be tried again");

@@ -4,6 +4,7 @@ use super::*;
 
 fn frames(count: usize) -> (Vec<u8>, Vec<usize>) {
     let job = crate::NewJob {
+        options: crate::JobOptions::default(),
         id: crate::JobId::new("a"),
         task: "t".into(),
         queue: "q".into(),
