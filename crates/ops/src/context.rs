@@ -4,7 +4,7 @@
 use crate::ApiError;
 use crate::login_limits::LoginLimits;
 use db::{DbError, Tx};
-use queue::{Broker, Ledger};
+use queue::{JobId, JobState, Queue, QueueError};
 use std::sync::{Arc, PoisonError, RwLock};
 use stdx::Clock;
 use store::{StoreError, Stores};
@@ -16,9 +16,8 @@ const FILE_READS_MAX: usize = 16;
 /// What operations work with; one for the process, shared.
 pub struct Ops {
     pub stores: Arc<Stores>,
-    pub broker: Arc<dyn Broker>,
+    pub queue: Arc<dyn Queue>,
     pub clock: Arc<dyn Clock>,
-    ledger: Option<Arc<dyn Ledger>>,
     public_url: RwLock<String>,
     pub(crate) login_limits: LoginLimits,
     file_reads: Semaphore,
@@ -26,29 +25,15 @@ pub struct Ops {
 
 impl Ops {
     /// `public_url` is the public address without a trailing slash, as DSNs and links show it.
-    pub fn new(stores: Arc<Stores>, broker: Arc<dyn Broker>, clock: Arc<dyn Clock>, public_url: &str) -> Ops {
+    pub fn new(stores: Arc<Stores>, queue: Arc<dyn Queue>, clock: Arc<dyn Clock>, public_url: &str) -> Ops {
         Ops {
             stores,
-            broker,
+            queue,
             clock,
-            ledger: None,
             public_url: RwLock::new(public_url.trim_end_matches('/').to_owned()),
             login_limits: LoginLimits::default(),
             file_reads: Semaphore::new(FILE_READS_MAX),
         }
-    }
-
-    /// Adds the queue's ledger, which tells why a job stopped.
-    #[must_use]
-    pub fn with_ledger(mut self, ledger: Arc<dyn Ledger>) -> Ops {
-        self.ledger = Some(ledger);
-        self
-    }
-
-    /// Returns why a job stopped, or `None` where no ledger is at hand or it does not know the job.
-    pub(crate) fn dead_reason(&self, job_id: &str) -> Option<String> {
-        let letter = self.ledger.as_ref()?.dead_letter(job_id).ok()??;
-        Some(if letter.error.is_empty() { letter.reason } else { format!("{}: {}", letter.reason, letter.error) })
     }
 
     /// Returns the public address without a trailing slash.
@@ -78,6 +63,31 @@ impl Ops {
         F: FnOnce(&mut Tx<'_>) -> Result<T, Failure> + Send + 'static,
     {
         self.stores.db.write(work).await.map_err(|failure| failure.of(what))
+    }
+
+    /// Asks the queue on a thread that may wait for it: a broker may be another machine that does not answer.
+    pub(crate) async fn ask<T, F>(&self, what: &'static str, question: F) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Queue) -> Result<T, QueueError> + Send + 'static,
+    {
+        let queue = self.queue.clone();
+        let answered = tokio::task::spawn_blocking(move || question(&*queue)).await;
+        answered.map_err(ApiError::store(what))?.map_err(|source| ApiError::Queue { what, source })
+    }
+
+    /// Returns where a job stands, and if it is dead, why.
+    pub(crate) async fn locate_job(&self, id: JobId) -> Result<(Option<JobState>, Option<String>), ApiError> {
+        self.ask("look a job up", move |queue| {
+            let state = queue.locate(&id)?;
+            let letter = if state == Some(JobState::Dead) { queue.dead_letter(id.as_str())? } else { None };
+            let reason = letter.map(|letter| match letter.error.is_empty() {
+                true => letter.reason,
+                false => format!("{}: {}", letter.reason, letter.error),
+            });
+            Ok((state, reason))
+        })
+        .await
     }
 
     /// Runs work that reads files (event partitions, blobs) on a thread that may wait for them.

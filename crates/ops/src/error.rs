@@ -23,6 +23,9 @@ pub enum ApiError {
     Conflict { detail: String },
     #[error("too many attempts")]
     RateLimited { retry_after: Duration },
+    /// The queue does not answer, or refused.
+    #[error("{what}")]
+    Queue { what: &'static str, source: queue::QueueError },
     #[error("{what}")]
     Store { what: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
 }
@@ -46,6 +49,7 @@ impl ApiError {
             ApiError::Invalid { .. } => 400,
             ApiError::Conflict { .. } => 409,
             ApiError::RateLimited { .. } => 429,
+            ApiError::Queue { .. } => 503,
             ApiError::Store { .. } => 500,
         }
     }
@@ -60,6 +64,7 @@ impl ApiError {
             ApiError::NotFound => "The requested resource does not exist".to_owned(),
             ApiError::Invalid { detail } | ApiError::Conflict { detail } => detail.clone(),
             ApiError::RateLimited { .. } => "Too many attempts. Try again later.".to_owned(),
+            ApiError::Queue { what, source } => format!("Could not {what}: {source}."),
             ApiError::Store { .. } => "Internal error".to_owned(),
         }
     }
@@ -74,7 +79,7 @@ impl ApiError {
             | ApiError::Forbidden { .. } => None,
             ApiError::InvalidToken | ApiError::WrongPassword => Some(tracing::Level::DEBUG),
             ApiError::RateLimited { .. } => Some(tracing::Level::WARN),
-            ApiError::Store { .. } => Some(tracing::Level::ERROR),
+            ApiError::Queue { .. } | ApiError::Store { .. } => Some(tracing::Level::ERROR),
         }
     }
 }

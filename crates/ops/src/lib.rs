@@ -16,6 +16,7 @@ mod lookup;
 mod passwords;
 
 pub mod attachments;
+pub mod dead_letters;
 pub mod events;
 pub mod first_run;
 pub mod issues;
@@ -30,6 +31,7 @@ pub mod statistics;
 pub mod status;
 pub mod tokens;
 pub mod users;
+pub mod workers;
 
 pub use actor::{Actor, Role, UserActor};
 pub use context::Ops;

@@ -1,6 +1,9 @@
-//! Queues: how deep each is.
+//! Queues: how deep each is, and what an operator may do with one. For superusers and the system.
 
 use crate::{Actor, ApiError, Ops};
+use queue::call::Call;
+use queue::{JobId, JobOptions, JobResult, NewJob, Published};
+use std::time::Duration;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueDepth {
@@ -15,16 +18,16 @@ pub struct QueueDepth {
     pub paused: bool,
 }
 
-/// Returns a row for each known queue, by name; for superusers and the system.
+/// Returns a row for each known queue, by name.
 ///
 /// # Errors
-/// `Forbidden` for anybody else.
+/// `Forbidden` for anybody else, `Queue` if it does not answer; so for all of this file.
 pub async fn list(cx: &Ops, actor: &Actor) -> Result<Vec<QueueDepth>, ApiError> {
     actor.require_superuser()?;
-    Ok(depths(cx))
+    depths(cx).await
 }
 
-pub(crate) fn depths(cx: &Ops) -> Vec<QueueDepth> {
+pub(crate) async fn depths(cx: &Ops) -> Result<Vec<QueueDepth>, ApiError> {
     let row = |depth: queue::QueueDepth| QueueDepth {
         queue: depth.queue,
         ready: depth.ready,
@@ -35,7 +38,81 @@ pub(crate) fn depths(cx: &Ops) -> Vec<QueueDepth> {
         oldest_age_s: depth.oldest_age.map(|age| age.as_secs()),
         paused: depth.paused,
     };
-    let mut rows: Vec<QueueDepth> = cx.broker.depths().unwrap_or_default().into_iter().map(row).collect();
+    let depths = cx.ask("look at the queues", |queue| queue.depths()).await?;
+    let mut rows: Vec<QueueDepth> = depths.into_iter().map(row).collect();
     rows.sort_unstable_by(|a, b| a.queue.cmp(&b.queue));
-    rows
+    Ok(rows)
+}
+
+/// Stops claims from a queue until it is resumed; what runs goes on, publishing too.
+///
+/// # Errors
+/// `NotFound` if there is no such queue.
+pub async fn pause(cx: &Ops, actor: &Actor, name: &str) -> Result<(), ApiError> {
+    let name = known(cx, actor, name).await?;
+    cx.ask("pause a queue", move |queue| queue.pause(&name)).await
+}
+
+/// # Errors
+/// `NotFound` if there is no such queue.
+pub async fn resume(cx: &Ops, actor: &Actor, name: &str) -> Result<(), ApiError> {
+    let name = known(cx, actor, name).await?;
+    cx.ask("resume a queue", move |queue| queue.resume(&name)).await
+}
+
+/// Removes every job that waits in a queue and returns how many; what runs and dead letters stay.
+///
+/// # Errors
+/// `NotFound` if there is no such queue.
+pub async fn purge(cx: &Ops, actor: &Actor, name: &str) -> Result<u64, ApiError> {
+    let name = known(cx, actor, name).await?;
+    cx.ask("purge a queue", move |queue| queue.purge(&name)).await
+}
+
+async fn known(cx: &Ops, actor: &Actor, name: &str) -> Result<String, ApiError> {
+    let rows = list(cx, actor).await?;
+    let row = rows.into_iter().find(|row| row.queue == name);
+    row.map(|row| row.queue).ok_or_else(|| ApiError::invalid(format!("unknown queue: '{name}'")))
+}
+
+/// A call of a task by name.
+#[derive(Clone, Debug)]
+pub struct SendCall {
+    pub task: String,
+    pub queue: String,
+    pub call: Call,
+    pub delay: Duration,
+    /// 0 to 9, 9 first.
+    pub priority: u8,
+}
+
+/// Publishes a call of any task, also of one that only another program knows, and returns the job's id. Its result is
+/// kept.
+///
+/// # Errors
+/// `Queue` if it is refused.
+pub async fn send(cx: &Ops, actor: &Actor, input: SendCall) -> Result<String, ApiError> {
+    actor.require_superuser()?;
+    let id = stdx::random::uuid();
+    let job = NewJob {
+        delay: input.delay,
+        priority: input.priority,
+        options: JobOptions { is_call: true, keeps_result: true, ..JobOptions::default() },
+        ..NewJob::new(JobId::new(&id), &input.task, &input.queue, input.call.to_payload())
+    };
+    let published = cx.queue.publish(vec![job]).await;
+    match published.map_err(|source| ApiError::Queue { what: "publish a job", source })?.as_slice() {
+        [Published::Accepted] => Ok(id),
+        _ => Err(ApiError::Conflict { detail: format!("a job {id} is there already") }),
+    }
+}
+
+/// Returns what a job came to, `None` while that is not known.
+///
+/// # Errors
+/// See `list`.
+pub async fn result(cx: &Ops, actor: &Actor, id: &str) -> Result<Option<JobResult>, ApiError> {
+    actor.require_superuser()?;
+    let id = JobId::new(id);
+    cx.ask("read a job's result", move |queue| queue.result(&id)).await
 }

@@ -96,7 +96,7 @@ pub async fn get(cx: &Ops, actor: &Actor, input: &EventRef) -> Result<Receipt, A
     let event_id = event_id?;
     // The queue first: a job that is gone from there has left its facts in the store.
     let job = job_id(project_id, &event_id);
-    let job_state = cx.broker.locate(&job).unwrap_or_default();
+    let (job_state, dead_reason) = cx.locate_job(job).await?;
     let facts = cx.read("read a receipt", move |tx| {
         let days: Vec<Day> = store::days::list_open(tx)?.into_iter().map(|open| open.day).collect();
         let counted = store::event_lookup::day_of_event(tx, &days, project_id, &event_id)?;
@@ -111,7 +111,6 @@ pub async fn get(cx: &Ops, actor: &Actor, input: &EventRef) -> Result<Receipt, A
         Some(_) => issue_of(cx, facts.project_id, event_id).await?,
         None => None,
     };
-    let dead_reason = job_state.filter(|state| *state == JobState::Dead).and_then(|_| cx.dead_reason(job.as_str()));
     Ok(receipt(&event_id, job_state, dead_reason, facts, issue_id))
 }
 

@@ -36,7 +36,7 @@ pub async fn get(cx: &Ops, actor: &Actor) -> Result<Status, ApiError> {
     Ok(Status {
         now: cx.clock.now(),
         public_url: cx.public_url(),
-        queues: queues::depths(cx),
+        queues: queues::depths(cx).await?,
         organizations: organizations as u64,
         projects: projects as u64,
         event_days,

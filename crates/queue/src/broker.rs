@@ -228,3 +228,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// How far each entry has come that was ever fired.
     fn cursors(&self) -> Result<Vec<Cursor>, QueueError>;
 }
+
+/// Both seams of one queue, as processes hold it.
+pub trait Queue: Broker + Ledger {}
+
+impl<T: Broker + Ledger> Queue for T {}

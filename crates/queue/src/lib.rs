@@ -18,7 +18,7 @@ mod worker;
 pub mod brokers;
 
 pub use broker::{
-    BoxFuture, Broker, ClaimRequest, Cursor, DeadLetter, Ledger, POLL_MAX, Parked, QueueBounds, RunningRow,
+    BoxFuture, Broker, ClaimRequest, Cursor, DeadLetter, Ledger, POLL_MAX, Parked, Queue, QueueBounds, RunningRow,
     WORKER_BEAT_EVERY, WORKER_DEAD_AFTER, WorkerRow,
 };
 pub use error::QueueError;

@@ -15,6 +15,15 @@ pub fn hex<const N: usize>() -> String {
     crate::hex::encode(&bytes::<N>())
 }
 
+/// Returns a random UUID (version 4) with hyphens.
+pub fn uuid() -> String {
+    let mut bytes = bytes::<16>();
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex = crate::hex::encode(&bytes);
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
 pub fn u64() -> u64 {
     u64::from_le_bytes(bytes())
 }

@@ -5,7 +5,8 @@
 use ops::tokens::CreateToken;
 use ops::{Actor, Ops};
 use queue::{
-    BoxFuture, Broker, ClaimRequest, Claimed, Finish, JobId, JobState, LeaseId, NewJob, Published, QueueError,
+    BoxFuture, Broker, ClaimRequest, Claimed, Cursor, DeadLetter, Finish, JobId, JobResult, JobState, LeaseId, Ledger,
+    NewJob, Parked, Published, QueueError, WorkerRow,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -73,6 +74,68 @@ impl Broker for QuietBroker {
 
     fn accepting(&self) -> Result<(), QueueError> {
         Ok(())
+    }
+}
+
+impl Ledger for QuietBroker {
+    fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError> {
+        Ok(Vec::new())
+    }
+
+    fn dead_letter(&self, _id: &str) -> Result<Option<DeadLetter>, QueueError> {
+        Ok(None)
+    }
+
+    fn retry_dead<'a>(&'a self, _id: &'a str) -> BoxFuture<'a, Result<bool, QueueError>> {
+        Box::pin(async { Ok(false) })
+    }
+
+    fn discard_dead(&self, _id: &str) -> Result<bool, QueueError> {
+        Ok(false)
+    }
+
+    fn pause(&self, _queue: &str) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    fn resume(&self, _queue: &str) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    fn purge(&self, _queue: &str) -> Result<u64, QueueError> {
+        Ok(0)
+    }
+
+    fn parked(&self) -> Result<Vec<Parked>, QueueError> {
+        Ok(Vec::new())
+    }
+
+    fn unpark(&self, _tasks: &[&str]) -> Result<u64, QueueError> {
+        Ok(0)
+    }
+
+    fn result(&self, _id: &JobId) -> Result<Option<JobResult>, QueueError> {
+        Ok(None)
+    }
+
+    fn beat(&self, _worker: &WorkerRow) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    fn leave(&self, _name: &str) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    fn workers(&self) -> Result<Vec<WorkerRow>, QueueError> {
+        Ok(Vec::new())
+    }
+
+    fn fire<'a>(&'a self, _: &'a str, _: Timestamp, _: NewJob) -> BoxFuture<'a, Result<bool, QueueError>> {
+        Box::pin(async { Ok(true) })
+    }
+
+    fn cursors(&self) -> Result<Vec<Cursor>, QueueError> {
+        Ok(Vec::new())
     }
 }
 

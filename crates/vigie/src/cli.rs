@@ -54,9 +54,15 @@ pub enum Command {
     /// Create, list and revoke API tokens
     #[command(subcommand)]
     Tokens(Tokens),
-    /// Look at the job queues
+    /// Look at the job queues, hold, empty and feed them
     #[command(subcommand)]
     Queues(Queues),
+    /// Look at who runs jobs
+    #[command(subcommand)]
+    Workers(Workers),
+    /// Look at what runs by the clock
+    #[command(subcommand)]
+    Schedules(Schedules),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -79,15 +85,48 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct Run {
-    /// Only `all` is built yet
+    /// all, web, worker or cron
     #[arg(default_value = "all", value_name = "ROLE")]
     pub role: String,
     /// Address and port to listen on
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
-    /// Threads that run tasks
+    /// worker: runs at once
     #[arg(short = 'c', long, value_name = "N")]
     pub concurrency: Option<usize>,
+    /// worker: serve only these queues, parted by commas
+    #[arg(short = 'Q', long, value_name = "A,B", value_delimiter = ',')]
+    pub queues: Vec<String>,
+    /// worker: serve all queues but these
+    #[arg(short = 'X', long, value_name = "A,B", value_delimiter = ',')]
+    pub exclude_queues: Vec<String>,
+    /// worker: a queue that is not known is said and left out
+    #[arg(long)]
+    pub ignore_unknown_queues: bool,
+    /// worker: its name; %h, %n and %d stand for host with domain, host, domain
+    #[arg(short = 'n', long, visible_alias = "name", value_name = "NAME")]
+    pub hostname: Option<String>,
+    /// worker: runs in threads, or in processes of their own
+    #[arg(long, value_name = "KIND", default_value = "threads")]
+    pub pool: Pool,
+    /// worker: with --pool processes, jobs after which a process is replaced
+    #[arg(long, value_name = "N")]
+    pub max_tasks_per_child: Option<u64>,
+    /// Taken and ignored, as scripts for Sentry's workers give it
+    #[arg(long, hide = true)]
+    pub without_gossip: bool,
+    /// Taken and ignored, as scripts for Sentry's workers give it
+    #[arg(long, hide = true)]
+    pub without_mingle: bool,
+    /// Taken and ignored, as scripts for Sentry's workers give it
+    #[arg(long, hide = true)]
+    pub without_heartbeat: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Pool {
+    Threads,
+    Processes,
 }
 
 /// A command that prints a list or a record.
@@ -177,9 +216,95 @@ pub enum ConfigCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum Queues {
+    /// How deep each queue is
     List(Listing),
+    /// Remove every job that waits in a queue
+    Purge {
+        queue: String,
+        /// Do not ask
+        #[arg(short, long)]
+        force: bool,
+        #[command(flatten)]
+        listing: Listing,
+    },
+    /// Claim nothing more from a queue until it is resumed
+    Pause {
+        queue: String,
+    },
+    Resume {
+        queue: String,
+    },
+    /// Jobs that stopped
+    #[command(subcommand)]
+    Dead(Dead),
+    /// Publish a call of a task and print the job's id
+    Send(Send),
     #[command(external_subcommand)]
     Unknown(Vec<String>),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Dead {
+    List {
+        #[arg(long, value_name = "Q")]
+        queue: Option<String>,
+        #[command(flatten)]
+        listing: Listing,
+    },
+    Show {
+        id: String,
+        #[command(flatten)]
+        listing: Listing,
+    },
+    /// Put them back into their queues with fresh attempts
+    Retry(Which),
+    /// Forget them
+    Discard(Which),
+}
+
+/// Which dead letters: by id, all of a queue, or all.
+#[derive(Debug, Args)]
+pub struct Which {
+    #[arg(value_name = "ID", required_unless_present_any = ["queue", "all"], conflicts_with_all = ["queue", "all"])]
+    pub ids: Vec<String>,
+    #[arg(long, value_name = "Q")]
+    pub queue: Option<String>,
+    #[arg(long)]
+    pub all: bool,
+    #[command(flatten)]
+    pub listing: Listing,
+}
+
+#[derive(Debug, Args)]
+pub struct Send {
+    /// Name of a task, also of one that only another program knows
+    pub task: String,
+    /// Without it the task's own, else `default`
+    #[arg(long, value_name = "Q")]
+    pub queue: Option<String>,
+    #[arg(long, value_name = "JSON", default_value = "[]")]
+    pub args: String,
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    pub kwargs: String,
+    /// Seconds before it may run
+    #[arg(long, value_name = "S", default_value_t = 0.0)]
+    pub delay: f64,
+    /// 0 to 9, 9 first
+    #[arg(long, value_name = "N", default_value_t = queue::PRIORITY_DEFAULT, value_parser = clap::value_parser!(u8).range(0..=9))]
+    pub priority: u8,
+    /// Wait so many seconds and print the result; exit 1 on failure or time-out
+    #[arg(long, value_name = "S")]
+    pub wait: Option<f64>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Workers {
+    List(Listing),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Schedules {
+    List(Listing),
 }
 
 #[derive(Debug, Subcommand)]

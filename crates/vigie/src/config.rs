@@ -4,12 +4,12 @@
 pub mod keys;
 mod sources;
 
-use keys::KEYS;
+use keys::{KEYS, Kind};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
-use stdx::ByteSize;
+use stdx::{ByteSize, Redacted};
 
 /// Everything the process needs to know, typed.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct Config {
     pub worker_concurrency: usize,
     pub shutdown_grace: Duration,
     pub durable_against_power_loss: bool,
+    /// `embedded:`, or the address of a broker; holds its password.
+    pub broker_url: Redacted<String>,
     pub queue_bytes_max: ByteSize,
     pub queue_jobs_max: u64,
     pub disk_free_min: ByteSize,
@@ -78,12 +80,35 @@ pub fn explain(flags: &Flags) -> (Vec<Explained>, Vec<Problem>) {
         let setting = settings.get(key.name);
         Explained {
             name: key.name,
-            value: setting.map(|setting| setting.text.clone()).unwrap_or_default(),
+            value: setting.map(|setting| shown(key, &setting.text)).unwrap_or_default(),
             place: setting.map_or_else(|| "not set".to_owned(), |setting| setting.place.clone()),
             help: key.help,
         }
     });
     (explained.collect(), problems)
+}
+
+/// Passwords inside addresses are for nobody to see.
+fn shown(key: &keys::Key, text: &str) -> String {
+    match key.kind {
+        Kind::Broker | Kind::Store { .. } => without_password(text),
+        Kind::Text | Kind::Address | Kind::Bytes | Kind::Number { .. } | Kind::Duration | Kind::Choice(_) => {
+            text.to_owned()
+        }
+    }
+}
+
+fn without_password(text: &str) -> String {
+    let hide = |url: &str| {
+        let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+        let end = rest.find('/').unwrap_or(rest.len());
+        let Some(at) = rest[..end].rfind('@') else { return url.to_owned() };
+        match rest[..at].split_once(':') {
+            Some((user, _)) => format!("{scheme}://{user}:***{}", &rest[at..]),
+            None => url.to_owned(),
+        }
+    };
+    text.split(';').map(hide).collect::<Vec<_>>().join(";")
 }
 
 type Settings = BTreeMap<&'static str, Setting>;
@@ -122,10 +147,24 @@ impl Config {
             worker_concurrency: if concurrency == 0 { cores } else { concurrency },
             shutdown_grace: sources::parse_duration(text("worker.shutdown-grace")).expect(CHECKED),
             durable_against_power_loss: text("queue.durability") == "power",
+            broker_url: Redacted::new(text("broker.url").to_owned()),
             queue_bytes_max: bytes("queue.max-bytes"),
             queue_jobs_max: number("queue.max-jobs"),
             disk_free_min: bytes("disk.min-free"),
             envelope_bytes_max: bytes("ingest.max-envelope-bytes"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_in_addresses_are_not_shown() {
+        assert_eq!(without_password("redis://:p:a@host:6379/0"), "redis://:***@host:6379/0");
+        assert_eq!(without_password("redis://me:pass@host;redis://b/1"), "redis://me:***@host;redis://b/1");
+        assert_eq!(without_password("redis://host:6379/0"), "redis://host:6379/0");
+        assert_eq!(without_password("embedded:"), "embedded:");
     }
 }

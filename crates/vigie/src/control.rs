@@ -23,10 +23,7 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Question {
-    Queues,
     Status,
-    /// The state of a job by its id.
-    Job(String),
 }
 
 /// Answers questions in the running process.

@@ -1,16 +1,21 @@
-//! Health as progress, not liveness: ready means that the stores answer, events can be accepted durably, and eligible
-//! work is being finished. Each check names itself and says in one line what it saw.
+//! Health as progress, not liveness: ready means that the stores can be written, events can be accepted durably, workers
+//! and a scheduler are heard, and eligible work is being finished. It is judged from outside the queue's own loops: by
+//! what the queue and its ledger say, in the web process. Each check names itself and says in one line what it saw.
 
-use queue::Broker;
+mod progress;
+
+use progress::Progress;
+use queue::{Queue, QueueDepth, QueueError, WORKER_DEAD_AFTER, WorkerRow};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use stdx::Clock;
 use store::Stores;
 
-/// Waiting work without progress for this long is "stuck" (promise G5).
-const STUCK_AFTER: Duration = Duration::from_secs(60);
-/// A store that does not answer a trivial read in this time is down.
-const STORE_DEADLINE: Duration = Duration::from_secs(5);
+/// Stuck is said this long after the last progress: early enough that everybody knows within a minute (promise G5).
+pub(crate) const STUCK_AFTER: Duration = Duration::from_secs(45);
+/// A store or queue that does not answer in this time is down.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 /// Checks are cheap but pages ask on every request: an answer this fresh is used again.
 const FRESH_FOR: Duration = Duration::from_secs(1);
 
@@ -20,6 +25,16 @@ pub struct Check {
     pub name: &'static str,
     pub ok: bool,
     pub detail: String,
+}
+
+impl Check {
+    pub(crate) fn good(name: &'static str, detail: impl Into<String>) -> Check {
+        Check { name, ok: true, detail: detail.into() }
+    }
+
+    pub(crate) fn bad(name: &'static str, detail: impl Into<String>) -> Check {
+        Check { name, ok: false, detail: detail.into() }
+    }
 }
 
 /// All checks of one moment.
@@ -41,90 +56,119 @@ impl Health {
     }
 }
 
+/// What the queue said at one moment.
+pub(crate) struct Seen {
+    pub depths: Vec<QueueDepth>,
+    pub workers: Vec<WorkerRow>,
+    pub parked: Vec<queue::Parked>,
+}
+
 /// Looks at the parts. Cheap to clone.
 #[derive(Clone)]
 pub struct Doctor(Arc<Inner>);
 
 struct Inner {
     stores: Arc<Stores>,
-    broker: Arc<dyn Broker>,
-    started: Instant,
+    queue: Arc<dyn Queue>,
+    clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    /// One look at a time: a queue that does not answer must not collect threads that ask it.
+    looking: tokio::sync::Mutex<()>,
 }
 
-#[derive(Default)]
 struct State {
     last: Option<(Instant, Health)>,
-    /// When the queue was last seen empty or moving.
-    progress_at: Option<Instant>,
-    finished: u64,
+    accepting: Option<(Instant, Check)>,
+    progress: Progress,
 }
 
-/// How many jobs this process has finished, as the worker counts.
-pub type FinishedJobs = Arc<dyn Fn() -> u64 + Send + Sync>;
-
 impl Doctor {
-    pub fn new(stores: Arc<Stores>, broker: Arc<dyn Broker>) -> Self {
-        Doctor(Arc::new(Inner { stores, broker, started: Instant::now(), state: Mutex::default() }))
+    pub fn new(stores: Arc<Stores>, queue: Arc<dyn Queue>, clock: Arc<dyn Clock>) -> Self {
+        let state = State { last: None, accepting: None, progress: Progress::starting_at(Instant::now()) };
+        let looking = tokio::sync::Mutex::new(());
+        Doctor(Arc::new(Inner { stores, queue, clock, state: Mutex::new(state), looking }))
     }
 
-    /// Returns the last look if it is fresh, or `None` before the first.
+    /// Returns the last look, or `None` before the first.
     pub fn last(&self) -> Option<Health> {
         self.lock().last.as_ref().map(|(_, health)| health.clone())
     }
 
+    fn fresh(&self) -> Option<Health> {
+        let state = self.lock();
+        state.last.as_ref().filter(|(at, _)| at.elapsed() < FRESH_FOR).map(|(_, health)| health.clone())
+    }
+
     /// Looks at everything, at most once a second.
-    pub async fn look(&self, finished: &FinishedJobs) -> Health {
-        if let Some((at, health)) = &self.lock().last
-            && at.elapsed() < FRESH_FOR
-        {
-            return health.clone();
+    pub async fn look(&self) -> Health {
+        let _one = self.0.looking.lock().await;
+        if let Some(health) = self.fresh() {
+            return health;
         }
         let metadata = self.check_metadata().await;
-        let accepting = self.check_accepting();
-        let (progress, waiting, oldest_age) = self.check_progress(finished());
-        let health = Health { checks: vec![metadata, accepting, progress], waiting, oldest_age };
+        let accepting = self.look_at_accepting().await;
+        let mut checks = vec![metadata, accepting];
+        let (mut waiting, mut oldest_age) = (0, None);
+        match self.see().await {
+            Ok(seen) => {
+                let open = || seen.depths.iter().filter(|depth| !depth.paused);
+                waiting = open().map(|depth| depth.ready + depth.leased).sum();
+                oldest_age = open().filter_map(|depth| depth.oldest_age).max();
+                let now = self.0.clock.now();
+                let is_alive = |row: &WorkerRow| now.since(row.heard_at) < WORKER_DEAD_AFTER;
+                checks.extend(self.lock().progress.judge(&seen, is_alive, Instant::now()));
+            }
+            Err(detail) => checks.push(Check::bad("queue", detail)),
+        }
+        let health = Health { checks, waiting, oldest_age };
         self.lock().last = Some((Instant::now(), health.clone()));
         health
     }
 
-    /// Whether events can be stored durably now; for balancers.
-    pub fn check_accepting(&self) -> Check {
-        match self.0.broker.accepting() {
-            Ok(()) => Check { name: "accept", ok: true, detail: "events are accepted durably".to_owned() },
-            Err(error) => Check { name: "accept", ok: false, detail: error.to_string() },
+    /// Whether events can be stored durably now; for balancers. From memory if it was looked at just now.
+    pub async fn check_accepting(&self) -> Check {
+        let known = self.lock().accepting.clone().filter(|(at, _)| at.elapsed() < FRESH_FOR);
+        match known {
+            Some((_, check)) => check,
+            None => self.look_at_accepting().await,
         }
     }
 
+    async fn look_at_accepting(&self) -> Check {
+        let check = match self.ask(|queue| queue.accepting()).await {
+            Ok(()) => Check::good("accept", "events are accepted durably"),
+            Err(detail) => Check::bad("accept", detail),
+        };
+        self.lock().accepting = Some((Instant::now(), check.clone()));
+        check
+    }
+
+    /// A store that can be read and not written is stuck all the same.
     async fn check_metadata(&self) -> Check {
         let started = Instant::now();
-        let read = tokio::time::timeout(STORE_DEADLINE, self.0.stores.ping()).await;
-        let (ok, detail) = match read {
-            Ok(Ok(())) => (true, format!("answered in {} ms", started.elapsed().as_millis())),
-            Ok(Err(error)) => (false, error.to_string()),
-            Err(_) => (false, format!("no answer in {} s", STORE_DEADLINE.as_secs())),
-        };
-        Check { name: "metadata", ok, detail }
+        match tokio::time::timeout(ANSWER_DEADLINE, self.0.stores.ping()).await {
+            Ok(Ok(())) => Check::good("metadata", format!("answered in {} ms", started.elapsed().as_millis())),
+            Ok(Err(error)) => Check::bad("metadata", stdx::causes::on_one_line(&error)),
+            Err(_) => Check::bad("metadata", format!("no answer in {} s", ANSWER_DEADLINE.as_secs())),
+        }
     }
 
-    /// Work that waits and does not move for a minute is stuck. A backlog that moves is fine, also right after start.
-    fn check_progress(&self, finished: u64) -> (Check, u64, Option<Duration>) {
-        let depths = self.0.broker.depths().unwrap_or_default();
-        let waiting: u64 = depths.iter().filter(|depth| !depth.paused).map(|depth| depth.ready + depth.leased).sum();
-        let oldest_age = depths.iter().filter_map(|depth| depth.oldest_age).max();
-        let mut state = self.lock();
-        if waiting == 0 || finished != state.finished {
-            state.progress_at = Some(Instant::now());
-            state.finished = finished;
+    async fn see(&self) -> Result<Seen, String> {
+        self.ask(|queue| Ok(Seen { depths: queue.depths()?, workers: queue.workers()?, parked: queue.parked()? })).await
+    }
+
+    /// Asks the queue on a thread that may wait, and gives up on it at the deadline.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&dyn Queue) -> Result<T, QueueError> + Send + 'static,
+    ) -> Result<T, String> {
+        let queue = self.0.queue.clone();
+        let asked = tokio::task::spawn_blocking(move || question(&*queue));
+        match tokio::time::timeout(ANSWER_DEADLINE, asked).await {
+            Ok(Ok(answer)) => answer.map_err(|error| stdx::causes::on_one_line(&error)),
+            Ok(Err(panic)) => Err(format!("the question failed: {panic}")),
+            Err(_) => Err(format!("no answer in {} s", ANSWER_DEADLINE.as_secs())),
         }
-        let still = state.progress_at.unwrap_or(self.0.started).elapsed();
-        let ok = still < STUCK_AFTER;
-        let detail = match (ok, waiting) {
-            (true, 0) => "no job waits".to_owned(),
-            (true, _) => format!("{waiting} jobs wait, oldest {} s", oldest_age.unwrap_or_default().as_secs()),
-            (false, _) => format!("{waiting} jobs wait and none was finished for {} s", still.as_secs()),
-        };
-        (Check { name: "pipeline", ok, detail }, waiting, oldest_age)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

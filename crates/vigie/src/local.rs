@@ -2,7 +2,7 @@
 //! acting as the system.
 
 use crate::config::Config;
-use crate::{public_address, roles};
+use crate::{broker, public_address, roles};
 use anyhow::Context;
 use ops::{Actor, ApiError, Ops};
 use std::future::Future;
@@ -28,13 +28,13 @@ impl Local {
             .context("start the command's runtime")?;
         let clock = Arc::new(SystemClock);
         let stores = Arc::new(roles::open_stores(config, &*clock)?);
-        let broker = roles::broker_of_command(config);
+        let queue = broker::of_command(config)?;
         let recorded = stores
             .db
             .read_blocking(|tx| store::settings::get(tx, public_address::SETTING))
             .context("read the public address from the store")?;
         let url = public_address::of_command(config, recorded);
-        let ops = Arc::new(Ops::new(stores.clone(), broker, clock, &url));
+        let ops = Arc::new(Ops::new(stores.clone(), queue, clock, &url));
         Ok(Local { ops, stores, runtime })
     }
 
@@ -49,7 +49,7 @@ impl Local {
     pub fn wait<T>(&self, operation: impl Future<Output = Result<T, ApiError>>) -> anyhow::Result<T> {
         self.runtime.block_on(operation).map_err(|error| {
             let shown = match &error {
-                ApiError::Store { .. } => error.to_string(),
+                ApiError::Store { .. } | ApiError::Queue { .. } => error.to_string(),
                 ApiError::Unauthenticated
                 | ApiError::InvalidToken
                 | ApiError::WrongPassword

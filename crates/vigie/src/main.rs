@@ -2,6 +2,7 @@
 //! arguments; product rules live below it.
 
 mod boot;
+mod broker;
 mod cli;
 mod commands;
 mod config;
@@ -11,9 +12,9 @@ mod host;
 mod local;
 mod metrics;
 mod public_address;
-mod remote_broker;
 mod roles;
 mod site;
+mod supervisor;
 
 use clap::Parser;
 use std::process::ExitCode;

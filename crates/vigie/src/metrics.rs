@@ -1,6 +1,7 @@
 //! The binary's own metrics, and the list of everybody's.
 
-use queue::Broker;
+use queue::{Queue, QueueDepth, WORKER_DEAD_AFTER, WorkerRow};
+use stdx::Timestamp;
 use telemetry::metrics::{Kind, Metric, gauge};
 
 pub const METRICS: &[Metric] = &[
@@ -21,6 +22,54 @@ pub const METRICS: &[Metric] = &[
         series_max: 20,
     },
     Metric {
+        name: "vigie_queue_paused",
+        kind: Kind::Gauge,
+        unit: "boolean",
+        help: "1 while nothing is claimed from the queue",
+        labels: &["queue"],
+        series_max: 20,
+    },
+    Metric {
+        name: "vigie_workers_alive",
+        kind: Kind::Gauge,
+        unit: "workers",
+        help: "Workers heard in the last 15 s",
+        labels: &[],
+        series_max: 1,
+    },
+    Metric {
+        name: "vigie_schedulers_alive",
+        kind: Kind::Gauge,
+        unit: "processes",
+        help: "Schedulers (run cron) heard in the last 15 s",
+        labels: &[],
+        series_max: 1,
+    },
+    Metric {
+        name: "vigie_workers_slots",
+        kind: Kind::Gauge,
+        unit: "runs",
+        help: "Runs that all living workers can do at once",
+        labels: &[],
+        series_max: 1,
+    },
+    Metric {
+        name: "vigie_workers_running",
+        kind: Kind::Gauge,
+        unit: "runs",
+        help: "Runs that go on now",
+        labels: &[],
+        series_max: 1,
+    },
+    Metric {
+        name: "vigie_workers_longest_run_seconds",
+        kind: Kind::Gauge,
+        unit: "seconds",
+        help: "Age of the run that goes on for longest",
+        labels: &[],
+        series_max: 1,
+    },
+    Metric {
         name: "vigie_process_resident_bytes",
         kind: Kind::Gauge,
         unit: "bytes",
@@ -33,9 +82,22 @@ pub const METRICS: &[Metric] = &[
 /// Every table of the binary.
 pub const TABLES: &[&[Metric]] = &[METRICS, ingest::metrics::METRICS, pipeline::metrics::METRICS];
 
-/// Sets the gauges that are looked at rather than counted; called before each rendering.
-pub fn look(broker: &dyn Broker) {
-    for depth in broker.depths().unwrap_or_default() {
+/// Sets the gauges that are looked at rather than counted; called before each rendering. Asking the queue may wait.
+pub fn look(queue: &dyn Queue, now: Timestamp) {
+    if let Some(bytes) = crate::host::resident_bytes() {
+        gauge!("vigie_process_resident_bytes").set(bytes as f64);
+    }
+    match (queue.depths(), queue.workers()) {
+        (Ok(depths), Ok(workers)) => {
+            show_depths(depths);
+            show_workers(&workers, now);
+        }
+        (Err(error), _) | (_, Err(error)) => tracing::warn!(error = %error, "queue not looked at for its metrics"),
+    }
+}
+
+fn show_depths(depths: Vec<QueueDepth>) {
+    for depth in depths {
         let counts = [
             ("ready", depth.ready),
             ("delayed", depth.delayed),
@@ -48,8 +110,19 @@ pub fn look(broker: &dyn Broker) {
         }
         let age = depth.oldest_age.unwrap_or_default().as_secs_f64();
         gauge!("vigie_queue_oldest_age_seconds", "queue" => depth.queue.clone()).set(age);
+        gauge!("vigie_queue_paused", "queue" => depth.queue).set(f64::from(u8::from(depth.paused)));
     }
-    if let Some(bytes) = crate::host::resident_bytes() {
-        gauge!("vigie_process_resident_bytes").set(bytes as f64);
-    }
+}
+
+fn show_workers(rows: &[WorkerRow], now: Timestamp) {
+    let is_alive = |row: &&WorkerRow| now.since(row.heard_at) < WORKER_DEAD_AFTER;
+    let (workers, schedulers): (Vec<&WorkerRow>, Vec<&WorkerRow>) =
+        rows.iter().filter(is_alive).partition(|row| row.slots > 0);
+    gauge!("vigie_workers_alive").set(workers.len() as f64);
+    gauge!("vigie_schedulers_alive").set(schedulers.len() as f64);
+    gauge!("vigie_workers_slots").set(workers.iter().map(|row| f64::from(row.slots)).sum::<f64>());
+    let runs = || workers.iter().flat_map(|row| &row.running);
+    gauge!("vigie_workers_running").set(runs().count() as f64);
+    let longest = runs().map(|run| now.since(run.since)).max().unwrap_or_default();
+    gauge!("vigie_workers_longest_run_seconds").set(longest.as_secs_f64());
 }

@@ -1,52 +1,133 @@
-//! What each role starts. A role returns a list of components; one loop starts and stops them.
+//! What a process is for. Each role adds its components to one list; one loop starts and stops them. `run` without a role
+//! is all of them.
 
-pub mod all;
+mod cron;
+mod signals;
+mod web;
+mod worker;
 
+use crate::boot::Boot;
+use crate::broker;
 use crate::config::Config;
-use crate::host;
-use crate::remote_broker::RemoteBroker;
+use crate::{host, supervisor};
 use anyhow::Context;
-use queue::Broker;
-use queue::brokers::embedded::{self, Durability, Embedded};
+use queue::Queue;
+use std::process::ExitCode;
 use std::sync::Arc;
-use stdx::{Clock, SystemClock};
+use std::time::Duration;
+use stdx::component::Ended;
+use stdx::{Clock, Components, Shutdown, SystemClock};
 use store::Stores;
 
-/// Opens the stores of the data directory.
+pub use worker::WorkerOptions;
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    All,
+    Web,
+    Worker,
+    Cron,
+}
+
+impl Role {
+    pub fn parse(name: &str) -> Option<Role> {
+        match name {
+            "all" => Some(Role::All),
+            "web" => Some(Role::Web),
+            "worker" => Some(Role::Worker),
+            "cron" => Some(Role::Cron),
+            _ => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Role::All => "vigie",
+            Role::Web => "web",
+            Role::Worker => "worker",
+            Role::Cron => "cron",
+        }
+    }
+
+    fn has(self, role: Role) -> bool {
+        self == Role::All || self == role
+    }
+}
+
+/// What every role works with.
+pub(crate) struct Base {
+    pub config: Config,
+    pub role: Role,
+    /// `name@host`, of one living process at a time.
+    pub node: String,
+    pub clock: Arc<dyn Clock>,
+    pub stores: Arc<Stores>,
+    pub queue: Arc<dyn Queue>,
+    pub boot: Boot,
+    pub shutdown: Shutdown,
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// If a boot step fails, or a component ends before it is told to.
+pub fn run(config: &Config, role: Role, options: WorkerOptions) -> anyhow::Result<ExitCode> {
+    let mut boot = Boot::default();
+    let runtime = boot.step("runtime", || {
+        let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        built.context("start the runtime")
+    })?;
+    let ended = runtime.block_on(serve(config, role, options, boot))?;
+    // Blocking threads that hang must not keep the process: what they do is safe to lose.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    match ended {
+        Ended::Stopped => Ok(ExitCode::SUCCESS),
+        Ended::DeadlinePassed => {
+            tracing::warn!("work was still running at the deadline; it runs again after the next start");
+            Ok(ExitCode::SUCCESS)
+        }
+        Ended::Failed { name, reason } => anyhow::bail!("component {name} failed: {reason}"),
+    }
+}
+
+async fn serve(config: &Config, role: Role, options: WorkerOptions, mut boot: Boot) -> anyhow::Result<Ended> {
+    let shutdown = Shutdown::default();
+    signals::watch(shutdown.clone()).context("watch for signals")?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let node = options.node_name(role.name());
+    let stores = Arc::new(boot.step("stores", || open_stores(config, &*clock))?);
+    let queue = boot.step("queue", || broker::of_role(config, role, &node))?;
+    let base = Base { config: config.clone(), role, node, clock, stores, queue, boot, shutdown: shutdown.clone() };
+    let mut components = Components::default();
+    let base = add_roles(base, options, &mut components).await?;
+    components.push(supervisor::component(base.shutdown.clone()));
+    let grace = base.config.shutdown_grace;
+    drop(base);
+    Ok(components.run(shutdown, grace).await)
+}
+
+/// Workers and schedulers first: the web role's greeting says that all is there.
+async fn add_roles(mut base: Base, options: WorkerOptions, components: &mut Components) -> anyhow::Result<Base> {
+    if base.role.has(Role::Worker) {
+        worker::add(&mut base, options, components)?;
+    }
+    if base.role.has(Role::Cron) {
+        cron::add(&mut base, components);
+    }
+    if base.role.has(Role::Web) {
+        web::add(&mut base, components).await?;
+    }
+    Ok(base)
+}
+
+/// Opens the stores of the data directory. Roles that start at the same moment on an empty one migrate it once: the
+/// others wait for the lock.
 ///
 /// # Errors
 /// If they cannot be opened or are of a newer release.
 pub fn open_stores(config: &Config, clock: &dyn Clock) -> anyhow::Result<Stores> {
+    let _lock = host::lock_folder(&config.data_dir).context("wait for other processes that start")?;
     Stores::open(&config.data_dir, clock.now())
         .with_context(|| format!("open the stores in {}", config.data_dir.display()))
-}
-
-/// Opens the embedded queue; only one process may.
-///
-/// # Errors
-/// If another process owns it, or its files cannot be read.
-pub fn open_broker(config: &Config) -> anyhow::Result<Embedded> {
-    let folder = config.data_dir.join("queue");
-    let disk = config.data_dir.clone();
-    let queue = embedded::Config {
-        folder,
-        durability: if config.durable_against_power_loss { Durability::Power } else { Durability::Process },
-        jobs_max: config.queue_jobs_max,
-        bytes_max: config.queue_bytes_max.bytes(),
-        free_min: config.disk_free_min.bytes(),
-        free_space: Arc::new(move || host::free_bytes(&disk)),
-    };
-    let broker = Embedded::open(queue, Arc::new(SystemClock)).context("open the queue")?;
-    for name in QUEUES {
-        broker.declare(name)?;
-    }
-    Ok(broker)
-}
-
-/// Every queue of this release; `queues list` has a row for each, empty ones too.
-const QUEUES: &[&str] = &[pipeline::tasks::EVENTS_QUEUE, "debug", "default"];
-
-/// The queue as a command sees it.
-pub fn broker_of_command(config: &Config) -> Arc<dyn Broker> {
-    Arc::new(RemoteBroker(config.clone()))
 }

@@ -1,7 +1,7 @@
 //! One listener for everything: SDK endpoints go straight to ingest, the rest to the router of pages, web API, health
 //! and metrics.
 
-use crate::health::{Doctor, FinishedJobs};
+use crate::health::Doctor;
 use crate::metrics;
 use axum::Router;
 use axum::extract::State;
@@ -12,8 +12,9 @@ use http_body_util::BodyExt;
 use ingest::Ingest;
 use ingest::endpoints::is_ingest_path;
 use ingest::server::{Answer, Body, Handler};
-use queue::Broker;
+use queue::Queue;
 use std::sync::Arc;
+use stdx::Clock;
 use telemetry::metrics::Registry;
 use tower::ServiceExt;
 use web::{ClientAddress, PipelineHealth, PipelineLight, WebState};
@@ -25,8 +26,8 @@ const AMBER_AGE_SECONDS: u64 = 10;
 #[derive(Clone)]
 pub struct Vitals {
     pub doctor: Doctor,
-    pub finished: FinishedJobs,
-    pub broker: Arc<dyn Broker>,
+    pub queue: Arc<dyn Queue>,
+    pub clock: Arc<dyn Clock>,
     pub registry: Registry,
 }
 
@@ -53,19 +54,22 @@ pub fn router(state: WebState, vitals: Vitals) -> Router {
 }
 
 async fn accept(State(vitals): State<Vitals>) -> Response {
-    let check = vitals.doctor.check_accepting();
+    let check = vitals.doctor.check_accepting().await;
     let status = if check.ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(check)).into_response()
 }
 
 async fn ready(State(vitals): State<Vitals>) -> Response {
-    let health = vitals.doctor.look(&vitals.finished).await;
+    let health = vitals.doctor.look().await;
     let status = if health.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(health.to_json())).into_response()
 }
 
 async fn render_metrics(State(vitals): State<Vitals>) -> Response {
-    metrics::look(&*vitals.broker);
+    let (queue, now) = (vitals.queue.clone(), vitals.clock.now());
+    if tokio::task::spawn_blocking(move || metrics::look(&*queue, now)).await.is_err() {
+        tracing::error!("looking at the queue for its metrics panicked");
+    }
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     (kind, vitals.registry.render()).into_response()
 }

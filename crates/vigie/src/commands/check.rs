@@ -12,7 +12,7 @@ pub fn run(config: &Config, listing: Listing) -> anyhow::Result<ExitCode> {
     let local = Local::open(config)?;
     let is_waiting = |project_id: i64, event_id: [u8; 16]| {
         let id = JobId::new(&format!("{project_id}-{}", stdx::hex::encode(&event_id)));
-        local.ops.broker.locate(&id).is_ok_and(|state| state.is_some())
+        local.ops.queue.locate(&id).is_ok_and(|state| state.is_some())
     };
     let findings = store::check::check(&local.stores, &is_waiting)?;
     let is_good = findings.iter().all(store::check::Finding::is_good);

@@ -1,29 +1,44 @@
-//! `vigie queues list`. The other queue commands come with the console.
+//! `vigie queues …`: how deep each queue is, and what an operator does with one.
+
+mod dead;
+mod send;
 
 use super::{output, unknown};
-use crate::cli::Queues;
+use crate::cli::{Listing, Queues};
 use crate::config::Config;
 use crate::local::Local;
+use anyhow::Context;
+use ops::queues::QueueDepth;
 use serde_json::json;
+use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
-const NOT_YET: &[&str] = &["purge", "pause", "resume", "dead", "send"];
-
 pub fn run(config: &Config, command: Queues) -> anyhow::Result<ExitCode> {
-    let listing = match command {
-        Queues::List(listing) => listing,
-        Queues::Unknown(words) => {
-            let name = words.first().map(String::as_str).unwrap_or_default();
-            if NOT_YET.contains(&name) {
-                anyhow::bail!("'queues {name}' is not built yet (README, \"Not yet\")");
-            }
-            return Err(unknown("queues command", &words));
+    match command {
+        Queues::Unknown(words) => Err(unknown("queues command", &words)),
+        Queues::List(listing) => list(&Local::open(config)?, listing),
+        Queues::Purge { queue, force, listing } => purge(&Local::open(config)?, &queue, force, listing),
+        Queues::Pause { queue } => {
+            let local = Local::open(config)?;
+            local.wait(ops::queues::pause(&local.ops, &local.actor(), &queue))?;
+            output::line(&format!("queue {queue} is paused; what runs goes on"))?;
+            Ok(ExitCode::SUCCESS)
         }
-    };
-    let local = Local::open(config)?;
+        Queues::Resume { queue } => {
+            let local = Local::open(config)?;
+            local.wait(ops::queues::resume(&local.ops, &local.actor(), &queue))?;
+            output::line(&format!("queue {queue} goes on"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Queues::Dead(command) => dead::run(&Local::open(config)?, command),
+        Queues::Send(call) => send::run(config, call),
+    }
+}
+
+fn list(local: &Local, listing: Listing) -> anyhow::Result<ExitCode> {
     let queues = local.wait(ops::queues::list(&local.ops, &local.actor()))?;
     if listing.json {
-        let shape = |depth: &ops::queues::QueueDepth| {
+        let shape = |depth: &QueueDepth| {
             json!({
                 "queue": depth.queue, "ready": depth.ready, "delayed": depth.delayed, "leased": depth.leased,
                 "dead": depth.dead, "parked": depth.parked, "oldest_age_s": depth.oldest_age_s,
@@ -31,17 +46,49 @@ pub fn run(config: &Config, command: Queues) -> anyhow::Result<ExitCode> {
             })
         };
         output::json(&queues.iter().map(shape).collect())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let row = |depth: &QueueDepth| {
+        let counts = [depth.ready, depth.delayed, depth.leased, depth.dead, depth.parked];
+        let mut cells = vec![depth.queue.clone()];
+        cells.extend(counts.iter().map(u64::to_string));
+        cells.push(depth.oldest_age_s.map(|age| format!("{age} s")).unwrap_or_default());
+        cells.push(if depth.paused { "paused" } else { "" }.to_owned());
+        cells
+    };
+    let rows: Vec<Vec<String>> = queues.iter().map(row).collect();
+    output::table(&["QUEUE", "READY", "DELAYED", "LEASED", "DEAD", "PARKED", "OLDEST", "STATE"], &rows)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks before it empties a queue, in the words operators know from Sentry.
+fn purge(local: &Local, queue: &str, force: bool, listing: Listing) -> anyhow::Result<ExitCode> {
+    let queues = local.wait(ops::queues::list(&local.ops, &local.actor()))?;
+    let depth = queues.into_iter().find(|depth| depth.queue == queue);
+    let depth = depth.with_context(|| format!("unknown queue: '{queue}'"))?;
+    let waiting = depth.ready + depth.delayed + depth.parked;
+    if waiting == 0 && !listing.json {
+        output::line("Queue is empty, nothing to purge")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !force && waiting > 0 && !is_agreed(waiting, queue)? {
+        anyhow::bail!("nothing was purged");
+    }
+    let purged = local.wait(ops::queues::purge(&local.ops, &local.actor(), queue))?;
+    if listing.json {
+        output::json(&json!({ "queue": queue, "purged": purged }))?;
     } else {
-        let row = |depth: &ops::queues::QueueDepth| {
-            let counts = [depth.ready, depth.delayed, depth.leased, depth.dead, depth.parked];
-            let mut cells = vec![depth.queue.clone()];
-            cells.extend(counts.iter().map(u64::to_string));
-            cells.push(depth.oldest_age_s.map(|age| format!("{age} s")).unwrap_or_default());
-            cells.push(if depth.paused { "paused" } else { "" }.to_owned());
-            cells
-        };
-        let rows: Vec<Vec<String>> = queues.iter().map(row).collect();
-        output::table(&["QUEUE", "READY", "DELAYED", "LEASED", "DEAD", "PARKED", "OLDEST", "STATE"], &rows)?;
+        output::line(&format!("Poof, {purged} messages deleted"))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn is_agreed(waiting: u64, queue: &str) -> anyhow::Result<bool> {
+    anyhow::ensure!(std::io::stdin().is_terminal(), "not asked on a terminal; say --force to purge {waiting} messages");
+    let mut out = std::io::stdout();
+    write!(out, "Are you sure you want to purge {waiting} messages from the queue '{queue}'? [y/N]: ")?;
+    out.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).context("read the answer")?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

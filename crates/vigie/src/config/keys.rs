@@ -16,6 +16,8 @@ pub enum Kind {
     /// `30s`, `5m`, `1h`.
     Duration,
     Choice(&'static [&'static str]),
+    /// Where jobs are queued.
+    Broker,
     /// Begins with one of these; the schemes after `|` in design are not built yet and are refused by name.
     Store {
         built: &'static [&'static str],
@@ -49,8 +51,8 @@ pub const KEYS: &[Key] = &[
     key(
         "broker.url",
         "embedded:",
-        Kind::Store { built: &["embedded:"], later: &["redis:", "rediss:", "amqp:", "amqps:"] },
-        "where jobs are queued",
+        Kind::Broker,
+        "where jobs are queued: embedded:, redis://[user:password@]host:port/db, rediss://…, sentinel://…",
     ),
     key(
         "database.url",

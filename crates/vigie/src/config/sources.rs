@@ -151,6 +151,7 @@ pub(super) fn check(key: &Key, text: &str) -> Result<(), String> {
         Kind::Duration => parse_duration(text).map(|_| ()),
         Kind::Choice(words) if words.contains(&text) => Ok(()),
         Kind::Choice(words) => Err(format!("'{text}' is not one of {}", words.join(", "))),
+        Kind::Broker => crate::broker::check_url(text),
         Kind::Store { built, .. } if built.contains(&text) => Ok(()),
         Kind::Store { built, later } => match later.iter().find(|scheme| text.starts_with(*scheme)) {
             Some(scheme) => Err(format!("{scheme} is not built yet; this release takes {}", built.join(", "))),
@@ -220,8 +221,10 @@ mod tests {
 
     #[test]
     fn a_store_that_comes_later_is_refused_by_name() {
-        let broker = KEYS.iter().find(|key| key.name == "broker.url").expect("the key is in the table");
-        let refusal = check(broker, "redis://localhost").expect_err("Redis is not built");
-        assert!(refusal.contains("not built yet"), "{refusal}");
+        for (name, url) in [("broker.url", "amqp://localhost"), ("database.url", "postgres://localhost/vigie")] {
+            let key = KEYS.iter().find(|key| key.name == name).expect("the key is in the table");
+            let refusal = check(key, url).expect_err("it is not built");
+            assert!(refusal.contains("not built yet"), "{refusal}");
+        }
     }
 }

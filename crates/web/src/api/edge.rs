@@ -76,6 +76,7 @@ pub(super) fn refusal(error: &ApiError) -> Response {
         | ApiError::NotFound
         | ApiError::Invalid { .. }
         | ApiError::Conflict { .. }
+        | ApiError::Queue { .. }
         | ApiError::Store { .. } => {}
     }
     response

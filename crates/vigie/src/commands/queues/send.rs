@@ -1,0 +1,62 @@
+//! `vigie queues send`: publishes a call of a task, and waits for its result if asked to.
+
+use super::super::{Usage, output};
+use crate::cli::Send;
+use crate::config::Config;
+use crate::local::Local;
+use ops::queues::{self, SendCall};
+use queue::JobResult;
+use queue::call::{Call, Embed};
+use serde::de::DeserializeOwned;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Pause between two looks for the result.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+const QUEUE_DEFAULT: &str = "default";
+
+pub fn run(config: &Config, send: Send) -> anyhow::Result<ExitCode> {
+    let input = SendCall {
+        call: Call {
+            args: parse("--args", "a JSON array", &send.args)?,
+            kwargs: parse("--kwargs", "a JSON object", &send.kwargs)?,
+            embed: Embed::default(),
+        },
+        delay: seconds("--delay", send.delay)?,
+        priority: send.priority,
+        queue: send.queue.unwrap_or_else(|| own_queue(&send.task).to_owned()),
+        task: send.task,
+    };
+    let wait = send.wait.map(|wait| seconds("--wait", wait)).transpose()?;
+    let local = Local::open(config)?;
+    let id = local.wait(queues::send(&local.ops, &local.actor(), input))?;
+    match wait {
+        None => output::line(&id).map(|()| ExitCode::SUCCESS),
+        Some(wait) => wait_for(&local, &id, wait),
+    }
+}
+
+fn parse<T: DeserializeOwned>(flag: &str, kind: &str, text: &str) -> anyhow::Result<T> {
+    serde_json::from_str(text).map_err(|error| Usage(format!("{flag} must be {kind}: {error}")).into())
+}
+
+fn seconds(flag: &str, seconds: f64) -> anyhow::Result<Duration> {
+    Duration::try_from_secs_f64(seconds).map_err(|error| Usage(format!("{flag} {seconds}: {error}")).into())
+}
+
+fn own_queue(task: &str) -> &'static str {
+    pipeline::tasks::queue_of(task).unwrap_or(QUEUE_DEFAULT)
+}
+
+fn wait_for(local: &Local, id: &str, wait: Duration) -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
+    loop {
+        match local.wait(queues::result(&local.ops, &local.actor(), id))? {
+            Some(JobResult::Success { value }) => return output::json(&value).map(|()| ExitCode::SUCCESS),
+            Some(JobResult::Failure { error }) => anyhow::bail!("job {id} failed: {error}"),
+            Some(JobResult::Retry { .. }) | None => {}
+        }
+        anyhow::ensure!(started.elapsed() < wait, "job {id} has no result after {} s", wait.as_secs_f64());
+        std::thread::sleep(LOOK_EVERY);
+    }
+}

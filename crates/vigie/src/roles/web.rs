@@ -1,0 +1,176 @@
+//! The web role: ingest, API and pages on one listener, and the looks at the health that feed the dot on every page.
+
+use super::Base;
+use crate::control::{self, Answerer, Question};
+use crate::health::Doctor;
+use crate::site::{self, Vitals};
+use crate::{host, metrics, public_address};
+use anyhow::Context;
+use ingest::accounting::Accounting;
+use ingest::keyring::Keyring;
+use ingest::{Ingest, budget::Budget, flush, server};
+use ops::{Actor, Ops};
+use pipeline::tasks::{DIGEST_TASK, EVENTS_QUEUE};
+use queue::Broker;
+use serde_json::json;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use stdx::component::ComponentError;
+use stdx::{Clock, Component, Components, Shutdown};
+use store::Stores;
+use tokio::net::{TcpListener, TcpSocket};
+use web::WebState;
+
+/// Connections the system holds until they are taken; beyond it a client retries only after a second.
+const LISTEN_BACKLOG: u32 = 4_096;
+/// Pause between two looks at the health, for the dot on the pages.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Pause between two foldings of metric samples.
+const FOLD_EVERY: Duration = Duration::from_secs(5);
+
+/// Adds the role's components, and says on standard output where it listens.
+pub(super) async fn add(base: &mut Base, components: &mut Components) -> anyhow::Result<()> {
+    let config = base.config.clone();
+    let registry = base.boot.step("metrics", || Ok(telemetry::metrics::install(metrics::TABLES)?))?;
+    let listener = listen(config.listen).with_context(|| format!("listen on {} (web.listen)", config.listen))?;
+    let bound = listener.local_addr().context("read the listener's address")?;
+    let url = public_address::of_listener(&config, bound);
+    let ops = Arc::new(Ops::new(base.stores.clone(), base.queue.clone(), base.clock.clone(), &url));
+    let first = first_run(&config.data_dir, &ops).await?;
+    record_address(&base.stores, &url, &*base.clock).await.context("record the public address")?;
+    let stores = base.stores.clone();
+    let keyring = base.boot.step("keys", || Keyring::load(stores).context("load the keys"))?;
+    let keyring = Arc::new(keyring);
+    let accounting = Arc::new(Accounting::new(base.clock.clone()));
+    let doctor = Doctor::new(base.stores.clone(), base.queue.clone(), base.clock.clone());
+    let vitals = Vitals { doctor, queue: base.queue.clone(), clock: base.clock.clone(), registry };
+    let ingest = Arc::new(ingest(base, keyring.clone(), accounting.clone())?);
+    greet(&config.data_dir, &url, &ops, first).await?;
+    let stop = || base.shutdown.clone();
+    let router = site::router(web_state(&vitals, ops), vitals.clone());
+    components.push(Component::new("http", server::serve(listener, site::handler(ingest, router), stop())));
+    components.push(Component::new("keys", keyring.keep_fresh(stop())));
+    components.push(Component::new("refusal-counts", flush::flush_counts(accounting, base.stores.clone(), stop())));
+    components.push(Component::new("health", keep_looking(vitals.doctor.clone(), stop())));
+    components.push(Component::new("metrics", keep_folding(vitals.clone(), stop())));
+    let answerer = answerer(base, vitals, url);
+    components.push(Component::new("control", control::serve(config.data_dir, answerer, stop())));
+    Ok(())
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restart must not wait for the connections of the process before it.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(LISTEN_BACKLOG)
+}
+
+async fn first_run(data_dir: &Path, ops: &Ops) -> anyhow::Result<Option<ops::first_run::FirstLogin>> {
+    let folder = data_dir.to_owned();
+    let lock = tokio::task::spawn_blocking(move || host::lock_folder(&folder)).await?;
+    let _lock = lock.context("wait for other processes that start")?;
+    ops::first_run::set_up(ops, &Actor::System).await.context("create the first organization")
+}
+
+fn ingest(base: &Base, keyring: Arc<Keyring>, accounting: Arc<Accounting>) -> anyhow::Result<Ingest> {
+    let incoming_dir = base.config.data_dir.join("incoming");
+    empty_folder(&incoming_dir).context("prepare the folder for large bodies")?;
+    let broker: Arc<dyn Broker> = base.queue.clone();
+    Ok(Ingest {
+        stores: base.stores.clone(),
+        broker,
+        keyring,
+        accounting,
+        clock: base.clock.clone(),
+        budget: Budget::default(),
+        incoming_dir,
+        envelope_bytes_max: base.config.envelope_bytes_max.bytes(),
+        task: DIGEST_TASK.into(),
+        queue: EVENTS_QUEUE.into(),
+    })
+}
+
+fn web_state(vitals: &Vitals, ops: Arc<Ops>) -> WebState {
+    let doctor = vitals.doctor.clone();
+    WebState { ops, health: Arc::new(move || site::pipeline_health(&doctor)) }
+}
+
+/// Commands beside this process print DSNs with its address.
+async fn record_address(stores: &Stores, url: &str, clock: &dyn Clock) -> Result<(), store::StoreError> {
+    let (url, now) = (url.to_owned(), clock.now());
+    stores.db.write(move |tx| store::settings::set(tx, public_address::SETTING, &url, now)).await
+}
+
+/// What a killed process left half-received is nobody's.
+fn empty_folder(folder: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    std::fs::create_dir_all(folder)
+}
+
+async fn keep_looking(doctor: Doctor, shutdown: Shutdown) -> Result<(), ComponentError> {
+    loop {
+        doctor.look().await;
+        tokio::select! {
+            () = shutdown.triggered() => return Ok(()),
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+async fn keep_folding(vitals: Vitals, shutdown: Shutdown) -> Result<(), ComponentError> {
+    loop {
+        tokio::select! {
+            () = shutdown.triggered() => return Ok(()),
+            () = tokio::time::sleep(FOLD_EVERY) => vitals.registry.fold(),
+        }
+    }
+}
+
+fn answerer(base: &Base, vitals: Vitals, url: String) -> Answerer {
+    let boot = base.boot.clone();
+    Arc::new(move |question| {
+        let (vitals, boot, url) = (vitals.clone(), boot.clone(), url.clone());
+        Box::pin(async move {
+            match question {
+                Question::Status => {
+                    let health = vitals.doctor.look().await;
+                    json!({
+                        "version": env!("CARGO_PKG_VERSION"), "url": url, "ready": health.is_ready(),
+                        "checks": health.checks, "boot": boot.steps, "resident_bytes": host::resident_bytes(),
+                    })
+                }
+            }
+        })
+    })
+}
+
+/// What a person needs first, on standard output.
+async fn greet(data_dir: &Path, url: &str, ops: &Ops, first: Option<ops::first_run::FirstLogin>) -> anyhow::Result<()> {
+    use crate::commands::output;
+    output::line(&format!("Vigie {} is listening on {url}", env!("CARGO_PKG_VERSION")))?;
+    let Some(login) = first else { return Ok(()) };
+    let project = ops::projects::ProjectRef { org: "default".to_owned(), project: "default".to_owned() };
+    let keys = ops::keys::list(ops, &Actor::System, &project).await.context("read the first key")?;
+    let password = login.password.expose();
+    let path = data_dir.join("first-login.txt");
+    write_private(&path, &format!("{}\n{password}\n", login.email)).context("write the first login to a file")?;
+    output::line(&format!("  log in as   {}  with password  {password}", login.email))?;
+    output::line(&format!("              (also in {}; delete it when you have changed it)", path.display()))?;
+    if let Some(key) = keys.first() {
+        output::line(&format!("  send to DSN {}", key.dsn_public))?;
+    }
+    Ok(())
+}
+
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
+}
