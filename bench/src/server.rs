@@ -24,6 +24,8 @@ pub struct Server {
     pub address: SocketAddr,
     log: PathBuf,
     environment: Vec<(String, String)>,
+    /// The words after the options: `run all` or `run web`.
+    role: [&'static str; 2],
     child: Option<Child>,
     token: Option<String>,
 }
@@ -34,6 +36,20 @@ impl Server {
     /// # Errors
     /// If it cannot be started, or is not ready in time.
     pub fn start(exe: &Path, data_dir: &Path, log: &Path, environment: &[(&str, &str)]) -> anyhow::Result<Server> {
+        Server::start_as(["run", "all"], exe, data_dir, log, environment)
+    }
+
+    /// The same, with the words of another role that listens.
+    ///
+    /// # Errors
+    /// See `start`.
+    pub fn start_as(
+        role: [&'static str; 2],
+        exe: &Path,
+        data_dir: &Path,
+        log: &Path,
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Server> {
         let port =
             TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).context("find a port")?;
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
@@ -43,6 +59,7 @@ impl Server {
             address: port,
             log: log.to_owned(),
             environment: environment.iter().map(owned).collect(),
+            role,
             child: None,
             token: None,
         };
@@ -60,7 +77,8 @@ impl Server {
         let child = Command::new(&self.exe)
             .arg("--data-dir")
             .arg(&self.data_dir)
-            .args(["run", "all", "--listen", &self.address.to_string()])
+            .args(self.role)
+            .args(["--listen", &self.address.to_string()])
             .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log.try_clone().context("share the log")?)

@@ -1,16 +1,23 @@
 //! End-to-end tests: the release binary on a private port and folder, against real clients, recorded requests, hostile
 //! input, kills and a full disk. One file a test; a test speaks to the public face only.
 
+mod celery;
+mod celery_interop;
 mod corpus;
 mod envelope_reader;
 mod full_disk;
+mod health_red;
 mod hostile;
+mod house;
 mod kill_test;
+mod many_processes;
 mod node_sdk;
 mod pages;
 mod place;
 mod programs;
 mod python_sdk;
+mod queue_faults;
+mod redis;
 mod sdk;
 
 use crate::command::say;
@@ -25,12 +32,21 @@ pub struct Options {
     /// Test this binary instead of building the release
     #[arg(long)]
     pub exe: Option<std::path::PathBuf>,
-    /// Kills of the kill test
+    /// Kills of the kill test, and of many_processes on each broker
     #[arg(long, default_value_t = 20)]
     pub kills: u32,
-    /// Seed of the kill test's moments
+    /// Seed of the moments and victims of kills
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Jobs that run in queue_faults_kills while workers are killed
+    #[arg(long, default_value_t = 1_500)]
+    pub jobs: u64,
+    /// Seconds in which queue_faults_kills kills a worker each second
+    #[arg(long, default_value_t = 15)]
+    pub kill_seconds: u64,
+    /// Seconds of a black hole between a worker and its broker
+    #[arg(long, default_value_t = 8)]
+    pub hole_seconds: u64,
 }
 
 /// How a test that did not fail ended, with what it saw in a few words.
@@ -56,6 +72,19 @@ const TESTS: &[(&str, Test)] = &[
     ("pages", pages::run),
     ("full_disk", full_disk::run),
     ("kill_test", kill_test::run),
+    ("celery_interop_messages", celery_interop::messages),
+    ("celery_interop_workflows", celery_interop::workflows),
+    ("celery_interop_takeover", celery_interop::takeover),
+    ("celery_interop_servers", celery_interop::servers),
+    ("celery_interop_versions", celery_interop::versions),
+    ("queue_faults_kills", queue_faults::kills),
+    ("queue_faults_owner", queue_faults::owner),
+    ("queue_faults_broker_down", queue_faults::broker_down),
+    ("queue_faults_poison", queue_faults::poison),
+    ("queue_faults_stops", queue_faults::stops),
+    ("queue_faults_unknown", queue_faults::unknown),
+    ("many_processes", many_processes::run),
+    ("health_red", health_red::run),
 ];
 
 /// How many tests ended in which way.

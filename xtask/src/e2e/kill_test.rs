@@ -7,7 +7,7 @@ use bench::accounts;
 use bench::event::{self, Shape};
 use bench::http::{Connection, Failure};
 use bench::random::Random;
-use bench::server::Dsn;
+use bench::server::{Dsn, Server};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,10 +50,11 @@ pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
     Ok(Verdict::Passed(found))
 }
 
+/// Ids by what became of them.
 #[derive(Default)]
-struct Sent {
-    accepted: Vec<String>,
-    unanswered: Vec<String>,
+pub(super) struct Sent {
+    pub accepted: Vec<String>,
+    pub unanswered: Vec<String>,
 }
 
 fn send_and_kill(place: &mut Place, dsn: &Dsn, kills: u32, seed: u64) -> anyhow::Result<Sent> {
@@ -86,7 +87,7 @@ fn kill_again_and_again(place: &mut Place, kills: u32, random: &mut Random) -> a
 }
 
 /// Posts events until it is told to stop; an id is new in each.
-fn generate(address: SocketAddr, dsn: &Dsn, mut random: Random, stop: &AtomicBool) -> Sent {
+pub(super) fn generate(address: SocketAddr, dsn: &Dsn, mut random: Random, stop: &AtomicBool) -> Sent {
     let mut connection = Connection::new(address, ANSWER_WITHIN);
     let mut sent = Sent::default();
     while !stop.load(Ordering::Relaxed) {
@@ -118,8 +119,8 @@ fn request(dsn: &Dsn, random: &mut Random) -> (String, Vec<u8>) {
 }
 
 /// Returns the sum of all issues' counts.
-fn sum_of_issues(place: &mut Place) -> anyhow::Result<u64> {
-    let (response, issues) = place.api("/projects/default/default/issues/?query=&limit=100")?;
+pub(super) fn sum_of_issues(server: &mut Server) -> anyhow::Result<u64> {
+    let (response, issues) = server.api("/projects/default/default/issues/?query=&limit=100")?;
     let issues = issues.as_array().with_context(|| format!("list issues: {}", response.status))?;
     let count = |issue: &Value| issue["count"].as_str().and_then(|count| count.parse::<u64>().ok());
     issues.iter().map(|issue| count(issue).with_context(|| format!("an issue without a count: {issue}"))).sum()

@@ -4,7 +4,7 @@
 use crate::command::{self, say};
 use crate::root::work_dir;
 use anyhow::{Context, bail};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Versions that are known to install and run; a newer release may not on the day that matters.
 const PYTHON_SDK: &str = "sentry-sdk==2.75.0";
@@ -21,13 +21,32 @@ pub fn python() -> anyhow::Result<PathBuf> {
     if command::works(&text, &["-c", "import sentry_sdk"]) {
         return Ok(python);
     }
+    python_venv(&folder)?;
+    command::run(&text, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PYTHON_SDK])?;
+    Ok(python)
+}
+
+/// Makes an empty Python environment.
+///
+/// # Errors
+/// If there is no Python and it cannot be installed.
+pub fn python_venv(folder: &Path) -> anyhow::Result<()> {
     if !command::works("python3", &["-c", "import venv, ensurepip"]) {
         install(&["python3", "python3-venv"])?;
     }
     std::fs::create_dir_all(work_dir()).context("make target/xtask")?;
-    command::run("python3", &["-m", "venv", &folder.display().to_string()])?;
-    command::run(&text, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PYTHON_SDK])?;
-    Ok(python)
+    command::run("python3", &["-m", "venv", &folder.display().to_string()])
+}
+
+/// Sees to it that `redis-server` and `redis-cli` are on the path.
+///
+/// # Errors
+/// If they are not there and cannot be installed.
+pub fn redis() -> anyhow::Result<()> {
+    if command::works("redis-server", &["--version"]) && command::works("redis-cli", &["--version"]) {
+        return Ok(());
+    }
+    install(&["redis-server", "redis-tools"])
 }
 
 /// Returns a folder whose `node_modules` holds `@sentry/node`.

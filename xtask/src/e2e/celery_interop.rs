@@ -1,0 +1,55 @@
+//! Real Celery beside Vigie's workers on one Redis: messages, results and failures cross both ways, workflows have steps
+//! on both sides, either side's dead worker is replaced by the other's, and whatever a Redis may ask for is spoken.
+
+mod messages;
+mod servers;
+mod takeover;
+mod versions;
+mod workflows;
+
+pub use messages::run as messages;
+pub use servers::run as servers;
+pub use takeover::run as takeover;
+pub use versions::run as versions;
+pub use workflows::run as workflows;
+
+use super::Case;
+use super::celery::{Celery, Client, Worker};
+use super::house::{House, Process};
+use super::redis::{Options, Redis};
+
+/// One Redis, a worker of Vigie's, a Celery client, and a Celery worker for the queue `python`.
+struct Both {
+    house: House,
+    redis: Redis,
+    client: Client,
+    vigie_worker: Process,
+    _celery_worker: Worker,
+}
+
+impl Both {
+    fn start(case: &Case<'_>) -> anyhow::Result<Both> {
+        let (house, redis, celery) = on_one_redis(case, Options::default())?;
+        let vigie_worker = house.worker("interop", &["-c", "2"])?;
+        let client = celery.client()?;
+        let celery_worker = celery.worker("python", "python")?;
+        Ok(Both { house, redis, client, vigie_worker, _celery_worker: celery_worker })
+    }
+
+    /// Ends Vigie's worker in good order.
+    fn end(mut self) -> anyhow::Result<()> {
+        self.vigie_worker.terminate()?;
+        self.house.end();
+        Ok(())
+    }
+}
+
+/// A Redis, a house and a Celery that use it.
+fn on_one_redis(case: &Case<'_>, options: Options) -> anyhow::Result<(House, Redis, Celery)> {
+    let house = House::new(case, &[])?;
+    let redis = Redis::start(&house.folder, options)?;
+    let url = redis.url(0);
+    let celery = Celery::over(&url, &house.folder)?;
+    let house = house.through(&[("BROKER_URL", &url)]);
+    Ok((house, redis, celery))
+}

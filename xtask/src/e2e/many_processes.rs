@@ -1,0 +1,117 @@
+//! `run web`, two `run worker` and two `run cron` on one data directory, on the embedded queue and on Redis: a random one
+//! is killed, again and again, and started by its supervisor. What was accepted is stored, each once.
+
+use super::house::{House, Process};
+use super::kill_test::{self, Sent};
+use super::redis::{Options, Redis};
+use super::{Case, Verdict, place};
+use anyhow::{Context, ensure};
+use bench::accounts;
+use bench::random::Random;
+use bench::server::{Dsn, Server};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const GENERATORS: u64 = 4;
+/// A kill comes this long after the last one.
+const KILL_AFTER_MS: std::ops::Range<u64> = 100..1_000;
+/// A worker killed last is noticed, and its jobs are run.
+const DRAIN_WITHIN: Duration = Duration::from_secs(300);
+/// The processes beside the web, and their commands.
+const ROLES: &[(&str, &str)] =
+    &[("worker-a", "worker"), ("worker-b", "worker"), ("cron-a", "cron"), ("cron-b", "cron")];
+
+pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
+    let folder = place::fresh_folder(case)?;
+    let embedded = on(case, House::in_folder(case, &folder, "embedded", &[])).context("on the embedded queue")?;
+    let redis = Redis::start(&folder, Options { appendonly: true, ..Options::default() })?;
+    let house = House::in_folder(case, &folder, "redis", &[("BROKER_URL", &redis.url(0))]);
+    let on_redis = on(case, house).context("on Redis")?;
+    // What cannot be removed lies under target/ and harms nobody.
+    let _ = std::fs::remove_dir_all(&folder);
+    Ok(Verdict::Passed(format!("embedded: {embedded}; Redis: {on_redis}")))
+}
+
+fn on(case: &Case<'_>, house: House) -> anyhow::Result<String> {
+    // All at the same moment on an empty directory, as a supervisor starts them.
+    let mut others = Vec::new();
+    for (name, role) in ROLES {
+        others.push(house.start(name, &["run", role, "-n", name])?);
+    }
+    let mut web = house.web()?;
+    let dsn = web.dsn("default/default")?;
+    let token = web.token()?;
+    let (kills, seed) = (case.options.kills, case.options.seed);
+    let sent = send_and_kill(&house, &mut web, &mut others, &dsn, kills, seed)?;
+    web.drained(DRAIN_WITHIN)?;
+    for process in &mut others {
+        ensure!(process.is_alive(), "{} ended by itself:\n{}", process.name, process.log_tail());
+    }
+    let check = house.run(&["check"])?;
+    let said = [check.stdout, check.stderr].concat();
+    ensure!(check.status.success(), "vigie check:\n{}", String::from_utf8_lossy(&said));
+    let stored = accounts::stored_ids(web.address, &token, "default/default")?;
+    let compared = accounts::account(&sent.accepted, &sent.unanswered, &stored);
+    ensure!(compared.is_good(), "accepted and stored ids differ: {}", compared.report());
+    let counted = kill_test::sum_of_issues(&mut web)?;
+    ensure!(counted == stored.len() as u64, "issues count {counted} events, {} are stored", stored.len());
+    for process in &mut others {
+        process.terminate()?;
+    }
+    ensure!(web.terminate()?, "the web role did not end well:\n{}", web.log_tail());
+    Ok(format!("{kills} kills, {} accepted, {} stored, each once", sent.accepted.len(), stored.len()))
+}
+
+fn send_and_kill(
+    house: &House,
+    web: &mut Server,
+    others: &mut [Process],
+    dsn: &Dsn,
+    kills: u32,
+    seed: u64,
+) -> anyhow::Result<Sent> {
+    let stop = AtomicBool::new(false);
+    let address = web.address;
+    std::thread::scope(|scope| {
+        let generate =
+            |part: u64| kill_test::generate(address, dsn, Random::new(seed.wrapping_mul(1_000) + part), &stop);
+        let generators: Vec<_> = (0..GENERATORS).map(|part| scope.spawn(move || generate(part))).collect();
+        let result = kill_again_and_again(house, web, others, kills, &mut Random::new(seed));
+        stop.store(true, Ordering::Relaxed);
+        let mut sent = Sent::default();
+        for generator in generators {
+            let part = generator.join().expect("generating does not panic");
+            sent.accepted.extend(part.accepted);
+            sent.unanswered.extend(part.unanswered);
+        }
+        result.map(|()| sent)
+    })
+}
+
+fn kill_again_and_again(
+    house: &House,
+    web: &mut Server,
+    others: &mut [Process],
+    kills: u32,
+    random: &mut Random,
+) -> anyhow::Result<()> {
+    for kill in 1..=kills {
+        let after = KILL_AFTER_MS.start + random.below(KILL_AFTER_MS.end - KILL_AFTER_MS.start);
+        std::thread::sleep(Duration::from_millis(after));
+        let victim = usize::try_from(random.below(others.len() as u64 + 1)).expect("a small number");
+        match others.get_mut(victim) {
+            Some(process) => {
+                ensure!(process.is_alive(), "{} ended by itself:\n{}", process.name, process.log_tail());
+                process.kill()?;
+                let (name, role) = ROLES[victim];
+                *process = house.start(name, &["run", role, "-n", name])?;
+            }
+            None => {
+                ensure!(web.is_alive(), "the web role ended by itself before kill {kill}:\n{}", web.log_tail());
+                web.kill()?;
+                web.start_again().with_context(|| format!("start the web role after kill {kill}"))?;
+            }
+        }
+    }
+    Ok(())
+}
