@@ -20,7 +20,7 @@ from app import add, app, echo, fail, note, sleep, value
 WITHIN = 20
 
 
-def get(result, timeout=WITHIN):
+def result_of(result, timeout=WITHIN):
     with allow_join_result():
         return result.get(timeout=timeout)
 
@@ -35,28 +35,28 @@ def values():
         b"bytes \x00\xff", {"when": moment, "list": [decimal.Decimal("0.1")]},
     ]
     for sample in samples:
-        came = get(echo.delay(sample))
+        came = result_of(echo.delay(sample))
         assert came == sample, f"sent {sample!r}, came {came!r}"
         assert type(came) is type(sample), f"sent {type(sample)}, came {type(came)}"
     return f"{len(samples)} values"
 
 
 def several_arguments():
-    came = get(echo.delay(1, "two", [3]))
+    came = result_of(echo.delay(1, "two", [3]))
     assert came == [1, "two", [3]], came
     return "positional arguments as a list"
 
 
 def large_body(megabytes=1):
     text = ("é☃" + "x" * 1021) * (1024 * megabytes)
-    assert get(echo.delay(text)) == text
+    assert result_of(echo.delay(text)) == text
     return f"{len(text.encode())} bytes"
 
 
 def compressed(methods=("gzip", "zstd")):
     text = "squeeze me ☃ " * 2000
     for method in methods:
-        came = get(echo.apply_async((text,), compression=method))
+        came = result_of(echo.apply_async((text,), compression=method))
         assert came == text, f"{method}: {len(came)} characters came"
     return ", ".join(methods)
 
@@ -65,7 +65,7 @@ def failure_class():
     """A failure in Vigie's worker is the exception that its text names."""
     result = fail.apply_async(("boom ☃",), retry=False)
     try:
-        came = get(result, 60)
+        came = result_of(result, 60)
     except RuntimeError as error:
         assert "boom ☃" in str(error), repr(error)
         assert result.state == "FAILURE", result.state
@@ -81,7 +81,7 @@ def delayed(countdown=1.5):
     zone = datetime.timezone(datetime.timedelta(hours=-7))
     by_eta = echo.apply_async(("eta",), eta=datetime.datetime.now(zone) + datetime.timedelta(seconds=countdown))
     for result in (by_countdown, by_eta):
-        get(result)
+        result_of(result)
         took = time.monotonic() - sent
         assert countdown - 0.05 <= took <= countdown + 3, f"{result.result} came after {took:.2f} s"
     return f"after {countdown} s"
@@ -93,19 +93,19 @@ def expired():
     for options in ({"expires": past}, {"countdown": 2, "expires": 1}):
         result = echo.apply_async(("never",), **options)
         try:
-            came = get(result)
+            came = result_of(result)
         except TaskRevokedError:
             assert result.state == "REVOKED", result.state
             continue
         raise AssertionError(f"it ran although it had expired: {came!r}")
-    assert get(echo.apply_async(("in time",), expires=600)) == "in time"
+    assert result_of(echo.apply_async(("in time",), expires=600)) == "in time"
     return "REVOKED"
 
 
 def result_ignored():
     result = echo.apply_async(("quiet",), ignore_result=True)
     marker = echo.delay("after")
-    get(marker)
+    result_of(marker)
     stored = app.backend.get(app.backend.get_key_for_task(result.id))
     assert stored is None, f"a result was stored: {stored!r}"
     return "nothing stored"
@@ -116,7 +116,7 @@ def time_limited():
     result = sleep.apply_async((30,), time_limit=1, retry=False)
     began = time.monotonic()
     try:
-        came = get(result, 25)
+        came = result_of(result, 25)
     except Exception as error:
         assert type(error).__name__ == "TimeLimitExceeded", repr(error)
         return f"TimeLimitExceeded after {time.monotonic() - began:.1f} s"
@@ -125,26 +125,26 @@ def time_limited():
 
 def chains():
     """Steps of both sides in turn: echo runs at Vigie's, the others here."""
-    came = get(chain(add.s(1, 2), echo.s(), add.s(10), echo.s())())
+    came = result_of(chain(add.s(1, 2), echo.s(), add.s(10), echo.s())())
     assert came == 13, came
-    came = get(chain(echo.s(5), add.s(1), echo.si("alone"))())
+    came = result_of(chain(echo.s(5), add.s(1), echo.si("alone"))())
     assert came == "alone", came
     return "chain"
 
 
 def groups():
-    came = get(group(echo.s(1), add.s(1, 1), echo.s(3), value.s(4))())
+    came = result_of(group(echo.s(1), add.s(1, 1), echo.s(3), value.s(4))())
     assert came == [1, 2, 3, 4], came
     return "group"
 
 
 def chords():
     """Parts of both sides, in order, whoever finishes last; and a chord whose body runs at Vigie's."""
-    came = get(chord([echo.s(1), add.s(1, 1), echo.s(3)])(value.s()))
+    came = result_of(chord([echo.s(1), add.s(1, 1), echo.s(3)])(value.s()))
     assert came == [1, 2, 3], came
-    came = get(chord([add.s(1, 1), echo.s(3), echo.s(4)])(add.s()))
+    came = result_of(chord([add.s(1, 1), echo.s(3), echo.s(4)])(add.s()))
     assert came == 9, came
-    came = get(chord([value.s(1), add.s(1, 1)])(echo.s()))
+    came = result_of(chord([value.s(1), add.s(1, 1)])(echo.s()))
     assert came == [1, 2], came
     return "chord"
 
@@ -153,7 +153,7 @@ def failed_chord():
     """A part that fails at Vigie's fails the body."""
     result = chord([add.s(1, 1), fail.si("part")])(value.s())
     try:
-        came = get(result, 60)
+        came = result_of(result, 60)
     except Exception as error:
         assert "part" in str(error), repr(error)
         return type(error).__name__
@@ -162,10 +162,10 @@ def failed_chord():
 
 def links(file):
     """The callback gets what Vigie's run returned, the errback the id of the run that failed."""
-    get(echo.apply_async(("linked",), link=note.s("link", file=file)))
+    result_of(echo.apply_async(("linked",), link=note.s("link", file=file)))
     failing = fail.apply_async(("unlinked",), link_error=note.s("link_error", file=file))
     try:
-        get(failing, 60)
+        result_of(failing, 60)
     except RuntimeError:
         pass
     wanted = [["linked", "link"], [failing.id, "link_error"]]
@@ -181,7 +181,7 @@ def links(file):
 
 
 def there_and_back():
-    assert get(echo.delay("there and back ☃")) == "there and back ☃"
+    assert result_of(echo.delay("there and back ☃")) == "there and back ☃"
     return "delay() and get()"
 
 
@@ -192,10 +192,10 @@ def pickled():
 
 def smoke():
     """What any version must be able to do."""
-    assert get(echo.delay("there and back ☃")) == "there and back ☃"
+    assert result_of(echo.delay("there and back ☃")) == "there and back ☃"
     result = fail.apply_async(("boom",))
     try:
-        get(result, 60)
+        result_of(result, 60)
     except RuntimeError as error:
         assert "boom" in str(error), repr(error)
         return "delay() and get(), result and failure"

@@ -90,10 +90,10 @@ impl Redis {
             command.args(["--requirepass", password]);
         }
         if let Some((name, password)) = self.options.user {
-            command.args(["--user", &format!("{name} on >{password} ~* &* +@all -@admin")]);
+            command.args(["--user", name, "on", &format!(">{password}"), "~*", "&*", "+@all", "-@admin"]);
         }
         if let Some(port) = self.options.replica_of {
-            command.args(["--replicaof", &format!("127.0.0.1 {port}"), "--repl-diskless-sync-delay", "0"]);
+            command.args(["--replicaof", "127.0.0.1", &port.to_string(), "--repl-diskless-sync-delay", "0"]);
         }
         self.child = Some(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().context("start redis-server")?);
         eventually("redis-server to answer", READY_WITHIN, || {
