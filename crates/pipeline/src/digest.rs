@@ -10,7 +10,7 @@ mod plan;
 
 use crate::metrics;
 use crate::training::Trainer;
-use plan::Plan;
+use plan::Planned;
 use queue::{Claimed, Outcome};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,16 +50,16 @@ impl Digest {
         let started = Instant::now();
         let mut outcomes: Vec<Option<Outcome>> = Vec::new();
         outcomes.resize_with(jobs.len(), || None);
-        let mut days: BTreeMap<Day, Vec<(usize, Plan)>> = BTreeMap::new();
+        let mut days: BTreeMap<Day, Vec<(usize, Planned)>> = BTreeMap::new();
         for (index, job) in jobs.iter().enumerate() {
             match plan::plan(&self.stores, job) {
-                Ok(plan) => days.entry(plan.day()).or_default().push((index, plan)),
+                Ok(planned) => days.entry(planned.plan.day()).or_default().push((index, planned)),
                 Err(refusal) => outcomes[index] = Some(refusal.into_outcome()),
             }
         }
         metrics::record_stage("plan", started.elapsed());
         for (day, plans) in days {
-            let (indexes, plans): (Vec<usize>, Vec<Plan>) = plans.into_iter().unzip();
+            let (indexes, plans): (Vec<usize>, Vec<Planned>) = plans.into_iter().unzip();
             let outcome = self.apply_day(day, plans);
             for index in indexes {
                 outcomes[index] = Some(outcome.clone());
@@ -70,7 +70,7 @@ impl Digest {
     }
 
     /// One outcome for all envelopes of a day: they share their transactions.
-    fn apply_day(&self, day: Day, plans: Vec<Plan>) -> Outcome {
+    fn apply_day(&self, day: Day, plans: Vec<Planned>) -> Outcome {
         match apply::apply(&self.stores, self.clock.now(), day, plans) {
             Ok(applied) => {
                 metrics::count_issues(applied.issues_created, applied.issues_regressed);

@@ -6,6 +6,7 @@
 pub mod digest;
 pub mod idle;
 pub mod metrics;
+pub mod outbox;
 pub mod pace;
 pub mod tasks;
 pub mod training;

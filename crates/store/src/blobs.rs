@@ -49,15 +49,18 @@ impl Blobs {
     /// # Errors
     /// If it cannot be read or written; nothing is left then.
     pub fn put_reader(&self, content: &mut dyn Read) -> Result<(String, u64), StoreError> {
+        copy(content, self.writer()?)
+    }
+
+    /// Stores what `content` gives under a key that nothing else has, so that whoever refers to it may delete it; returns
+    /// key and size.
+    ///
+    /// # Errors
+    /// If it cannot be read or written; nothing is left then.
+    pub fn put_own(&self, content: &mut dyn Read) -> Result<(String, u64), StoreError> {
         let mut writer = self.writer()?;
-        let mut chunk = vec![0; CHUNK_BYTES];
-        loop {
-            let length = content.read(&mut chunk).map_err(|source| failed("read a blob's content", source))?;
-            if length == 0 {
-                return writer.finish();
-            }
-            writer.write_all(&chunk[..length]).map_err(|source| failed("write a blob", source))?;
-        }
+        writer.hasher.update(stdx::random::bytes::<32>());
+        copy(content, writer)
     }
 
     /// Returns a writer for a blob whose content comes in pieces.
@@ -174,6 +177,17 @@ impl BlobWriter<'_> {
             self.blobs.keep(self.file, &path)?;
         }
         Ok((key, self.size))
+    }
+}
+
+fn copy(content: &mut dyn Read, mut writer: BlobWriter<'_>) -> Result<(String, u64), StoreError> {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        let length = content.read(&mut chunk).map_err(|source| failed("read a blob's content", source))?;
+        if length == 0 {
+            return writer.finish();
+        }
+        writer.write_all(&chunk[..length]).map_err(|source| failed("write a blob", source))?;
     }
 }
 

@@ -9,7 +9,9 @@ mod stores;
 
 pub mod first_run;
 pub mod keys;
+pub mod leases;
 pub mod organizations;
+pub mod outbox;
 pub mod projects;
 pub mod sessions;
 pub mod settings;

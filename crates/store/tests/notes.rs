@@ -2,9 +2,10 @@
 
 use super::{NOW, event_id, in_fresh_store};
 use db::Val;
+use std::time::Duration;
 use store::outcomes::OutcomeRow;
 use store::receipts::ReceiptRow;
-use store::{attachments, outcomes, receipts, settings};
+use store::{attachments, leases, outbox, outcomes, receipts, settings};
 
 #[test]
 fn outcomes_add_up() {
@@ -79,6 +80,35 @@ fn a_setting_has_its_last_value() {
         settings::set(tx, "system.url", "http://one", NOW)?;
         settings::set(tx, "system.url", "http://two", NOW)?;
         assert_eq!(settings::get(tx, "system.url")?.as_deref(), Some("http://two"));
+        Ok(())
+    });
+}
+
+#[test]
+fn an_outbox_gives_its_rows_in_order_until_they_are_removed() {
+    in_fresh_store(|tx| {
+        for task in ["a", "b", "c"] {
+            outbox::add(tx, task, task.as_bytes(), NOW)?;
+        }
+        let rows = outbox::oldest(tx, 2)?;
+        let seen: Vec<(&str, &[u8])> = rows.iter().map(|row| (row.task.as_str(), row.payload.as_slice())).collect();
+        assert_eq!(seen, [("a", &b"a"[..]), ("b", b"b")]);
+        outbox::remove(tx, &[rows[0].id, rows[1].id])?;
+        assert_eq!(outbox::oldest(tx, 10)?.iter().map(|row| row.task.as_str()).collect::<Vec<_>>(), ["c"]);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_lease_is_one_holders_until_it_ends_whatever_the_clock_does() {
+    const LENGTH: Duration = Duration::from_secs(10);
+    in_fresh_store(|tx| {
+        assert!(leases::take(tx, "upkeep", "a", NOW, LENGTH)?);
+        assert!(leases::take(tx, "upkeep", "a", NOW.plus(LENGTH / 2), LENGTH)?, "its holder extends it");
+        assert!(!leases::take(tx, "upkeep", "b", NOW.plus(LENGTH), LENGTH)?, "it holds");
+        assert!(leases::take(tx, "other", "b", NOW, LENGTH)?);
+        assert!(leases::take(tx, "upkeep", "b", NOW.plus(LENGTH * 2), LENGTH)?, "it ended");
+        assert!(leases::take(tx, "upkeep", "a", NOW, LENGTH)?, "one from the future does not hold for ever");
         Ok(())
     });
 }

@@ -74,7 +74,7 @@ impl Ingest {
         let kept = tokio::task::spawn_blocking(move || {
             let failed = |source| StoreError::File { what: "read a large body".to_owned(), source };
             file.as_file_mut().rewind().map_err(failed)?;
-            stores.blobs.put_reader(file.as_file_mut())
+            stores.blobs.put_own(file.as_file_mut())
         });
         match kept.await {
             Ok(Ok((key, bytes))) => Ok(TakenBody::Blob { key, bytes }),

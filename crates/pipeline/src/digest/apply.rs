@@ -1,8 +1,9 @@
 //! Writes a planned batch of one day: rows first, facts second. Nothing here is decided by what this process remembers.
 
 use super::DigestError;
-use super::plan::{Plan, PlannedEvent};
+use super::plan::{Plan, Planned, PlannedEvent};
 use crate::metrics;
+use crate::tasks::discard_blobs;
 use std::time::Instant;
 use stdx::{Day, Timestamp};
 use store::days::{self, OpenDay};
@@ -14,10 +15,11 @@ use store::{StoreError, Stores};
 ///
 /// # Errors
 /// If a store cannot be written. A day that retention ended, before or meanwhile, is not an error: its events expire.
-pub fn apply(stores: &Stores, now: Timestamp, day: Day, plans: Vec<Plan>) -> Result<Applied, DigestError> {
+pub fn apply(stores: &Stores, now: Timestamp, day: Day, plans: Vec<Planned>) -> Result<Applied, DigestError> {
     let failed = |source| DigestError::Store { day, source };
-    let (mut events, mut loose) = (Vec::new(), Vec::new());
-    for plan in plans {
+    let (mut events, mut loose, mut bodies) = (Vec::new(), Vec::new(), Vec::new());
+    for Planned { plan, body_blob } in plans {
+        bodies.extend(body_blob);
         match plan {
             Plan::Event(event) => events.push(*event),
             Plan::Loose(envelope) => loose.push(*envelope),
@@ -25,16 +27,18 @@ pub fn apply(stores: &Stores, now: Timestamp, day: Day, plans: Vec<Plan>) -> Res
     }
     let open = stores.db.write_blocking(|tx| days::open_or_create(tx, day, now)).map_err(failed)?;
     let Some(open) = open else {
-        return expire(stores, day, &facts_of(events)).map_err(failed);
+        return expire(stores, day, &facts_of(events), &bodies, now).map_err(failed);
     };
     let started = Instant::now();
     let written = insert_rows(stores, &open, &events);
     metrics::record_stage("rows", started.elapsed());
     let started = Instant::now();
     let digests = facts_of(events);
-    let applied = match written.and_then(|()| apply_facts(stores, &open, &digests, &loose, now)) {
+    let applied = match written
+        .and_then(|()| apply_facts(stores, &open, &Facts { events: &digests, loose: &loose, bodies: &bodies }, now))
+    {
         Ok(applied) => applied,
-        Err(StoreError::DayEnded) => return expire(stores, day, &digests).map_err(failed),
+        Err(StoreError::DayEnded) => return expire(stores, day, &digests, &bodies, now).map_err(failed),
         Err(source) => return Err(failed(source)),
     };
     metrics::record_stage("facts", started.elapsed());
@@ -43,8 +47,17 @@ pub fn apply(stores: &Stores, now: Timestamp, day: Day, plans: Vec<Plan>) -> Res
 }
 
 /// The day is gone: what came for it is recorded as expired.
-fn expire(stores: &Stores, day: Day, events: &[DigestEvent]) -> Result<Applied, StoreError> {
-    stores.db.write_blocking(|tx| digest::apply_expired(tx, day, events))?;
+fn expire(
+    stores: &Stores,
+    day: Day,
+    events: &[DigestEvent],
+    bodies: &[String],
+    now: Timestamp,
+) -> Result<Applied, StoreError> {
+    stores.db.write_blocking(|tx| {
+        digest::apply_expired(tx, day, events)?;
+        discard_bodies(tx, bodies, now)
+    })?;
     metrics::count_events("expired", events.len());
     Ok(Applied::default())
 }
@@ -77,22 +90,32 @@ fn row_of(event: &PlannedEvent) -> EventRow<'_> {
     }
 }
 
+/// What a batch is in the metadata.
+struct Facts<'a> {
+    events: &'a [DigestEvent],
+    loose: &'a [DigestLoose],
+    bodies: &'a [String],
+}
+
 /// The one transaction that is the batch's effect.
-fn apply_facts(
-    stores: &Stores,
-    day: &OpenDay,
-    events: &[DigestEvent],
-    loose: &[DigestLoose],
-    now: Timestamp,
-) -> Result<Applied, StoreError> {
+fn apply_facts(stores: &Stores, day: &OpenDay, facts: &Facts<'_>, now: Timestamp) -> Result<Applied, StoreError> {
     stores.db.write_blocking(|tx| {
         if !days::is_current(tx, day)? {
             return Err(StoreError::DayEnded);
         }
-        let applied = digest::apply(tx, day.day, events, now)?;
-        digest::apply_loose(tx, day.day, loose)?;
+        let applied = digest::apply(tx, day.day, facts.events, now)?;
+        digest::apply_loose(tx, day.day, facts.loose)?;
+        discard_bodies(tx, facts.bodies, now)?;
         Ok(applied)
     })
+}
+
+/// Bodies that came as blobs are of no use once their content is in the stores.
+fn discard_bodies(tx: &mut db::Tx<'_>, bodies: &[String], now: Timestamp) -> Result<(), StoreError> {
+    if bodies.is_empty() {
+        return Ok(());
+    }
+    store::outbox::add(tx, discard_blobs::NAME, &discard_blobs::payload(bodies), now)
 }
 
 fn count_fates(applied: &Applied) {

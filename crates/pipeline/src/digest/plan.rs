@@ -4,6 +4,7 @@
 use super::envelope::{self, OpenError, Opened};
 use processing::{Context, Summary};
 use protocol::AcceptedJob;
+use protocol::accepted::AcceptedBody;
 use protocol::event::Event;
 use protocol::json;
 use queue::{Claimed, Outcome};
@@ -16,6 +17,13 @@ use store::{StoreError, Stores};
 const UNWRITABLE_PAUSE: Duration = Duration::from_secs(2);
 /// Reason in the receipt of an event whose payload is no JSON object.
 const INVALID_JSON: &str = "invalid_json";
+
+/// A planned job, and the blob its body came in, which nobody needs once the plan is carried out.
+#[derive(Debug)]
+pub struct Planned {
+    pub plan: Plan,
+    pub body_blob: Option<String>,
+}
 
 /// One planned job.
 #[derive(Debug)]
@@ -86,13 +94,22 @@ impl Plan {
 ///
 /// # Errors
 /// If the job's bytes are not what ingest wrote, or a store cannot be used.
-pub fn plan(stores: &Stores, job: &Claimed) -> Result<Plan, PlanError> {
+pub fn plan(stores: &Stores, job: &Claimed) -> Result<Planned, PlanError> {
     let id = || job.id.to_string();
     let accepted = AcceptedJob::decode(&job.payload).map_err(|source| PlanError::Job { id: id(), source })?;
+    let body_blob = match &accepted.body {
+        AcceptedBody::Blob { key, .. } => Some(key.to_string()),
+        AcceptedBody::Inline(_) => None,
+    };
+    Ok(Planned { plan: plan_accepted(stores, &accepted, job)?, body_blob })
+}
+
+fn plan_accepted(stores: &Stores, accepted: &AcceptedJob<'_>, job: &Claimed) -> Result<Plan, PlanError> {
+    let id = || job.id.to_string();
     let mut opened =
-        envelope::open(stores, &accepted).map_err(|source| PlanError::Open { id: id(), source: Box::new(source) })?;
+        envelope::open(stores, accepted).map_err(|source| PlanError::Open { id: id(), source: Box::new(source) })?;
     let Some(payload) = opened.event.take() else {
-        return Ok(loose(&accepted, opened, None));
+        return Ok(loose(accepted, opened, None));
     };
     let repaired;
     let (text, tree): (&[u8], _) = match json::parse(&payload) {
@@ -103,14 +120,14 @@ pub fn plan(stores: &Stores, job: &Claimed) -> Result<Plan, PlanError> {
         parsed => (&payload, parsed),
     };
     let Some(event) = tree.ok().and_then(|tree| Event::from_value(tree).ok()) else {
-        return Ok(loose(&accepted, opened, Some(INVALID_JSON.to_owned())));
+        return Ok(loose(accepted, opened, Some(INVALID_JSON.to_owned())));
     };
-    let summary = processing::summarise(&processing::normalise(event, &context(&accepted)));
+    let summary = processing::summarise(&processing::normalise(event, &context(accepted)));
     let (dictionary_id, body) = stores
         .dictionaries
-        .compress(accepted.project_id, &body(&accepted, text))
+        .compress(accepted.project_id, &body(accepted, text))
         .map_err(|source| PlanError::Compress { id: id(), source: Box::new(source) })?;
-    Ok(Plan::Event(Box::new(PlannedEvent { digest: digest_event(&accepted, summary, opened), dictionary_id, body })))
+    Ok(Plan::Event(Box::new(PlannedEvent { digest: digest_event(accepted, summary, opened), dictionary_id, body })))
 }
 
 fn context<'c>(accepted: &'c AcceptedJob<'_>) -> Context<'c> {

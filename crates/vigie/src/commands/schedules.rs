@@ -1,3 +1,5 @@
+//! `vigie schedules list`: what runs by the clock.
+
 use crate::cli::Schedules;
 use crate::config::Config;
 use std::process::ExitCode;

@@ -117,3 +117,75 @@ fn judge_parked(seen: &Seen) -> Check {
     // Other work goes on: this is for people to see, not for an alarm at night.
     Check::good("tasks", format!("{jobs} jobs are parked, no worker knows their tasks: {}", tasks.join(", ")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use queue::QueueDepth;
+    use std::time::Duration;
+    use stdx::Timestamp;
+
+    fn row(slots: u32, queues: &[&str], finished: u64) -> WorkerRow {
+        WorkerRow {
+            name: "w@h".to_owned(),
+            host: "h".to_owned(),
+            pid: 1,
+            version: String::new(),
+            started_at: Timestamp::EPOCH,
+            heard_at: Timestamp::EPOCH,
+            slots,
+            queues: queues.iter().map(|&name| name.to_owned()).collect(),
+            tasks: Vec::new(),
+            running: Vec::new(),
+            finished,
+            failed: 0,
+            dead: 0,
+            last_error: None,
+            is_stopping: false,
+        }
+    }
+
+    fn seen(ready: u64, finished: u64) -> Seen {
+        let depth = QueueDepth { queue: "q".to_owned(), ready, ..QueueDepth::default() };
+        Seen { depths: vec![depth], workers: vec![row(2, &["q"], finished), row(0, &[], 0)], parked: Vec::new() }
+    }
+
+    fn failing(progress: &mut Progress, seen: &Seen, alive: bool, now: Instant) -> Vec<&'static str> {
+        let checks = progress.judge(seen, |_| alive, now);
+        checks.iter().filter(|check| !check.ok).map(|check| check.name).collect()
+    }
+
+    #[test]
+    fn work_that_waits_and_does_not_finish_is_stuck_before_a_minute_has_passed() {
+        let start = Instant::now();
+        let mut progress = Progress::starting_at(start);
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert!(failing(&mut progress, &seen(5, 0), true, at(40)).is_empty(), "a backlog at the start is fine");
+        assert!(failing(&mut progress, &seen(5, 1), true, at(60)).is_empty(), "it moves");
+        assert_eq!(failing(&mut progress, &seen(5, 1), true, at(110)), ["pipeline"]);
+        assert!(failing(&mut progress, &seen(5, 2), true, at(111)).is_empty(), "it moves again");
+        assert!(failing(&mut progress, &seen(0, 2), true, at(900)).is_empty(), "nothing waits");
+    }
+
+    #[test]
+    fn silence_of_workers_and_schedulers_is_seen_also_when_nothing_waits() {
+        let start = Instant::now();
+        let mut progress = Progress::starting_at(start);
+        assert!(failing(&mut progress, &seen(0, 0), false, start + Duration::from_secs(30)).is_empty());
+        assert_eq!(failing(&mut progress, &seen(0, 0), false, start + Duration::from_secs(46)), ["workers", "cron"]);
+        assert!(failing(&mut progress, &seen(0, 0), true, start + Duration::from_secs(47)).is_empty());
+    }
+
+    #[test]
+    fn a_queue_that_no_worker_serves_is_named() {
+        let start = Instant::now();
+        let mut progress = Progress::starting_at(start);
+        let mut other = seen(1, 0);
+        other.workers[0].queues = vec!["else".to_owned()];
+        for (second, finished) in [(0, 1), (20, 2), (50, 3)] {
+            other.workers[0].finished = finished;
+            let failing = failing(&mut progress, &other, true, start + Duration::from_secs(second));
+            assert_eq!(failing, if second < 45 { vec![] } else { vec!["workers"] }, "{second}");
+        }
+    }
+}

@@ -4,7 +4,9 @@ use super::Base;
 use crate::host;
 use anyhow::Context;
 use pipeline::digest::Digest;
+use pipeline::outbox::Relay;
 use pipeline::tasks::DigestEvent;
+use pipeline::tasks::discard_blobs::DiscardBlobs;
 use pipeline::{idle, pace};
 use queue::{Broker, Task, Worker, WorkerConfig};
 use std::sync::Arc;
@@ -76,13 +78,20 @@ pub(super) fn add(base: &mut Base, options: WorkerOptions, components: &mut Comp
     let finished = move || progress.finished.load(Ordering::Relaxed);
     let stop = || base.shutdown.clone();
     components.push(Component::new("idle", idle::fold_when_quiet(base.stores.clone(), finished, stop())));
+    let relay = Relay {
+        stores: base.stores.clone(),
+        broker: base.queue.clone(),
+        clock: base.clock.clone(),
+        node: base.node.clone(),
+    };
+    components.push(Component::new("outbox", relay.run(stop())));
     components.push(Component::new("worker", stop_worker(worker, stop())));
     Ok(())
 }
 
 fn start(base: &Base, _queues: Vec<String>) -> Worker {
     let digest = DigestEvent(Digest::new(base.stores.clone(), base.clock.clone()));
-    let tasks: Vec<Arc<dyn Task>> = vec![Arc::new(digest)];
+    let tasks: Vec<Arc<dyn Task>> = vec![Arc::new(digest), Arc::new(DiscardBlobs(base.stores.clone()))];
     let config = WorkerConfig { threads: base.config.worker_concurrency, on_thread_start: pace::lower_thread_priority };
     let broker: Arc<dyn Broker> = base.queue.clone();
     Worker::start(broker, tasks, &config)
