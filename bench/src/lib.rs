@@ -6,5 +6,6 @@ pub mod event;
 pub mod http;
 pub mod load;
 pub mod random;
+pub mod redis;
 pub mod server;
 pub mod usage;

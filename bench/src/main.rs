@@ -1,4 +1,4 @@
-//! The load generator: `cargo run --release -p bench -- accept | sustained | startup | disk | pages | send | check`.
+//! The load generator: `cargo run --release -p bench -- accept | sustained | startup | disk | pages | queue | send | check`.
 //! Each scenario starts a private server of the release build, measures, and prints one JSON report on standard output.
 
 mod scenarios;
@@ -51,6 +51,8 @@ enum Scenario {
         #[command(flatten)]
         place: Place,
     },
+    /// Publishing, consuming and waiting times of the embedded queue, beside real Celery
+    Queue(scenarios::queue::Options),
     /// Load on a server that runs already
     Send(scenarios::send::Send),
     /// Compare accepted ids with stored ids, one by one; exit 1 if any was lost or doubled
@@ -97,6 +99,9 @@ struct Place {
     /// Keep the data afterwards
     #[arg(long)]
     keep: bool,
+    /// Jobs go over a private Redis with appendonly in place of the embedded queue
+    #[arg(long)]
+    redis: bool,
 }
 
 fn main() -> ExitCode {
@@ -106,6 +111,7 @@ fn main() -> ExitCode {
         Scenario::Startup { times, place } => scenarios::startup::run(times, &place),
         Scenario::Disk { events, body, place } => scenarios::disk::run(events, body, &place),
         Scenario::Pages { events, requests, groups, place } => scenarios::pages::run(&events, requests, groups, &place),
+        Scenario::Queue(options) => scenarios::queue::run(&options),
         Scenario::Send(send) => scenarios::send::run(&send),
         Scenario::Check(check) => scenarios::check::run(&check),
     };

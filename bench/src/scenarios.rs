@@ -5,5 +5,6 @@ pub mod check;
 pub mod disk;
 pub mod pages;
 pub mod place;
+pub mod queue;
 pub mod send;
 pub mod startup;

@@ -2,6 +2,7 @@
 
 use crate::Place;
 use anyhow::Context;
+use bench::redis::{self, Redis};
 use bench::server::Server;
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 /// A running server and its folder.
 pub struct Placed {
     server: Server,
+    _redis: Option<Redis>,
     /// Removed at the end; `None` if it is kept.
     folder: Option<PathBuf>,
 }
@@ -24,9 +26,13 @@ impl Place {
         std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
         let folder = folder.canonicalize().context("find the data folder")?;
         // Ceilings that protect a small machine would end a measurement early.
-        let environment = [("VIGIE_QUEUE__MAX_BYTES", "20GB"), ("VIGIE_QUEUE__MAX_JOBS", "10000000")];
+        let mut environment = vec![("VIGIE_QUEUE__MAX_BYTES", "20GB"), ("VIGIE_QUEUE__MAX_JOBS", "10000000")];
+        let options = redis::Options { appendonly: true, ..redis::Options::default() };
+        let redis = self.redis.then(|| Redis::start(&folder, options)).transpose()?;
+        let url = redis.as_ref().map(|redis| redis.url(0));
+        environment.extend(url.as_deref().map(|url| ("BROKER_URL", url)));
         let server = Server::start(&self.exe, &folder.join("data"), &folder.join("server.log"), &environment)?;
-        Ok(Placed { server, folder: (!self.keep).then_some(folder) })
+        Ok(Placed { server, _redis: redis, folder: (!self.keep).then_some(folder) })
     }
 }
 

@@ -16,7 +16,7 @@ pub use workflows::run as workflows;
 use super::Case;
 use super::celery::{Celery, Client, Worker};
 use super::house::{House, Process};
-use super::redis::{Options, Redis};
+use super::redis::{self, Options, Redis};
 
 /// One Redis, a worker of Vigie's, a Celery client, and a Celery worker for the queue `python`.
 struct Both {
@@ -47,7 +47,7 @@ impl Both {
 /// A Redis, a house and a Celery that use it.
 fn on_one_redis(case: &Case<'_>, options: Options) -> anyhow::Result<(House, Redis, Celery)> {
     let house = House::new(case, &[])?;
-    let redis = Redis::start(&house.folder, options)?;
+    let redis = redis::start(&house.folder, options)?;
     let url = redis.url(0);
     let celery = Celery::over(&url, &house.folder)?;
     let house = house.through(&[("BROKER_URL", &url)]);

@@ -2,7 +2,7 @@
 //! a store that cannot be written, a broker that does not answer.
 
 use super::house::{House, Process, signal_to};
-use super::redis::{Options, Proxy, Redis};
+use super::redis::{self, Options, Proxy};
 use super::{Case, Verdict, eventually, place};
 use anyhow::{Context, ensure};
 use bench::http;
@@ -148,7 +148,7 @@ fn blocked_store(case: &Case<'_>, folder: &Path) -> anyhow::Result<String> {
 }
 
 fn silent_broker(case: &Case<'_>, folder: &Path) -> anyhow::Result<String> {
-    let redis = Redis::start(folder, Options { appendonly: true, ..Options::default() })?;
+    let redis = redis::start(folder, Options { appendonly: true, ..Options::default() })?;
     let proxy = Proxy::to(redis.port)?;
     let whole = Whole::start(case, folder, "silent-broker", &[("BROKER_URL", &redis.url_at(proxy.port, 0))])?;
     proxy.open_hole();

@@ -3,7 +3,7 @@
 
 use super::house::{House, Process};
 use super::kill_test::{self, Sent};
-use super::redis::{Options, Redis};
+use super::redis::{self, Options};
 use super::{Case, Verdict, place};
 use anyhow::{Context, ensure};
 use bench::accounts;
@@ -24,7 +24,7 @@ const ROLES: &[(&str, &str)] =
 pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
     let folder = place::fresh_folder(case)?;
     let embedded = on(case, House::in_folder(case, &folder, "embedded", &[])).context("on the embedded queue")?;
-    let redis = Redis::start(&folder, Options { appendonly: true, ..Options::default() })?;
+    let redis = redis::start(&folder, Options { appendonly: true, ..Options::default() })?;
     let house = House::in_folder(case, &folder, "redis", &[("BROKER_URL", &redis.url(0))]);
     let on_redis = on(case, house).context("on Redis")?;
     // What cannot be removed lies under target/ and harms nobody.

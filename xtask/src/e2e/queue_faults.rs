@@ -18,7 +18,7 @@ pub use stops::run as stops;
 pub use unknown::run as unknown;
 
 use super::house::House;
-use super::redis::{Options, Redis};
+use super::redis::{self, Options, Redis};
 use super::{Case, place};
 use std::path::Path;
 
@@ -32,7 +32,7 @@ struct Brokers {
 impl Brokers {
     fn start(case: &Case<'_>) -> anyhow::Result<Brokers> {
         let folder = place::fresh_folder(case)?;
-        let redis = Redis::start(&folder, Options { appendonly: true, ..Options::default() })?;
+        let redis = redis::start(&folder, Options { appendonly: true, ..Options::default() })?;
         let embedded = House::in_folder(case, &folder.join("on-embedded"), "data", &[]);
         let on_redis = House::in_folder(case, &folder.join("on-redis"), "data", &[("BROKER_URL", &redis.url(0))]);
         for house in [&embedded, &on_redis] {

@@ -20,7 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["stdx", "telemetry", "protocol", "db", "store", "queue", "processing", "ops", "ingest", "pipeline", "web"],
     ),
     ("testkit", &["stdx", "telemetry", "protocol", "db", "store", "queue", "processing", "ops"]),
-    ("bench", &["stdx"]),
+    ("bench", &["stdx", "queue"]),
     ("xtask", &["stdx", "bench"]),
 ];
 

@@ -3,7 +3,7 @@
 
 use crate::e2e::celery::Celery;
 use crate::e2e::house::{House, Process};
-use crate::e2e::redis::{Certificates, MASTER, Options, Proxy, Redis, Sentinel};
+use crate::e2e::redis::{self, Certificates, MASTER, Options, Proxy, Sentinel};
 use crate::e2e::{Case, Verdict, eventually, place};
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ impl Bench<'_> {
     }
 
     fn prefix_and_database(&self) -> anyhow::Result<()> {
-        let redis = Redis::start(self.folder, Options::default())?;
+        let redis = redis::start(self.folder, Options::default())?;
         let celery = Celery::over(&redis.url(0), self.folder)?;
         let celery = celery.with_transport_options(&json!({ "global_keyprefix": PREFIX }));
         let url = format!("{}?global_keyprefix={PREFIX}", redis.url(0));
@@ -86,7 +86,7 @@ impl Bench<'_> {
         ];
         let mut spoken = Vec::new();
         for (name, options) in cases {
-            let redis = Redis::start(self.folder, options)?;
+            let redis = redis::start(self.folder, options)?;
             let celery = Celery::over(&redis.url(0), self.folder)?;
             let folder = name.replace(' ', "-");
             let (_, mut worker) = self.there_and_back(&folder, &redis.url(0), &celery)?;
@@ -99,8 +99,8 @@ impl Bench<'_> {
     }
 
     fn sentinel(&self) -> anyhow::Result<()> {
-        let mut master = Redis::start(self.folder, Options::default())?;
-        let replica = Redis::start(self.folder, Options { replica_of: Some(master.port), ..Options::default() })?;
+        let mut master = redis::start(self.folder, Options::default())?;
+        let replica = redis::start(self.folder, Options { replica_of: Some(master.port), ..Options::default() })?;
         let sentinel = Sentinel::start(self.folder, &master)?;
         let url = format!("sentinel://127.0.0.1:{}/0", sentinel.port);
         let celery = Celery::over(&url, self.folder)?.with_transport_options(&json!({ "master_name": MASTER }));
@@ -116,7 +116,7 @@ impl Bench<'_> {
     }
 
     fn reconnects(&self) -> anyhow::Result<()> {
-        let mut redis = Redis::start(self.folder, Options { appendonly: true, ..Options::default() })?;
+        let mut redis = redis::start(self.folder, Options { appendonly: true, ..Options::default() })?;
         let proxy = Proxy::to(redis.port)?;
         let house = self.house("reconnect", &redis.url(0));
         let through = house.through(&[("BROKER_URL", &redis.url_at(proxy.port, 0))]);
@@ -135,7 +135,7 @@ impl Bench<'_> {
 
     /// `config check` connects, and says what is wrong in words that name the key.
     fn wrong_addresses_are_named(&self) -> anyhow::Result<()> {
-        let redis = Redis::start(self.folder, Options { password: Some("right"), ..Options::default() })?;
+        let redis = redis::start(self.folder, Options { password: Some("right"), ..Options::default() })?;
         let port = redis.port;
         let nobody = crate::e2e::redis::free_port()?;
         let cases = [
