@@ -124,14 +124,19 @@ pub fn compare(sent: &Sent, seen: &Seen) -> anyhow::Result<Duration> {
     Ok(waits.max().unwrap_or_default())
 }
 
-/// Waits until every accepted line is there; returns how many there are.
+/// Waits until every accepted line is there.
 ///
 /// # Errors
-/// If they are not in time.
+/// If they are not in time; says how many are missing.
 pub fn all_there(house: &House, file: &str, sent: &Sent, within: Duration) -> anyhow::Result<()> {
-    crate::e2e::eventually(&format!("{} accepted lines", sent.accepted.len()), within, || {
+    let missing = AtomicU64::new(0);
+    let what = format!("{} accepted lines", sent.accepted.len());
+    let waited = crate::e2e::eventually(&what, within, || {
         let lines = house.appended(file);
         let there: BTreeSet<&str> = lines.iter().filter_map(|line| Some(line.split_once(' ')?.1)).collect();
-        Ok(sent.accepted.keys().all(|line| there.contains(line.as_str())).then_some(()))
-    })
+        let count = sent.accepted.keys().filter(|line| !there.contains(line.as_str())).count();
+        missing.store(count as u64, Ordering::Relaxed);
+        Ok((count == 0).then_some(()))
+    });
+    waited.with_context(|| format!("{} lines are missing", missing.into_inner()))
 }
