@@ -21,7 +21,7 @@ pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
     let mut client = celery.client()?;
     let long = long_task_runs_once(&house, &redis, &celery, &mut client)?;
     let by_python = vigie_dies(&house, &redis, &celery, &mut client)?;
-    let by_vigie = python_dies(&house, &celery, &mut client)?;
+    let by_vigie = python_dies(&house, &redis, &celery, &mut client)?;
     house.end();
     Ok(Verdict::Passed(format!(
         "a task of {long:.0} s beside an idle Python worker ran once; taken over by Python after {by_python:.1} s, by \
@@ -73,16 +73,16 @@ fn is_redelivered(value: &Value) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Which message a dead Python worker held is only known to kombu's own rule, the visibility timeout: whoever lives and
-/// sweeps by it, here an idle Python worker of another queue, brings the task back, and Vigie's worker takes it.
-fn python_dies(house: &House, celery: &Celery, client: &mut Client) -> anyhow::Result<f64> {
+/// Which messages a dead Python worker held is only known to kombu's own rule, the visibility timeout. Vigie's worker
+/// keeps it as kombu's do, so that it needs no other Python worker to bring the task back.
+fn python_dies(house: &House, redis: &Redis, celery: &Celery, client: &mut Client) -> anyhow::Result<f64> {
     let mut python = celery.worker("dying", "debug")?;
     let id = sleep(client, SLEEP_S)?;
     eventually("the Python worker to take it", TAKEN_WITHIN, || Ok((python.times_received(&id) == 1).then_some(())))?;
     python.kill()?;
     let killed = Instant::now();
-    let mut heir = house.worker("heir", &["-c", "1"])?;
-    let _sweeper = celery.worker("sweeper", "python")?;
+    let url = format!("{}?visibility_timeout={VISIBILITY_TIMEOUT_S}", redis.url(0));
+    let mut heir = house.through(&[("BROKER_URL", &url)]).worker("heir", &["-c", "1"])?;
     let value = client.value(&id, TAKEN_OVER_WITHIN + Duration::from_secs(SLEEP_S))?;
     ensure!(value["side"] != "python", "Vigie's worker should have run it: {value}");
     heir.terminate()?;
