@@ -1,3 +1,4 @@
 //! The brokers, one folder each.
 
 pub mod embedded;
+pub mod redis;

@@ -10,6 +10,7 @@
 
 mod broker;
 pub mod call;
+mod celery;
 mod error;
 mod job;
 mod task;

@@ -1,14 +1,51 @@
 //! What every broker must do.
 
-use crate::support::{LEASE, Rig, job};
-use queue::{
-    Broker, ClaimRequest, DeadReason, Finish, JobId, JobState, Ledger, NewJob, Published, QueueBounds, QueueError,
-};
+use crate::support::{AnyRig as Rig, Kind, LEASE, job};
+use queue::{ClaimRequest, DeadReason, Finish, JobId, JobState, NewJob, Published, QueueBounds, QueueError};
 use std::time::Duration;
 
-#[test]
-fn a_job_is_published_once_while_it_lives() {
-    let rig = Rig::new();
+/// Runs each claim on every broker.
+macro_rules! on_every_broker {
+    ($($claim:ident),* $(,)?) => {
+        mod on_embedded {
+            $(#[test] fn $claim() { super::$claim(super::Kind::Embedded); })*
+        }
+        mod on_redis {
+            $(#[test] fn $claim() {
+                if crate::support::redis_is_here() {
+                    super::$claim(super::Kind::Redis);
+                }
+            })*
+        }
+    };
+}
+
+on_every_broker!(
+    a_job_is_published_once_while_it_lives,
+    jobs_of_a_key_come_in_order_and_higher_priorities_first,
+    keys_take_turns_whatever_their_backlogs,
+    a_lost_lease_discards_the_result,
+    an_extended_lease_is_kept,
+    a_retry_waits_and_counts_and_a_given_back_job_does_not,
+    delayed_jobs_become_ready_when_their_time_comes,
+    a_job_that_kills_its_worker_alone_stops_as_poison,
+    what_died_in_company_runs_in_smaller_batches_until_alone,
+    dead_letters_are_listed_retried_and_discarded,
+    parked_jobs_wait_without_being_claimed,
+    a_full_queue_refuses_and_no_key_takes_more_than_half,
+    an_id_beyond_the_limit_is_refused,
+    a_refused_request_keeps_none_of_its_jobs_and_a_full_queue_still_knows_its_own,
+    names_and_payloads_beyond_their_bounds_are_refused,
+    one_claim_looks_at_its_queues_in_order_and_takes_from_one,
+    a_batch_ends_where_its_bytes_end_but_one_job_always_fits,
+    a_paused_queue_gives_nothing_and_takes_everything,
+    a_purge_removes_what_does_not_run_and_counts_it,
+    ends_of_one_call_stand_by_themselves,
+    a_suspect_runs_with_nothing_beside_it_but_not_for_ever,
+);
+
+fn a_job_is_published_once_while_it_lives(kind: Kind) {
+    let rig = Rig::new(kind);
     assert_eq!(rig.publish(vec![job("a"), job("a")]).expect("kept"), [Published::Accepted, Published::AlreadyThere]);
     assert_eq!(rig.publish(vec![job("a")]).expect("kept"), [Published::AlreadyThere]);
     let claimed = rig.claim(10);
@@ -18,17 +55,15 @@ fn a_job_is_published_once_while_it_lives() {
     assert_eq!(rig.publish(vec![job("a")]).expect("kept"), [Published::Accepted]);
 }
 
-#[test]
-fn jobs_of_a_key_come_in_order_and_higher_priorities_first() {
-    let rig = Rig::new();
+fn jobs_of_a_key_come_in_order_and_higher_priorities_first(kind: Kind) {
+    let rig = Rig::new(kind);
     rig.publish_ids(&["a", "b"]);
     rig.publish(vec![NewJob { priority: 9, ..job("urgent") }, NewJob { priority: 0, ..job("idle") }]).expect("kept");
     assert_eq!(rig.claim_ids(10), ["urgent", "a", "b", "idle"]);
 }
 
-#[test]
-fn keys_take_turns_whatever_their_backlogs() {
-    let rig = Rig::new();
+fn keys_take_turns_whatever_their_backlogs(kind: Kind) {
+    let rig = Rig::new(kind);
     let flood: Vec<String> = (0..50).map(|number| format!("flood-{number}")).collect();
     rig.publish_ids(&flood.iter().map(String::as_str).collect::<Vec<_>>());
     rig.publish(vec![NewJob { fairness_key: 2, ..job("quiet-0") }, NewJob { fairness_key: 2, ..job("quiet-1") }])
@@ -36,9 +71,8 @@ fn keys_take_turns_whatever_their_backlogs() {
     assert_eq!(rig.claim_ids(5), ["flood-0", "quiet-0", "flood-1", "quiet-1", "flood-2"]);
 }
 
-#[test]
-fn a_lost_lease_discards_the_result() {
-    let rig = Rig::new();
+fn a_lost_lease_discards_the_result(kind: Kind) {
+    let rig = Rig::new(kind);
     rig.publish_ids(&["a"]);
     let first = rig.claim(1);
     assert!(rig.claim(1).is_empty(), "never two live leases");
@@ -52,9 +86,8 @@ fn a_lost_lease_discards_the_result() {
     assert_eq!(rig.waiting(), 0);
 }
 
-#[test]
-fn an_extended_lease_is_kept() {
-    let rig = Rig::new();
+fn an_extended_lease_is_kept(kind: Kind) {
+    let rig = Rig::new(kind);
     rig.publish_ids(&["a"]);
     let claimed = rig.claim(1);
     rig.clock.advance(LEASE / 2);
@@ -66,9 +99,8 @@ fn an_extended_lease_is_kept() {
     assert_eq!(rig.broker.extend(&[claimed[0].lease], LEASE).expect("the broker answers"), [claimed[0].lease]);
 }
 
-#[test]
-fn a_retry_waits_and_counts_and_a_given_back_job_does_not() {
-    let rig = Rig::new();
+fn a_retry_waits_and_counts_and_a_given_back_job_does_not(kind: Kind) {
+    let rig = Rig::new(kind);
     rig.publish_ids(&["a"]);
     let first = rig.claim(1);
     let error = "no".to_owned();
@@ -82,9 +114,8 @@ fn a_retry_waits_and_counts_and_a_given_back_job_does_not() {
     assert_eq!(rig.claim(1)[0].attempt, 2);
 }
 
-#[test]
-fn delayed_jobs_become_ready_when_their_time_comes() {
-    let rig = Rig::new();
+fn delayed_jobs_become_ready_when_their_time_comes(kind: Kind) {
+    let rig = Rig::new(kind);
     rig.publish(vec![NewJob { delay: Duration::from_secs(60), ..job("later") }]).expect("kept");
     assert!(rig.claim(1).is_empty());
     assert_eq!(rig.broker.depths().expect("depths")[0].delayed, 1);
@@ -92,9 +123,8 @@ fn delayed_jobs_become_ready_when_their_time_comes() {
     assert_eq!(rig.claim_ids(1), ["later"]);
 }
 
-#[test]
-fn a_job_that_kills_its_worker_alone_stops_as_poison() {
-    let rig = Rig::new();
+fn a_job_that_kills_its_worker_alone_stops_as_poison(kind: Kind) {
+    let rig = Rig::new(kind);
     rig.publish_ids(&["killer"]);
     for _ in 0..3 {
         assert_eq!(rig.claim(1).len(), 1);
@@ -105,9 +135,8 @@ fn a_job_that_kills_its_worker_alone_stops_as_poison() {
     assert_eq!((dead[0].id.as_str(), dead[0].reason.as_str(), dead[0].deaths), ("killer", "poison", 3));
 }
 
-#[test]
-fn what_died_in_company_runs_in_smaller_batches_until_alone() {
-    let rig = Rig::new();
+fn what_died_in_company_runs_in_smaller_batches_until_alone(kind: Kind) {
+    let rig = Rig::new(kind);
     let ids: Vec<String> = (0..32).map(|number| number.to_string()).collect();
     rig.publish_ids(&ids.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(rig.claim(32).len(), 32);
@@ -117,9 +146,8 @@ fn what_died_in_company_runs_in_smaller_batches_until_alone() {
     assert!(rig.broker.dead_letters().expect("letters").is_empty(), "deaths in company are nobody's fault");
 }
 
-#[test]
-fn dead_letters_are_listed_retried_and_discarded() {
-    let rig = Rig::new();
+fn dead_letters_are_listed_retried_and_discarded(kind: Kind) {
+    let rig = Rig::new(kind);
     rig.publish_ids(&["a", "b"]);
     for claimed in rig.claim(2) {
         rig.finish(&claimed, Finish::Dead { reason: DeadReason::Rejected, error: "no use".to_owned() });
@@ -135,18 +163,16 @@ fn dead_letters_are_listed_retried_and_discarded() {
     assert_eq!((again.len(), again[0].attempt, &again[0].payload[..]), (1, 1, &b"payload of a"[..]));
 }
 
-#[test]
-fn parked_jobs_wait_without_being_claimed() {
-    let rig = Rig::new();
+fn parked_jobs_wait_without_being_claimed(kind: Kind) {
+    let rig = Rig::new(kind);
     rig.publish_ids(&["a"]);
     rig.finish(&rig.claim(1)[0], Finish::Park);
     assert!(rig.claim(1).is_empty());
     assert_eq!(rig.broker.depths().expect("depths")[0].parked, 1);
 }
 
-#[test]
-fn a_full_queue_refuses_and_no_key_takes_more_than_half() {
-    let rig = Rig::with_jobs_max(10);
+fn a_full_queue_refuses_and_no_key_takes_more_than_half(kind: Kind) {
+    let rig = Rig::with_jobs_max(kind, 10);
     rig.publish(vec![NewJob { fairness_key: 2, ..job("other") }]).expect("kept");
     let mut refused = None;
     for number in 0..20 {
@@ -165,16 +191,14 @@ fn a_full_queue_refuses_and_no_key_takes_more_than_half() {
     assert!(rig.broker.accepting().is_err());
 }
 
-#[test]
-fn an_id_beyond_the_limit_is_refused() {
-    let rig = Rig::new();
+fn an_id_beyond_the_limit_is_refused(kind: Kind) {
+    let rig = Rig::new(kind);
     let refused = rig.publish(vec![job(&"x".repeat(129))]);
     assert!(matches!(refused, Err(QueueError::IdTooLong { length: 129, max: 128 })));
 }
 
-#[test]
-fn a_refused_request_keeps_none_of_its_jobs_and_a_full_queue_still_knows_its_own() {
-    let rig = Rig::with_jobs_max(4);
+fn a_refused_request_keeps_none_of_its_jobs_and_a_full_queue_still_knows_its_own(kind: Kind) {
+    let rig = Rig::with_jobs_max(kind, 4);
     rig.publish_ids(&["a"]);
     let refused = rig.publish((0..5).map(|number| job(&format!("b{number}"))).collect());
     assert!(matches!(refused, Err(QueueError::Full { .. })));
@@ -185,9 +209,8 @@ fn a_refused_request_keeps_none_of_its_jobs_and_a_full_queue_still_knows_its_own
     assert_eq!(rig.claim_ids(10), ["a", "b0", "b1", "b2"]);
 }
 
-#[test]
-fn names_and_payloads_beyond_their_bounds_are_refused() {
-    let rig = Rig::new();
+fn names_and_payloads_beyond_their_bounds_are_refused(kind: Kind) {
+    let rig = Rig::new(kind);
     let long: std::sync::Arc<str> = "x".repeat(200).into();
     let named = rig.publish(vec![NewJob { task: long.clone(), ..job("a") }]);
     assert!(matches!(named, Err(QueueError::IdTooLong { length: 200, max: 128 })));
@@ -199,26 +222,23 @@ fn names_and_payloads_beyond_their_bounds_are_refused() {
     assert_eq!(rig.waiting(), 0);
 }
 
-#[test]
-fn one_claim_looks_at_its_queues_in_order_and_takes_from_one() {
-    let rig = Rig::new();
+fn one_claim_looks_at_its_queues_in_order_and_takes_from_one(kind: Kind) {
+    let rig = Rig::new(kind);
     rig.publish(vec![NewJob { queue: "other".into(), ..job("b") }, job("a")]).expect("kept");
     assert_eq!(ids(&rig.claim_from(&["empty", "other", "q"], 10)), ["b"]);
     assert_eq!(ids(&rig.claim_from(&["empty", "other", "q"], 10)), ["a"]);
 }
 
-#[test]
-fn a_batch_ends_where_its_bytes_end_but_one_job_always_fits() {
-    let rig = Rig::new();
+fn a_batch_ends_where_its_bytes_end_but_one_job_always_fits(kind: Kind) {
+    let rig = Rig::new(kind);
     rig.publish_ids(&["a", "b"]);
     let bounds = QueueBounds { queue: "q".to_owned(), jobs_max: 10, bytes_max: 1, lease: LEASE };
     let claimed = rig.broker.claim(&ClaimRequest { queues: vec![bounds] }).expect("claimed");
     assert_eq!(ids(&claimed), ["a"]);
 }
 
-#[test]
-fn a_paused_queue_gives_nothing_and_takes_everything() {
-    let rig = Rig::new();
+fn a_paused_queue_gives_nothing_and_takes_everything(kind: Kind) {
+    let rig = Rig::new(kind);
     rig.publish_ids(&["a"]);
     rig.broker.pause("q").expect("paused");
     rig.publish_ids(&["b"]);
@@ -231,9 +251,8 @@ fn a_paused_queue_gives_nothing_and_takes_everything() {
     assert!(!rig.restart().broker.depths().expect("depths")[0].paused);
 }
 
-#[test]
-fn a_purge_removes_what_does_not_run_and_counts_it() {
-    let rig = Rig::new();
+fn a_purge_removes_what_does_not_run_and_counts_it(kind: Kind) {
+    let rig = Rig::new(kind);
     rig.publish_ids(&["running", "a", "b"]);
     rig.publish(vec![NewJob { delay: Duration::from_secs(60), ..job("later") }]).expect("kept");
     rig.publish(vec![NewJob { queue: "other".into(), ..job("stays") }]).expect("kept");
@@ -248,9 +267,8 @@ fn a_purge_removes_what_does_not_run_and_counts_it() {
     assert_eq!(rig.claim_ids(10), ["a"]);
 }
 
-#[test]
-fn ends_of_one_call_stand_by_themselves() {
-    let rig = Rig::new();
+fn ends_of_one_call_stand_by_themselves(kind: Kind) {
+    let rig = Rig::new(kind);
     rig.publish_ids(&["done", "dead", "again", "lost"]);
     let claimed = rig.claim(4);
     rig.finish(&claimed[3], Finish::Done);
@@ -269,9 +287,8 @@ fn ends_of_one_call_stand_by_themselves() {
     assert_eq!(rig.claim_ids(10), ["again"]);
 }
 
-#[test]
-fn a_suspect_runs_with_nothing_beside_it_but_not_for_ever() {
-    let rig = Rig::new();
+fn a_suspect_runs_with_nothing_beside_it_but_not_for_ever(kind: Kind) {
+    let rig = Rig::new(kind);
     rig.publish_ids(&["a", "b"]);
     assert_eq!(rig.claim(2).len(), 2);
     rig.clock.advance(LEASE);

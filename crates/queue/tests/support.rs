@@ -1,8 +1,12 @@
-//! A broker in a temporary folder with a clock that stands still.
+//! A broker with a clock that stands still: embedded in a temporary folder, or on a Redis server of its own.
+
+mod redis_server;
+
+pub use redis_server::{RedisServer, redis_is_here};
 
 use bytes::Bytes;
 use queue::brokers::embedded::{Config, Durability, Embedded};
-use queue::{Broker, ClaimRequest, Claimed, Finish, JobId, NewJob, Published, QueueBounds, QueueError};
+use queue::{Broker, ClaimRequest, Claimed, Finish, JobId, Ledger, NewJob, Published, QueueBounds, QueueError};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -108,4 +112,109 @@ pub fn job(id: &str) -> NewJob {
         payload: Bytes::from(format!("payload of {id}")),
         options: queue::JobOptions::default(),
     }
+}
+
+/// Which broker a claim of conformance runs on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Embedded,
+    Redis,
+}
+
+/// Both seams.
+pub trait Both: Broker + Ledger {}
+
+impl<T: Broker + Ledger> Both for T {}
+
+/// Any broker with a clock that stands still.
+pub struct AnyRig {
+    pub kind: Kind,
+    pub clock: ManualClock,
+    pub broker: Box<dyn Both>,
+    /// What the broker lies in.
+    folder: Option<tempfile::TempDir>,
+    server: Option<Arc<RedisServer>>,
+    jobs_max: u64,
+}
+
+impl AnyRig {
+    pub fn new(kind: Kind) -> AnyRig {
+        AnyRig::with_jobs_max(kind, 1_000_000)
+    }
+
+    pub fn with_jobs_max(kind: Kind, jobs_max: u64) -> AnyRig {
+        let clock = ManualClock::at(Timestamp::from_seconds(1_000_000));
+        let (folder, server) = match kind {
+            Kind::Embedded => (Some(tempfile::tempdir().expect("a temporary folder")), None),
+            Kind::Redis => (None, Some(Arc::new(RedisServer::start(&[])))),
+        };
+        AnyRig::over(kind, clock, folder, server, jobs_max)
+    }
+
+    fn over(
+        kind: Kind,
+        clock: ManualClock,
+        folder: Option<tempfile::TempDir>,
+        server: Option<Arc<RedisServer>>,
+        jobs_max: u64,
+    ) -> AnyRig {
+        let broker: Box<dyn Both> = match (&folder, &server) {
+            (Some(folder), _) => {
+                let free = Arc::new(AtomicU64::new(u64::MAX));
+                Box::new(open(folder.path(), &clock, &free, jobs_max).expect("the broker opens"))
+            }
+            (None, Some(server)) => Box::new(server.broker(&clock, jobs_max)),
+            (None, None) => unreachable!("a broker lies somewhere"),
+        };
+        AnyRig { kind, clock, broker, folder, server, jobs_max }
+    }
+
+    /// Closes the broker as a killed process would (nothing is given back) and opens it again.
+    pub fn restart(self) -> AnyRig {
+        let AnyRig { kind, clock, broker, folder, server, jobs_max } = self;
+        drop(broker);
+        AnyRig::over(kind, clock, folder, server, jobs_max)
+    }
+
+    pub fn publish(&self, jobs: Vec<NewJob>) -> Result<Vec<Published>, QueueError> {
+        wait_for(self.broker.publish(jobs))
+    }
+
+    pub fn publish_ids(&self, ids: &[&str]) {
+        self.publish(ids.iter().map(|id| job(id)).collect()).expect("jobs are kept");
+    }
+
+    pub fn claim(&self, jobs_max: usize) -> Vec<Claimed> {
+        self.claim_from(&["q"], jobs_max)
+    }
+
+    pub fn claim_from(&self, queues: &[&str], jobs_max: usize) -> Vec<Claimed> {
+        claim_from(&*self.broker, queues, jobs_max)
+    }
+
+    pub fn claim_ids(&self, jobs_max: usize) -> Vec<String> {
+        self.claim(jobs_max).iter().map(|job| job.id.to_string()).collect()
+    }
+
+    pub fn finish(&self, job: &Claimed, finish: Finish) {
+        let lost = self.broker.finish(vec![(job.lease, finish)]).expect("a run is ended");
+        assert!(lost.is_empty(), "the lease of {} was lost", job.id);
+    }
+
+    /// Jobs that live, whatever their state.
+    pub fn waiting(&self) -> u64 {
+        let depths = self.broker.depths().expect("depths");
+        depths.iter().map(|depth| depth.ready + depth.delayed + depth.leased + depth.parked).sum()
+    }
+}
+
+pub fn wait_for<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(future)
+}
+
+pub fn claim_from(broker: &(impl Broker + ?Sized), queues: &[&str], jobs_max: usize) -> Vec<Claimed> {
+    let bounds =
+        |queue: &&str| QueueBounds { queue: (*queue).to_owned(), jobs_max, bytes_max: usize::MAX, lease: LEASE };
+    broker.claim(&ClaimRequest { queues: queues.iter().map(bounds).collect() }).expect("jobs are claimed")
 }

@@ -1,0 +1,336 @@
+//! What a claim takes. A message whose worker died is a suspect: it runs with nothing beside it in its process, so that if
+//! the worker dies again it is known whose fault that is.
+
+use super::leases::Held;
+use super::scripts::Script;
+use super::{Shared, lock, time};
+use crate::broker::POLL_MAX;
+use crate::celery::{self, Undecodable};
+use crate::{ClaimRequest, Claimed, DeadReason, Finish, LeaseId, QueueBounds, QueueError};
+use redis::{ErrorKind, RedisError, RedisResult, Value};
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+use stdx::Timestamp;
+
+/// So long a suspect waits for other runs to end before it runs beside them after all.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// So long nothing new starts beside a suspect, doubled with each of its deaths in company.
+const ALONE_BASE: Duration = Duration::from_secs(1);
+const ALONE_DOUBLINGS_MAX: u32 = 10;
+/// Pause before a look whether what runs beside a suspect has ended.
+const DRAIN_LOOK: Duration = Duration::from_millis(50);
+/// Jobs of one claim, whatever is asked: bounds how long the server works on it.
+const JOBS_MAX: usize = 1_000;
+/// Rounds in which our own expired leases are freed before a claim gives up.
+const FREEING_ROUNDS_MAX: usize = 8;
+
+#[derive(Default)]
+pub(super) struct Claims {
+    /// The lease beside which nothing starts before the time.
+    alone: Option<(LeaseId, Timestamp)>,
+    /// Since when a suspect waits for other runs to end.
+    draining_since: Option<Timestamp>,
+    /// Claims that are being asked for now, and whether one of them may bring a suspect.
+    asking: usize,
+    is_exclusive: bool,
+    /// Where the next claim of a queue begins among its lanes.
+    turns: HashMap<String, usize>,
+}
+
+/// What one look found.
+enum Found {
+    Jobs(Vec<Claimed>),
+    /// Nothing; when the next delayed job is due, if that is known, and which queues are paused.
+    Nothing {
+        due: Option<Timestamp>,
+        paused: Vec<String>,
+        now: Timestamp,
+    },
+    /// A suspect runs, or waits to.
+    Held,
+}
+
+impl Shared {
+    pub(super) fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>, QueueError> {
+        let seen = self.waker.seen();
+        let (due, paused, now) = match self.look_for_jobs(request)? {
+            Found::Jobs(jobs) => return Ok(jobs),
+            Found::Held => {
+                let claims = lock(&self.claims);
+                drop(self.ended.wait_timeout(claims, DRAIN_LOOK).unwrap_or_else(PoisonError::into_inner));
+                return self.look_again(request);
+            }
+            Found::Nothing { due, paused, now } => (due, paused, now),
+        };
+        if self.is_closed() {
+            return Ok(Vec::new());
+        }
+        let wait = due.map_or(POLL_MAX, |due| due.since(now).clamp(Duration::from_millis(1), POLL_MAX));
+        let queues = request.queues.iter().map(|bounds| &bounds.queue).filter(|queue| !paused.contains(queue));
+        self.waker.wait(seen, queues.cloned().collect(), wait);
+        self.look_again(request)
+    }
+
+    fn look_again(&self, request: &ClaimRequest) -> Result<Vec<Claimed>, QueueError> {
+        match self.look_for_jobs(request)? {
+            Found::Jobs(jobs) => Ok(jobs),
+            Found::Nothing { .. } | Found::Held => Ok(Vec::new()),
+        }
+    }
+
+    fn look_for_jobs(&self, request: &ClaimRequest) -> Result<Found, QueueError> {
+        for _ in 0..FREEING_ROUNDS_MAX {
+            let Some(may_run_suspect) = self.begin() else { return Ok(Found::Held) };
+            let answer = self.ask(request, may_run_suspect);
+            let taken = answer.and_then(|answer| self.take(request, answer, may_run_suspect));
+            self.end(may_run_suspect);
+            match taken? {
+                Taken::Found(found) => return Ok(found),
+                Taken::Expired => self.free_own()?,
+                Taken::MustDrain => {
+                    if !self.drain() {
+                        return Ok(Found::Held);
+                    }
+                }
+            }
+        }
+        Ok(Found::Held)
+    }
+
+    /// Enters a claim. Returns whether it may bring a suspect, `None` if nothing may start now.
+    fn begin(&self) -> Option<bool> {
+        let now = self.clock.now();
+        let mut claims = lock(&self.claims);
+        if claims.is_exclusive {
+            return None;
+        }
+        let leases = lock(&self.leases);
+        if let Some((lease, until)) = claims.alone
+            && leases.contains(lease)
+            && now < until
+        {
+            return None;
+        }
+        claims.alone = None;
+        let is_quiet = leases.is_empty() && claims.asking == 0;
+        let may_run_suspect = claims.draining_since.is_some_and(|since| is_quiet || now.since(since) >= DRAIN_MAX);
+        claims.asking += 1;
+        claims.is_exclusive = may_run_suspect;
+        Some(may_run_suspect)
+    }
+
+    fn end(&self, was_exclusive: bool) {
+        let mut claims = lock(&self.claims);
+        claims.asking -= 1;
+        if was_exclusive {
+            claims.is_exclusive = false;
+        }
+    }
+
+    /// A suspect waits. Returns whether it may be asked for at once.
+    fn drain(&self) -> bool {
+        let now = self.clock.now();
+        let mut claims = lock(&self.claims);
+        let since = *claims.draining_since.get_or_insert(now);
+        claims.asking == 0 && lock(&self.leases).is_empty() || now.since(since) >= DRAIN_MAX
+    }
+
+    fn ask(&self, request: &ClaimRequest, may_run_suspect: bool) -> Result<Vec<Value>, QueueError> {
+        let nonce = stdx::random::uuid();
+        let mut words =
+            self.words().with(self.session.as_str()).with(u8::from(may_run_suspect).to_string()).with(nonce);
+        {
+            let claims = lock(&self.claims);
+            for bounds in &request.queues {
+                let name = serde_json::to_string(&bounds.queue).expect("a text can be written");
+                words.push(bounds.queue.as_str());
+                words.push(&name[1..name.len() - 1]);
+                words.push(bounds.jobs_max.clamp(1, JOBS_MAX).to_string());
+                words.push((bounds.bytes_max.min(1 << 50)).to_string());
+                words.push(format!("{:.6}", bounds.lease.as_secs_f64()));
+                words.push(claims.turns.get(&bounds.queue).copied().unwrap_or(0).to_string());
+            }
+        }
+        self.link.run(Script::Claim, &words.0)
+    }
+
+    fn take(&self, request: &ClaimRequest, answer: Vec<Value>, was_exclusive: bool) -> Result<Taken, QueueError> {
+        let answer = Answer::read(answer).map_err(|error| self.link.error(&error))?;
+        match answer {
+            Answer::Expired => Ok(Taken::Expired),
+            Answer::Drain => Ok(Taken::MustDrain),
+            Answer::Empty { now, due, paused } => {
+                if was_exclusive {
+                    lock(&self.claims).draining_since = None;
+                }
+                Ok(Taken::Found(Found::Nothing { due, paused, now }))
+            }
+            Answer::Taken { now, score, queue, suspect, lane, messages } => {
+                let bounds = request.queues.iter().find(|bounds| bounds.queue == queue);
+                let jobs = self.hold(bounds, &queue, now, &score, messages)?;
+                let mut claims = lock(&self.claims);
+                claims.turns.insert(queue, lane);
+                if let (Some(company), Some(job)) = (suspect, jobs.first()) {
+                    let window = ALONE_BASE * (1 << company.min(ALONE_DOUBLINGS_MAX));
+                    claims.alone = Some((job.lease, self.clock.now().plus(window)));
+                    claims.draining_since = None;
+                }
+                drop(claims);
+                Ok(Taken::Found(Found::Jobs(jobs)))
+            }
+        }
+    }
+
+    /// Makes leases of what was taken. What cannot be read, has expired or is to run later is ended here and now.
+    fn hold(
+        &self,
+        bounds: Option<&QueueBounds>,
+        queue: &str,
+        now: Timestamp,
+        score: &str,
+        messages: Vec<(String, String, Vec<u8>)>,
+    ) -> Result<Vec<Claimed>, QueueError> {
+        let queue: Arc<str> = queue.into();
+        let bytes_max = bounds.map_or(usize::MAX, |bounds| bounds.bytes_max);
+        let (mut claimed, mut ends) = (Vec::with_capacity(messages.len()), Vec::new());
+        let mut bytes = 0;
+        for (tag, seat, message) in messages {
+            let decoded = celery::decode(&message);
+            let mut held = Held {
+                tag,
+                queue: queue.clone(),
+                seat,
+                scores: vec![score.to_owned()],
+                message: message.into(),
+                job: None,
+            };
+            match decoded {
+                Ok(job) => {
+                    let job = Arc::new(job);
+                    held.job = Some(job.clone());
+                    let lease = lock(&self.leases).add(held);
+                    bytes += job.payload.len();
+                    match unready(&job, now) {
+                        Some(finish) => ends.push((lease, finish)),
+                        // The server counts messages; decompressed ones may be larger than it knew.
+                        None if bytes > bytes_max && !claimed.is_empty() => {
+                            ends.push((lease, Finish::GiveBack { after: Duration::ZERO }));
+                        }
+                        None => claimed.push(claimed_job(lease, &job, queue.clone(), now)),
+                    }
+                }
+                Err(Undecodable { why, .. }) => {
+                    tracing::warn!(queue = &*queue, why, "message not understood, it became a dead letter");
+                    let lease = lock(&self.leases).add(held);
+                    ends.push((lease, Finish::Dead { reason: DeadReason::Rejected, error: why }));
+                }
+            }
+        }
+        if !ends.is_empty() {
+            // What is given back goes in the opposite order, so that it stands in its own again.
+            ends.reverse();
+            if let Err(error) = self.finish(ends) {
+                tracing::warn!(error = %error, "messages that cannot run now not put aside, their leases will end");
+            }
+        }
+        Ok(claimed)
+    }
+}
+
+fn unready(job: &celery::Received, now: Timestamp) -> Option<Finish> {
+    if job.options.expires_at.is_some_and(|expires_at| expires_at <= now) {
+        return Some(Finish::Dead { reason: DeadReason::Expired, error: "expired".to_owned() });
+    }
+    let eta = job.eta.filter(|eta| *eta > now)?;
+    Some(Finish::GiveBack { after: eta.since(now) })
+}
+
+fn claimed_job(lease: LeaseId, job: &celery::Received, queue: Arc<str>, now: Timestamp) -> Claimed {
+    Claimed {
+        lease,
+        id: job.id.clone(),
+        task: job.task.clone(),
+        queue,
+        attempt: job.attempt,
+        enqueued_at: job.published_at.unwrap_or(now),
+        payload: job.payload.clone(),
+        options: job.options.clone(),
+    }
+}
+
+enum Taken {
+    Found(Found),
+    Expired,
+    MustDrain,
+}
+
+/// What the script says.
+enum Answer {
+    Expired,
+    Drain,
+    Empty {
+        now: Timestamp,
+        due: Option<Timestamp>,
+        paused: Vec<String>,
+    },
+    Taken {
+        now: Timestamp,
+        /// The time as it stands in the index.
+        score: String,
+        queue: String,
+        /// Deaths in company of the one suspect that was taken.
+        suspect: Option<u32>,
+        lane: usize,
+        /// Tag, seat and text of each.
+        messages: Vec<(String, String, Vec<u8>)>,
+    },
+}
+
+impl Answer {
+    fn read(values: Vec<Value>) -> RedisResult<Answer> {
+        let mut values = values.into_iter();
+        let mut next = || values.next().unwrap_or_default();
+        let score: String = redis::from_redis_value(next())?;
+        let kind: String = redis::from_redis_value(next())?;
+        let now = time(&score);
+        match kind.as_str() {
+            "expired" => Ok(Answer::Expired),
+            "drain" => Ok(Answer::Drain),
+            "empty" => {
+                let due: String = redis::from_redis_value(next())?;
+                let paused = redis::from_redis_value(next())?;
+                Ok(Answer::Empty { now, due: (!due.is_empty()).then(|| time(&due)), paused })
+            }
+            "taken" => {
+                let queue = redis::from_redis_value(next())?;
+                let company: i64 = redis::from_redis_value(next())?;
+                let lane: usize = redis::from_redis_value(next())?;
+                let flat = next().into_sequence().unwrap_or_default();
+                let suspect = u32::try_from(company).ok();
+                Ok(Answer::Taken { now, score, queue, suspect, lane, messages: messages_of(flat)? })
+            }
+            _ => Err(RedisError::from((ErrorKind::UnexpectedReturnType, "the script that claims gave no answer"))),
+        }
+    }
+}
+
+/// Tags and messages are bytes to us: a hostile one need not be text.
+fn messages_of(flat: Vec<Value>) -> RedisResult<Vec<(String, String, Vec<u8>)>> {
+    let mut flat = flat.into_iter();
+    let mut messages = Vec::with_capacity(flat.len() / 3);
+    while let (Some(tag), Some(seat), Some(Value::BulkString(message))) = (flat.next(), flat.next(), flat.next()) {
+        messages.push((redis::from_redis_value(tag)?, redis::from_redis_value(seat)?, message));
+    }
+    Ok(messages)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn neighbouring_keys_have_lanes_of_their_own() {
+        let lanes: std::collections::HashSet<String> = (1..=8).map(crate::brokers::redis::publish::lane_of).collect();
+        assert_eq!(lanes.len(), 8);
+        assert_eq!(crate::brokers::redis::publish::lane_of(0), "");
+    }
+}

@@ -1,0 +1,146 @@
+//! What is known of the server: looked at each second, for bounds that cannot be counted at each publish.
+
+use super::link::{Link, info_field};
+use super::scripts::Script;
+use super::{Shared, lock};
+use crate::QueueError;
+use std::time::{Duration, Instant};
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The thread looks this often whether it should stop.
+const STOP_LOOK: Duration = Duration::from_millis(50);
+/// Percent of the server's own bound of memory, beyond which publishers are refused before the server does it.
+const MEMORY_PERCENT_MAX: u64 = 95;
+/// What was seen longer ago counts for nothing.
+const STALE_AFTER: Duration = Duration::from_secs(5);
+
+#[derive(Default)]
+pub(super) struct Watched {
+    seen_at: Option<Instant>,
+    jobs: u64,
+    /// By us since then.
+    published: u64,
+    memory: u64,
+    memory_max: u64,
+}
+
+/// What a server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    pub server: String,
+    pub version: String,
+    /// Whether what it took survives its end (`appendonly`).
+    pub is_durable: bool,
+    /// What it does when memory ends; anything but `noeviction` forgets jobs.
+    pub eviction: String,
+    /// `master` or `slave`.
+    pub role: String,
+    pub memory: u64,
+    /// 0 for none.
+    pub memory_max: u64,
+}
+
+pub(super) fn about(link: &Link) -> Result<About, QueueError> {
+    let info: String = link.with(|open| redis::cmd("INFO").query(&mut open.connection))?;
+    let text = |name| info_field(&info, name).unwrap_or_default().to_owned();
+    Ok(About {
+        server: link.name().to_owned(),
+        version: text("redis_version"),
+        is_durable: info_field(&info, "aof_enabled") == Some("1"),
+        eviction: text("maxmemory_policy"),
+        role: text("role"),
+        memory: number(&info, "used_memory"),
+        memory_max: number(&info, "maxmemory"),
+    })
+}
+
+fn number(info: &str, name: &str) -> u64 {
+    info_field(info, name).and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+impl Shared {
+    pub(super) fn about(&self) -> Result<About, QueueError> {
+        about(&self.link)
+    }
+
+    /// Runs until the broker is closed.
+    pub(super) fn watch(&self) {
+        let mut looked = Instant::now();
+        let mut was_away = false;
+        while !self.is_closed() {
+            std::thread::sleep(STOP_LOOK);
+            if looked.elapsed() < LOOK_EVERY {
+                continue;
+            }
+            looked = Instant::now();
+            let look = self.look().and_then(|()| self.say_alive());
+            match (&look, was_away) {
+                (Err(error), false) => tracing::warn!(error = %error, "the broker was lost"),
+                (Ok(()), true) => tracing::info!(broker = self.link.name(), "the broker was found again"),
+                (Err(_), true) | (Ok(()), false) => {}
+            }
+            was_away = look.is_err();
+        }
+    }
+
+    /// Looks at counts and memory.
+    pub(super) fn look(&self) -> Result<(), QueueError> {
+        let info: String = self.link.with(|open| redis::cmd("INFO").arg("memory").query(&mut open.connection))?;
+        let jobs = self.count_jobs()?;
+        *lock(&self.watched) = Watched {
+            seen_at: Some(Instant::now()),
+            jobs,
+            published: 0,
+            memory: number(&info, "used_memory"),
+            memory_max: number(&info, "maxmemory"),
+        };
+        Ok(())
+    }
+
+    fn count_jobs(&self) -> Result<u64, QueueError> {
+        self.link.run(Script::Total, &self.words().0)
+    }
+
+    /// Who holds leases says each second that it lives: what it holds is freed when it does not.
+    fn say_alive(&self) -> Result<(), QueueError> {
+        if lock(&self.leases).is_empty() {
+            return Ok(());
+        }
+        let words = self.words().with(self.session.as_str());
+        self.link.run::<redis::Value>(Script::Extend, &words.0).map(drop)
+    }
+
+    pub(super) fn note_published(&self, jobs: u64) {
+        lock(&self.watched).published += jobs;
+    }
+
+    /// Returns the bound of jobs where it may be met by so many more, 0 where it is far away: only then the server counts.
+    pub(super) fn jobs_max_if_near(&self, more: u64) -> Result<u64, QueueError> {
+        let watched = lock(&self.watched);
+        check_memory(&watched, self.config.bytes_max)?;
+        let is_stale = watched.seen_at.is_none_or(|seen_at| seen_at.elapsed() > STALE_AFTER);
+        let estimate = watched.jobs.saturating_add(watched.published).saturating_add(more);
+        let is_near = is_stale || estimate.saturating_mul(2) >= self.config.jobs_max;
+        Ok(if is_near { self.config.jobs_max.min(1 << 50) } else { 0 })
+    }
+
+    pub(super) fn accepting(&self) -> Result<(), QueueError> {
+        let jobs_max = self.jobs_max_if_near(0)?;
+        let is_fresh = lock(&self.watched).seen_at.is_some_and(|seen_at| seen_at.elapsed() < LOOK_EVERY * 2);
+        if is_fresh && jobs_max == 0 {
+            return Ok(());
+        }
+        let jobs = self.count_jobs()?;
+        if jobs >= self.config.jobs_max { Err(QueueError::Full { bound: "queue.max-jobs" }) } else { Ok(()) }
+    }
+}
+
+fn check_memory(watched: &Watched, bytes_max: u64) -> Result<(), QueueError> {
+    if watched.memory >= bytes_max {
+        return Err(QueueError::Full { bound: "queue.max-bytes" });
+    }
+    if watched.memory_max > 0 && watched.memory >= watched.memory_max / 100 * MEMORY_PERCENT_MAX {
+        return Err(QueueError::Full { bound: "the server's maxmemory" });
+    }
+    Ok(())
+}

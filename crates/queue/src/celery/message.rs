@@ -1,0 +1,256 @@
+//! Jobs as messages and messages as jobs. Every form that a Python client writes is read; what cannot be read says why
+//! and never panics.
+
+use super::body::{self, Body1};
+use super::envelope::{Envelope, Fields, field, set};
+use super::{iso, repr, turned_priority};
+use crate::call::Call;
+use crate::{JobId, JobOptions, NewJob};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use stdx::Timestamp;
+
+const CALL: &str = "application/json";
+const OPAQUE: &str = "application/octet-stream";
+/// Headers of ours: when it was published (microseconds), its unique key, and the deaths of its workers.
+const PUBLISHED_AT: &str = "vigie_at";
+const UNIQUE_KEY: &str = "vigie_unique";
+const DEATHS: &str = "vigie_deaths";
+const COMPANY_DEATHS: &str = "vigie_company_deaths";
+/// Headers with a place of their own in a job; the others travel along.
+const OWN_HEADERS: [&str; 18] = [
+    "task",
+    "id",
+    "lang",
+    "retries",
+    "eta",
+    "expires",
+    "timelimit",
+    "ignore_result",
+    "argsrepr",
+    "kwargsrepr",
+    "compression",
+    "redelivered",
+    "origin",
+    PUBLISHED_AT,
+    UNIQUE_KEY,
+    DEATHS,
+    COMPANY_DEATHS,
+    "stamps",
+];
+
+/// A message that was read.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub id: JobId,
+    pub task: Arc<str>,
+    pub attempt: u32,
+    pub published_at: Option<Timestamp>,
+    pub eta: Option<Timestamp>,
+    pub payload: Bytes,
+    pub options: JobOptions,
+    pub deaths: u32,
+    pub company_deaths: u32,
+    /// Of which it is a part, and which.
+    pub group: Option<String>,
+    pub group_index: Option<i64>,
+}
+
+/// Why a message is none, and what could be read of it.
+#[derive(Debug)]
+pub(crate) struct Undecodable {
+    pub id: Option<String>,
+    pub task: Option<String>,
+    pub why: String,
+}
+
+/// Returns the envelope of a job. `origin` names the process for monitors.
+pub(crate) fn encode(job: &NewJob, tag: &str, origin: &str, now: Timestamp) -> Vec<u8> {
+    let (content_type, content_encoding) = if job.options.is_call { (CALL, "utf-8") } else { (OPAQUE, "binary") };
+    let mut properties = json!({
+        "correlation_id": job.id.as_str(),
+        "reply_to": "",
+        "delivery_mode": 2,
+        "delivery_info": {"exchange": "", "routing_key": &*job.queue},
+        "priority": turned_priority(job.priority),
+        "body_encoding": "base64",
+        "delivery_tag": tag,
+    });
+    if let Some(expires_at) = job.options.expires_at {
+        properties["expiration"] = Value::from(expires_at.since(now).as_millis().to_string());
+    }
+    let message = json!({
+        "body": STANDARD.encode(&job.payload),
+        "content-encoding": content_encoding,
+        "content-type": content_type,
+        "headers": headers(job, origin, now),
+        "properties": properties,
+    });
+    serde_json::to_vec(&message).expect("JSON values can be written")
+}
+
+fn headers(job: &NewJob, origin: &str, now: Timestamp) -> Value {
+    let options = &job.options;
+    let mut headers = json!({
+        "lang": "rust",
+        "task": &*job.task,
+        "id": job.id.as_str(),
+        "retries": 0,
+        "ignore_result": !options.keeps_result,
+        "expires": options.expires_at.map(iso),
+        "timelimit": [options.time_limit_s, null],
+        PUBLISHED_AT: now.micros(),
+    });
+    if let Some(key) = &options.unique_key {
+        headers[UNIQUE_KEY] = Value::from(key.as_str());
+    }
+    if options.is_call {
+        add_headers_of_call(&mut headers, job, origin);
+    }
+    let travelling: Option<Map<String, Value>> =
+        options.headers.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    for (name, value) in travelling.unwrap_or_default() {
+        if !OWN_HEADERS.contains(&name.as_str()) {
+            headers[name.as_str()] = value;
+        }
+    }
+    headers
+}
+
+/// All that a Python client always sends: monitors and old workers count on them.
+fn add_headers_of_call(headers: &mut Value, job: &NewJob, origin: &str) {
+    let call = Call::parse(&job.payload).unwrap_or_default();
+    let always = json!({
+        "root_id": job.id.as_str(), "parent_id": null, "group": null, "group_index": null, "shadow": null, "eta": null,
+        "argsrepr": repr::of_args(&call.args), "kwargsrepr": repr::of_kwargs(&call.kwargs), "origin": origin,
+        "replaced_task_nesting": 0, "stamped_headers": null, "stamps": {},
+    });
+    let Value::Object(always) = always else { return };
+    for (name, value) in always {
+        headers[name.as_str()] = value;
+    }
+}
+
+/// # Errors
+/// Says why it cannot be run. Pickle is refused: reading it would run what it says.
+pub(crate) fn decode(text: &[u8]) -> Result<Received, Undecodable> {
+    let envelope = Envelope::parse(text).map_err(|why| Undecodable { id: None, task: None, why })?;
+    read(&envelope).map_err(|why| Undecodable {
+        id: field(&envelope.headers, "id").or_else(|| field(&envelope.properties, "correlation_id")),
+        task: field(&envelope.headers, "task"),
+        why,
+    })
+}
+
+fn read(envelope: &Envelope<'_>) -> Result<Received, String> {
+    let headers = &envelope.headers;
+    let content_type = envelope.content_type.as_deref().unwrap_or(CALL);
+    let is_call = content_type == CALL;
+    if !is_call && content_type != OPAQUE {
+        return Err(format!("its content type {content_type:.64} is not accepted"));
+    }
+    let compression: Option<String> = field(headers, "compression");
+    let body = body::decompress(envelope.body()?, compression.as_deref())?;
+    let (payload, old) = if is_call { body::read_call(body)? } else { (body, Body1::default()) };
+    let name = |text: String| if text.len() <= JobId::BYTES_MAX { Ok(text) } else { Err("a name of it is too long") };
+    let task = name(field(headers, "task").or(old.task).ok_or("it names no task")?)?;
+    let id = field(headers, "id").or(old.id).or_else(|| field(&envelope.properties, "correlation_id"));
+    let id = name(id.ok_or("it has no id")?)?;
+    let retries: u32 = field(headers, "retries").or(old.retries).unwrap_or(0);
+    let time = |name, old: Option<String>| field(headers, name).or(old).and_then(|text: String| parsed(&text));
+    let limits: Option<(Option<f64>, Option<f64>)> = field(headers, "timelimit");
+    let hard_limit = limits.and_then(|(hard, _soft)| hard).or(old.hard_limit);
+    let keeps_result =
+        is_call && !field(headers, "ignore_result").unwrap_or(false) || field(headers, "ignore_result") == Some(false);
+    Ok(Received {
+        id: JobId::new(&id),
+        task: task.into(),
+        attempt: retries.saturating_add(1),
+        published_at: field(headers, PUBLISHED_AT).map(Timestamp::from_micros),
+        eta: time("eta", old.eta),
+        payload: payload.into(),
+        options: JobOptions {
+            expires_at: time("expires", old.expires),
+            unique_key: field(headers, UNIQUE_KEY),
+            is_call,
+            keeps_result,
+            time_limit_s: hard_limit.filter(|limit| *limit > 0.0).map(|limit| limit.ceil() as u32),
+            headers: travelling(headers),
+        },
+        deaths: field(headers, DEATHS).unwrap_or(0),
+        company_deaths: field(headers, COMPANY_DEATHS).unwrap_or(0),
+        group: field(headers, "group").or(old.group),
+        group_index: field(headers, "group_index"),
+    })
+}
+
+/// ISO 8601 as Python writes it; without an offset it means UTC.
+fn parsed(text: &str) -> Option<Timestamp> {
+    Timestamp::parse_rfc3339(text).or_else(|| Timestamp::parse_rfc3339(&text.replacen(' ', "T", 1)))
+}
+
+fn travelling(headers: &Fields) -> Option<String> {
+    let rest: Vec<_> =
+        headers.iter().filter(|(name, value)| !OWN_HEADERS.contains(&name.as_str()) && value.get() != "null").collect();
+    if rest.is_empty() {
+        return None;
+    }
+    let rest: std::collections::BTreeMap<_, _> = rest.into_iter().collect();
+    let text = serde_json::to_string(&rest).expect("values that were read can be written");
+    (text.len() <= crate::job::HEADERS_BYTES_MAX).then_some(text)
+}
+
+/// What changes in a message that goes back.
+#[derive(Default, Clone, Copy, Debug)]
+pub(crate) struct Edit {
+    pub retries: Option<u32>,
+    pub is_redelivered: bool,
+    /// Deaths of its worker while it ran alone, and in company.
+    pub deaths: Option<(u32, u32)>,
+    /// It is published anew: deaths are forgotten.
+    pub is_fresh: bool,
+}
+
+/// Returns the changed message, `None` if it is no envelope.
+pub(crate) fn rewrite(text: &[u8], edit: &Edit) -> Option<Vec<u8>> {
+    let mut envelope = Envelope::parse(text).ok()?;
+    if let Some(retries) = edit.retries {
+        set(&mut envelope.headers, "retries", &retries);
+    }
+    if let Some((alone, company)) = edit.deaths {
+        set(&mut envelope.headers, DEATHS, &alone);
+        set(&mut envelope.headers, COMPANY_DEATHS, &company);
+    }
+    if edit.is_fresh {
+        envelope.headers.remove(DEATHS);
+        envelope.headers.remove(COMPANY_DEATHS);
+    }
+    if edit.is_redelivered {
+        set(&mut envelope.headers, "redelivered", &true);
+        let mut info: Map<String, Value> = field(&envelope.properties, "delivery_info").unwrap_or_default();
+        info.insert("redelivered".to_owned(), Value::Bool(true));
+        set(&mut envelope.properties, "delivery_info", &info);
+    }
+    Some(envelope.to_text())
+}
+
+/// Returns the step of kombu's priorities at which a message stands.
+pub(crate) fn step_of(text: &[u8]) -> u8 {
+    let Ok(envelope) = Envelope::parse(text) else { return 0 };
+    let priority: u8 = field(&envelope.properties, "priority").unwrap_or(0);
+    priority.min(9) / 3 * 3
+}
+
+pub(crate) fn tag_of(text: &[u8]) -> Option<String> {
+    field(&Envelope::parse(text).ok()?.properties, "delivery_tag")
+}
+
+/// Returns the message with another tag.
+pub(crate) fn retagged(text: &[u8], tag: &str) -> Option<Vec<u8>> {
+    let mut envelope = Envelope::parse(text).ok()?;
+    set(&mut envelope.properties, "delivery_tag", &tag);
+    Some(envelope.to_text())
+}
