@@ -27,6 +27,7 @@ fn open(folder: &tempfile::TempDir, durability: Durability) -> Arc<Embedded> {
         bytes_max: 10 << 30,
         free_min: 0,
         free_space: Arc::new(|| Ok(u64::MAX)),
+        reassert_grace: Duration::ZERO,
     };
     Arc::new(Embedded::open(config, Arc::new(stdx::SystemClock)).expect("the broker opens"))
 }

@@ -3,5 +3,6 @@
 mod conformance;
 mod embedded;
 mod model;
+mod shared;
 mod support;
 mod worker;

@@ -88,6 +88,19 @@ impl Rig {
     }
 }
 
+/// Bounds that no test reaches.
+pub fn config(folder: &Path) -> Config {
+    Config {
+        folder: folder.to_owned(),
+        durability: Durability::Power,
+        jobs_max: 1_000_000,
+        bytes_max: 1 << 30,
+        free_min: 1_000,
+        free_space: Arc::new(|| Ok(u64::MAX)),
+        reassert_grace: Duration::ZERO,
+    }
+}
+
 pub fn open(folder: &Path, clock: &ManualClock, free: &Arc<AtomicU64>, jobs_max: u64) -> Result<Embedded, QueueError> {
     let free = free.clone();
     let config = Config {
@@ -97,6 +110,7 @@ pub fn open(folder: &Path, clock: &ManualClock, free: &Arc<AtomicU64>, jobs_max:
         bytes_max: 1 << 30,
         free_min: 1_000,
         free_space: Arc::new(move || Ok(free.load(Ordering::SeqCst))),
+        reassert_grace: Duration::ZERO,
     };
     Embedded::open(config, Arc::new(clock.clone()))
 }

@@ -6,8 +6,10 @@ use crate::host;
 use crate::roles::Role;
 use anyhow::Context;
 use queue::Queue;
-use queue::brokers::embedded::{self, Durability, Embedded};
+use queue::brokers::embedded::{self, Durability};
+use queue::brokers::shared::{self, Shared};
 use std::sync::Arc;
+use std::time::Duration;
 use stdx::SystemClock;
 
 /// Every queue of this release; `queues list` has a row for each, empty ones too.
@@ -17,10 +19,11 @@ pub const QUEUES: &[&str] = &[pipeline::tasks::EVENTS_QUEUE, "debug", "default"]
 ///
 /// # Errors
 /// If it cannot be opened.
-pub fn of_role(config: &Config, _role: Role, _node: &str) -> anyhow::Result<Arc<dyn Queue>> {
-    let queue: Arc<dyn Queue> = Arc::new(open(config)?);
+pub fn of_role(config: &Config, role: Role, node: &str) -> anyhow::Result<Arc<dyn Queue>> {
+    // The web role owns the embedded queue if it can: what it accepts then crosses no socket.
+    let queue = open(config, node, matches!(role, Role::Web | Role::All))?;
     for name in QUEUES {
-        queue.declare(name)?;
+        queue.declare(name).with_context(|| format!("declare queue {name}"))?;
     }
     Ok(queue)
 }
@@ -30,11 +33,18 @@ pub fn of_role(config: &Config, _role: Role, _node: &str) -> anyhow::Result<Arc<
 /// # Errors
 /// If it cannot be reached or opened.
 pub fn of_command(config: &Config) -> anyhow::Result<Arc<dyn Queue>> {
-    Ok(Arc::new(open(config)?))
+    open(config, &format!("command-{}", std::process::id()), false)
 }
 
-fn open(config: &Config) -> anyhow::Result<Embedded> {
-    Embedded::open(embedded_config(config), Arc::new(SystemClock)).context("open the queue")
+fn open(config: &Config, node: &str, prefers_to_own: bool) -> anyhow::Result<Arc<dyn Queue>> {
+    let shared = shared::Config {
+        embedded: embedded_config(config),
+        socket: config.data_dir.join("queue.sock"),
+        name: node.to_owned(),
+        prefers_to_own,
+    };
+    let opened = Shared::open(shared, Arc::new(SystemClock)).context("open the queue")?;
+    Ok(Arc::new(opened))
 }
 
 fn embedded_config(config: &Config) -> embedded::Config {
@@ -46,6 +56,7 @@ fn embedded_config(config: &Config) -> embedded::Config {
         bytes_max: config.queue_bytes_max.bytes(),
         free_min: config.disk_free_min.bytes(),
         free_space: Arc::new(move || host::free_bytes(&disk)),
+        reassert_grace: Duration::ZERO,
     }
 }
 

@@ -51,6 +51,9 @@ pub struct Config {
     /// Free bytes on the disk below which jobs are refused.
     pub free_min: u64,
     pub free_space: FreeSpace,
+    /// So long after opening, leases of the process before count as held: their holders may live and assert them. Zero
+    /// where nobody else can be alive.
+    pub reassert_grace: Duration,
 }
 
 /// What both threads and callers share.
@@ -89,7 +92,7 @@ impl Embedded {
         let failed = |source| QueueError::Files { folder: config.folder.clone(), source };
         std::fs::create_dir_all(&config.folder).map_err(failed)?;
         let lock = lock_folder(&config.folder)?;
-        let inner = recovery::recover(&config.folder, clock.now())?;
+        let inner = recovery::recover(&config.folder, clock.now(), config.reassert_grace)?;
         let shared = Arc::new(Shared {
             config,
             clock,
@@ -100,6 +103,16 @@ impl Embedded {
         shared.keep_up();
         let writer = Writer::start(shared.clone());
         Ok(Embedded { shared, writer, _lock: lock })
+    }
+
+    /// Gives surviving holders the leases back that they had of the process before, under the same names; returns those
+    /// that are lost.
+    pub fn reassert(&self, held: &[(JobId, LeaseId)], lease: Duration) -> Vec<LeaseId> {
+        let deadline = self.shared.clock.now().plus(lease);
+        let mut inner = self.shared.lock();
+        let is_lost =
+            |(id, lease): &&(JobId, LeaseId)| !inner.schedule.reassert(hash_id(id.as_str()), *lease, deadline);
+        held.iter().filter(is_lost).map(|(_, lease)| *lease).collect()
     }
 
     /// Returns how many places of the files, accepted once, could not be read at opening. Anything but zero is a loss.

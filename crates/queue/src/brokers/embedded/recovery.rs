@@ -9,10 +9,13 @@ use super::schedule::{Entry, Schedule, Slot, State, whole_seconds};
 use super::{Inner, hash_id, pauses, waiting_until};
 use crate::QueueError;
 use std::path::Path;
+use std::time::Duration;
 use stdx::Timestamp;
 
 /// Reads the folder.
-pub(super) fn recover(folder: &Path, now: Timestamp) -> Result<Inner, QueueError> {
+///
+/// Jobs that ran when the process before ended count as dying at the end of `grace`, unless their holders are heard.
+pub(super) fn recover(folder: &Path, now: Timestamp, grace: Duration) -> Result<Inner, QueueError> {
     let mut schedule = Schedule::new(now);
     let mut running: Vec<(Slot, bool)> = Vec::new();
     let log = Log::open(folder, |found| take_in(&mut schedule, &mut running, &found, now))?;
@@ -23,7 +26,7 @@ pub(super) fn recover(folder: &Path, now: Timestamp) -> Result<Inner, QueueError
     }
     let only_one_ran = running.len() == 1;
     for (slot, in_batch_of_one) in running {
-        schedule.lease_slot(slot, now, in_batch_of_one && only_one_ran);
+        schedule.lease_unheard(slot, now.plus(grace), in_batch_of_one && only_one_ran);
     }
     let paused = pauses::read(folder).map_err(|source| QueueError::Files { folder: folder.to_owned(), source })?;
     for queue in paused {

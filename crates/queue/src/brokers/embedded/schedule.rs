@@ -8,7 +8,7 @@ mod turns;
 use super::log::Position;
 use crate::{LeaseId, QueueDepth};
 use ids::Ids;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use stdx::Timestamp;
 use turns::{Place, Turns};
 
@@ -80,6 +80,8 @@ pub struct Schedule {
     queues: Vec<Queue>,
     delayed: BTreeSet<(Timestamp, Slot)>,
     leases: HashMap<LeaseId, Lease>,
+    /// Leases of the process before that nobody has asserted yet.
+    unheard: HashSet<LeaseId>,
     /// No lease ends before this time.
     soonest_end: Timestamp,
     shares: HashMap<u64, Share>,
@@ -98,6 +100,7 @@ impl Schedule {
             queues: Vec::new(),
             delayed: BTreeSet::new(),
             leases: HashMap::new(),
+            unheard: HashSet::new(),
             soonest_end: Timestamp::from_micros(i64::MAX),
             shares: HashMap::new(),
             next_lease: now.micros().unsigned_abs(),
@@ -241,6 +244,7 @@ impl Schedule {
             State::Leased(lease) => {
                 counts.leased -= 1;
                 self.leases.remove(&lease);
+                self.unheard.remove(&lease);
             }
             State::Parked => counts.parked -= 1,
         }
@@ -296,6 +300,29 @@ impl Schedule {
         self.leases.insert(id, Lease { slot, deadline, alone });
         self.soonest_end = self.soonest_end.min(deadline);
         id
+    }
+
+    /// Leases a job that ran in the process before, until its holder is heard or the deadline has passed.
+    pub fn lease_unheard(&mut self, slot: Slot, deadline: Timestamp, alone: bool) {
+        let lease = self.lease_slot(slot, deadline, alone);
+        self.unheard.insert(lease);
+    }
+
+    /// The holder of a lease of the process before is heard. Returns whether it still has it, or has it again.
+    pub fn reassert(&mut self, id_hash: u128, lease: LeaseId, deadline: Timestamp) -> bool {
+        if self.leases.contains_key(&lease) {
+            return self.extend(lease, deadline);
+        }
+        let Some(slot) = self.ids.find(id_hash, |slot| hash_at(&self.entries, slot)) else { return false };
+        let State::Leased(unheard) = self.entry(slot).state else { return false };
+        if !self.unheard.remove(&unheard) {
+            return false;
+        }
+        let Some(held) = self.leases.remove(&unheard) else { return false };
+        self.entry_mut(slot).state = State::Leased(lease);
+        self.leases.insert(lease, Lease { deadline, ..held });
+        self.soonest_end = self.soonest_end.min(deadline);
+        true
     }
 
     /// Counts of every queue, by name. The oldest age is that of the oldest job that is next of its key.

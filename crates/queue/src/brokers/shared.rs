@@ -1,0 +1,216 @@
+//! The embedded queue for several processes of one machine: one of them owns the folder, the others are its guests over
+//! a Unix socket. When the owner goes, whatever way, another takes the folder within a moment, and everybody's leases
+//! are asserted again; callers notice nothing but the moment.
+
+mod calls;
+mod guest;
+mod server;
+mod waiting;
+mod wire;
+
+use crate::brokers::embedded::{self, Embedded};
+use crate::{JobId, LeaseId, QueueError};
+use guest::{Broken, Guest, short_path};
+use server::Server;
+use std::collections::HashMap;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+use stdx::Clock;
+use wire::Request;
+
+/// Callers wait so long for an owner before they are told that there is none.
+const OWNER_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Pause between two looks for an owner.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Processes that need not own the folder leave it so long to one that should.
+const POLITENESS: Duration = Duration::from_millis(250);
+/// After a takeover, leases of the owner before count as held for so long, until their holders are heard.
+const REASSERT_GRACE: Duration = Duration::from_secs(3);
+/// A lease that was asserted holds so long; its holder extends it every second.
+const REASSERTED_FOR: Duration = Duration::from_secs(20);
+
+/// How a process takes part.
+#[derive(Clone)]
+pub struct Config {
+    pub embedded: embedded::Config,
+    /// Where the owner listens; in a folder that only its user may enter.
+    pub socket: PathBuf,
+    /// This process among the others, for people.
+    pub name: String,
+    /// Whether it takes the folder before others do.
+    pub prefers_to_own: bool,
+}
+
+/// A process's place at the queue.
+pub struct Shared(Arc<Place>);
+
+pub(crate) struct Place {
+    config: Config,
+    clock: Arc<dyn Clock>,
+    role: RwLock<Role>,
+    /// One thread at a time looks for a new owner, or becomes it.
+    changing: Mutex<()>,
+    /// To the thread that publishes for a guest's callers.
+    publisher: SyncSender<calls::Publishing>,
+    /// Leases this process holds, by what it would say to a new owner.
+    held: Mutex<HashMap<LeaseId, JobId>>,
+}
+
+#[derive(Clone)]
+enum Role {
+    Owner(Arc<Owner>),
+    Guest(Arc<Guest>),
+    /// Closed, or not yet open.
+    Nobody,
+}
+
+/// Dropped in this order: first nobody is let in any more, then the folder is given up.
+struct Owner {
+    _server: Server,
+    queue: Arc<Embedded>,
+}
+
+impl Shared {
+    /// Takes the folder, or becomes a guest of whoever has it.
+    ///
+    /// # Errors
+    /// As `Embedded::open`, or `Unreachable` if its owner hangs.
+    pub fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Shared, QueueError> {
+        let folder = config.embedded.folder.clone();
+        let mut no_thread = None;
+        let place = Arc::new_cyclic(|place| {
+            let started = calls::start_publisher(place);
+            let publisher = started.unwrap_or_else(|error| {
+                no_thread = Some(error);
+                std::sync::mpsc::sync_channel(1).0
+            });
+            let (role, changing) = (RwLock::new(Role::Nobody), Mutex::new(()));
+            Place { config, clock, role, changing, publisher, held: Mutex::default() }
+        });
+        if let Some(source) = no_thread {
+            return Err(QueueError::Files { folder, source });
+        }
+        place.find_owner(Duration::ZERO)?;
+        Ok(Shared(place))
+    }
+
+    /// Whether this process owns the folder now.
+    pub fn is_owner(&self) -> bool {
+        matches!(self.0.role(), Role::Owner(_))
+    }
+}
+
+impl Place {
+    fn role(&self) -> Role {
+        self.role.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_role(&self, role: Role) {
+        *self.role.write().unwrap_or_else(PoisonError::into_inner) = role;
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<LeaseId, JobId>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Becomes the owner or the guest of one. `grace` is how long leases of an owner before are respected.
+    fn find_owner(&self, grace: Duration) -> Result<(), QueueError> {
+        let started = Instant::now();
+        loop {
+            let why = match Guest::open(&self.config.socket, &self.config.name) {
+                Ok(guest) => {
+                    self.assert_leases(&guest);
+                    self.set_role(Role::Guest(Arc::new(guest)));
+                    return Ok(());
+                }
+                Err(Broken::Gone(error)) => error.to_string(),
+                Err(Broken::Hangs) => return Err(hangs()),
+                Err(Broken::Odd(why)) => return Err(unreachable(why)),
+            };
+            if self.config.prefers_to_own || started.elapsed() >= POLITENESS {
+                match self.own(grace) {
+                    Ok(()) => return Ok(()),
+                    Err(QueueError::Owned { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if started.elapsed() >= OWNER_WAIT_MAX {
+                return Err(unreachable(why));
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    fn own(&self, grace: Duration) -> Result<(), QueueError> {
+        let config = embedded::Config { reassert_grace: grace, ..self.config.embedded.clone() };
+        let folder = config.folder.clone();
+        let queue = Arc::new(Embedded::open(config, self.clock.clone())?);
+        let held: Vec<(JobId, LeaseId)> = self.held().iter().map(|(lease, id)| (id.clone(), *lease)).collect();
+        if !held.is_empty() {
+            let lost = queue.reassert(&held, REASSERTED_FOR);
+            self.forget(&lost);
+        }
+        let failed = |source| QueueError::Files { folder: folder.clone(), source };
+        let listener = self.listen().map_err(failed)?;
+        let server = Server::start(listener, queue.clone()).map_err(failed)?;
+        self.set_role(Role::Owner(Arc::new(Owner { _server: server, queue })));
+        Ok(())
+    }
+
+    /// The folder's lock is held: a socket that is there was left by an owner that died.
+    fn listen(&self) -> io::Result<UnixListener> {
+        let _ = std::fs::remove_file(&self.config.socket);
+        let (_folder, path) = short_path(&self.config.socket)?;
+        let listener = UnixListener::bind(path)?;
+        std::fs::set_permissions(&self.config.socket, std::fs::Permissions::from_mode(0o600))?;
+        Ok(listener)
+    }
+
+    fn assert_leases(&self, guest: &Guest) {
+        let held: Vec<(String, u64)> = self.held().iter().map(|(lease, id)| (id.to_string(), lease.0)).collect();
+        if held.is_empty() {
+            return;
+        }
+        match guest.call::<Vec<u64>>(&Request::Reassert { held }, &[]) {
+            Ok((Ok(lost), _)) => self.forget(&lost.into_iter().map(LeaseId).collect::<Vec<_>>()),
+            Ok((Err(error), _)) => tracing::warn!(error = %error, "leases not asserted, they end by themselves"),
+            Err(broken) => tracing::warn!(?broken, "leases not asserted, they end by themselves"),
+        }
+    }
+
+    fn forget(&self, leases: &[LeaseId]) {
+        let mut held = self.held();
+        for lease in leases {
+            held.remove(lease);
+        }
+    }
+
+    /// Looks for another owner after `lost` went away, unless another thread has done so meanwhile.
+    fn replace(&self, lost: &Arc<Guest>) -> Result<(), QueueError> {
+        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.role() {
+            Role::Guest(guest) if Arc::ptr_eq(&guest, lost) => {
+                let started = Instant::now();
+                self.find_owner(REASSERT_GRACE)?;
+                let took_ms = started.elapsed().as_millis() as u64;
+                tracing::warn!(took_ms, owner = matches!(self.role(), Role::Owner(_)), "the queue's owner went away");
+                Ok(())
+            }
+            Role::Owner(_) | Role::Guest(_) => Ok(()),
+            Role::Nobody => Err(QueueError::Closed),
+        }
+    }
+}
+
+fn unreachable(why: String) -> QueueError {
+    QueueError::Unreachable { broker: "the process that owns the queue".to_owned(), why }
+}
+
+fn hangs() -> QueueError {
+    unreachable("it is there and does not answer".to_owned())
+}

@@ -1,0 +1,322 @@
+//! The two seams, answered here by the owner's queue or over the socket by a guest. A call whose owner goes away is made
+//! again with the next one: publishing is idempotent, claims give what is free, ends are fenced.
+
+use super::guest::Broken;
+use super::waiting::wait_for;
+use super::wire::{self, ClaimedHead, Depth, End, JobHead, Request, State, WireError};
+use super::{Place, Role, Shared, hangs, unreachable};
+use crate::brokers::embedded::Embedded;
+use crate::{
+    BoxFuture, Broker, ClaimRequest, Claimed, Cursor, DeadLetter, Finish, JobId, JobResult, JobState, LeaseId, Ledger,
+    NewJob, Parked, Published, QueueDepth, QueueError, WorkerRow,
+};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+use stdx::Timestamp;
+use tokio::sync::oneshot;
+
+/// A call is made again for at most so long, however often its owner goes away.
+const RETRIED_MAX: Duration = Duration::from_secs(10);
+/// Publishers of one process that share a message.
+const GROUP_MAX: usize = 512;
+/// Payload bytes of one message.
+const GROUP_BYTES_MAX: usize = 8 << 20;
+
+/// Publishers that wait for the thread; further ones are refused as a full queue.
+const WAITING_MAX: usize = 8_192;
+
+type Answer = oneshot::Sender<Result<Vec<Published>, QueueError>>;
+/// Jobs that are to be kept together, and whoever waits for that.
+pub(super) type Publishing = (Vec<NewJob>, Answer);
+
+/// Starts the thread that publishes for all callers of a guest, in one message for all who wait. It ends with its place.
+pub(super) fn start_publisher(place: &Weak<Place>) -> std::io::Result<SyncSender<Publishing>> {
+    let (sender, waiting) = sync_channel::<Publishing>(WAITING_MAX);
+    let place = place.clone();
+    let run = move || {
+        while let Ok(first) = waiting.recv() {
+            let mut bytes = size_of_jobs(&first);
+            let mut group = vec![first];
+            while group.len() < GROUP_MAX && bytes < GROUP_BYTES_MAX {
+                let Ok(next) = waiting.try_recv() else { break };
+                bytes += size_of_jobs(&next);
+                group.push(next);
+            }
+            let Some(place) = place.upgrade() else { return };
+            place.send_group(group);
+        }
+    };
+    std::thread::Builder::new().name("queue-publisher".to_owned()).spawn(run)?;
+    Ok(sender)
+}
+
+fn size_of_jobs(publishing: &Publishing) -> usize {
+    publishing.0.iter().map(|job| job.payload.len()).sum()
+}
+
+impl Place {
+    /// Asks whoever owns the queue.
+    fn ask<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+        tail: &[u8],
+        here: impl Fn(&Embedded) -> Result<T, QueueError>,
+    ) -> Result<(T, Bytes), QueueError> {
+        let started = Instant::now();
+        loop {
+            let guest = match self.role() {
+                Role::Owner(owner) => return Ok((here(&owner.queue)?, Bytes::new())),
+                Role::Guest(guest) => guest,
+                Role::Nobody => return Err(QueueError::Closed),
+            };
+            match guest.call::<T>(request, tail) {
+                // An owner that is closing has a successor in a moment.
+                Ok((Err(QueueError::Closed), _)) => std::thread::sleep(super::LOOK_EVERY),
+                Ok((answer, tail)) => return Ok((answer?, tail)),
+                Err(Broken::Hangs) => return Err(hangs()),
+                Err(Broken::Odd(why)) => return Err(unreachable(why)),
+                Err(Broken::Gone(_)) => self.replace(&guest)?,
+            }
+            if started.elapsed() >= RETRIED_MAX {
+                return Err(unreachable("its owner goes away again and again".to_owned()));
+            }
+        }
+    }
+
+    fn ask_only<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+        here: impl Fn(&Embedded) -> Result<T, QueueError>,
+    ) -> Result<T, QueueError> {
+        self.ask(request, &[], here).map(|(value, _)| value)
+    }
+
+    fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>, QueueError> {
+        let asked = Request::Claim { queues: wire::bounds_of(request) };
+        let claimed = match self.role() {
+            Role::Owner(owner) => owner.queue.claim(request)?,
+            Role::Guest(_) | Role::Nobody => self.claim_as_guest(&asked, request)?,
+        };
+        self.held().extend(claimed.iter().map(|job| (job.lease, job.id.clone())));
+        Ok(claimed)
+    }
+
+    fn claim_as_guest(&self, asked: &Request, request: &ClaimRequest) -> Result<Vec<Claimed>, QueueError> {
+        let mut here = Vec::new();
+        let claiming = std::sync::Mutex::new(&mut here);
+        // Having become the owner meanwhile, it claims here.
+        let (heads, mut tail) = self.ask::<Vec<ClaimedHead>>(asked, &[], |queue| {
+            let mut claimed = claiming.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            **claimed = queue.claim(request)?;
+            Ok(Vec::new())
+        })?;
+        for head in heads {
+            here.push(head.into_claimed(&mut tail).map_err(|error| unreachable(error.to_string()))?);
+        }
+        Ok(here)
+    }
+
+    fn send_group(&self, requests: Vec<(Vec<NewJob>, Answer)>) {
+        let mut tail = Vec::new();
+        let heads: Vec<Vec<JobHead>> =
+            requests.iter().map(|(jobs, _)| jobs.iter().map(|job| JobHead::new(job, &mut tail)).collect()).collect();
+        let jobs = || requests.iter().map(|(jobs, _)| jobs.clone());
+        type Words = Vec<Result<Vec<bool>, WireError>>;
+        let answered = self.ask::<Words>(&Request::Publish { requests: heads }, &tail, |queue| {
+            // Having become the owner meanwhile, it publishes here.
+            let futures: Vec<_> = jobs().map(|jobs| queue.publish(jobs)).collect();
+            type Kept<'q> = BoxFuture<'q, Result<Vec<Published>, QueueError>>;
+            let wait = |future: Kept<'_>| wait_for(future).map(wire::published_words).map_err(WireError::from);
+            Ok(futures.into_iter().map(wait).collect())
+        });
+        match answered {
+            Ok((words, _)) => {
+                for ((_, answer), words) in requests.into_iter().zip(words) {
+                    // A publisher that went away does not take its job back.
+                    let _ = answer.send(words.map(wire::published_of).map_err(WireError::into_error));
+                }
+            }
+            Err(error) => {
+                let why = stdx::causes::on_one_line(&error);
+                for (_, answer) in requests {
+                    let _ = answer.send(Err(unreachable(why.clone())));
+                }
+            }
+        }
+    }
+}
+
+/// Asks on a thread of its own, for the few calls that callers await.
+fn offload<T: Send + 'static>(
+    place: &Arc<Place>,
+    call: impl FnOnce(&Place) -> Result<T, QueueError> + Send + 'static,
+) -> BoxFuture<'static, Result<T, QueueError>> {
+    let (sender, receiver) = oneshot::channel();
+    let place = place.clone();
+    let spawned = std::thread::Builder::new().name("queue-call".to_owned()).spawn(move || {
+        // Whoever asked may have gone.
+        let _ = sender.send(call(&place));
+    });
+    Box::pin(async move {
+        if let Err(error) = spawned {
+            return Err(unreachable(format!("no thread to ask it: {error}")));
+        }
+        receiver.await.map_err(|_| QueueError::Closed)?
+    })
+}
+
+impl Broker for Shared {
+    fn publish(&self, jobs: Vec<NewJob>) -> BoxFuture<'_, Result<Vec<Published>, QueueError>> {
+        if let Role::Owner(owner) = self.0.role() {
+            return Box::pin(async move { owner.queue.publish(jobs).await });
+        }
+        let (answer, answered) = oneshot::channel();
+        let sent = self.0.publisher.try_send((jobs, answer)).map_err(|error| match error {
+            TrySendError::Full(_) => QueueError::Full { bound: "requests waiting to be written" },
+            TrySendError::Disconnected(_) => QueueError::Closed,
+        });
+        Box::pin(async move {
+            sent?;
+            answered.await.map_err(|_| QueueError::Closed)?
+        })
+    }
+
+    fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>, QueueError> {
+        self.0.claim(request)
+    }
+
+    fn extend(&self, leases: &[LeaseId], lease: Duration) -> Result<Vec<LeaseId>, QueueError> {
+        let request =
+            Request::Extend { leases: leases.iter().map(|lease| lease.0).collect(), lease_ms: wire::millis(lease) };
+        let here = |queue: &Embedded| queue.extend(leases, lease).map(numbers);
+        let lost: Vec<LeaseId> = self.0.ask_only(&request, here)?.into_iter().map(LeaseId).collect();
+        self.0.forget(&lost);
+        Ok(lost)
+    }
+
+    fn finish(&self, finished: Vec<(LeaseId, Finish)>) -> Result<Vec<LeaseId>, QueueError> {
+        let leases: Vec<LeaseId> = finished.iter().map(|(lease, _)| *lease).collect();
+        let lost = match self.0.role() {
+            Role::Owner(owner) => owner.queue.finish(finished)?,
+            Role::Guest(_) | Role::Nobody => {
+                let ends = finished.iter().map(|(lease, finish)| (lease.0, End::from(finish.clone()))).collect();
+                let here = |queue: &Embedded| queue.finish(finished.clone()).map(numbers);
+                let lost = self.0.ask_only(&Request::Finish { finished: ends }, here)?;
+                lost.into_iter().map(LeaseId).collect()
+            }
+        };
+        self.0.forget(&leases);
+        Ok(lost)
+    }
+
+    fn declare(&self, queue: &str) -> Result<(), QueueError> {
+        self.0.ask_only(&Request::Declare { queue: queue.to_owned() }, |here| here.declare(queue))
+    }
+
+    fn depths(&self) -> Result<Vec<QueueDepth>, QueueError> {
+        let here = |queue: &Embedded| queue.depths().map(|rows| rows.into_iter().map(Depth::from).collect());
+        let rows: Vec<Depth> = self.0.ask_only(&Request::Depths, here)?;
+        Ok(rows.into_iter().map(QueueDepth::from).collect())
+    }
+
+    fn locate(&self, id: &JobId) -> Result<Option<JobState>, QueueError> {
+        let here = |queue: &Embedded| queue.locate(id).map(|state| state.map(State::from));
+        let state: Option<State> = self.0.ask_only(&Request::Locate { id: id.to_string() }, here)?;
+        Ok(state.map(JobState::from))
+    }
+
+    /// The owner's writer does it.
+    fn upkeep(&self) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    fn accepting(&self) -> Result<(), QueueError> {
+        self.0.ask_only(&Request::Accepting, |queue| queue.accepting())
+    }
+}
+
+fn numbers(leases: Vec<LeaseId>) -> Vec<u64> {
+    leases.into_iter().map(|lease| lease.0).collect()
+}
+
+impl Ledger for Shared {
+    fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError> {
+        self.0.ask_only(&Request::DeadLetters, |queue| queue.dead_letters())
+    }
+
+    fn dead_letter(&self, id: &str) -> Result<Option<DeadLetter>, QueueError> {
+        self.0.ask_only(&Request::DeadLetter { id: id.to_owned() }, |queue| queue.dead_letter(id))
+    }
+
+    fn retry_dead<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, QueueError>> {
+        let id = id.to_owned();
+        offload(&self.0, move |place| {
+            let request = Request::RetryDead { id: id.clone() };
+            place.ask_only(&request, |queue| wait_for(queue.retry_dead(&id)))
+        })
+    }
+
+    fn discard_dead(&self, id: &str) -> Result<bool, QueueError> {
+        self.0.ask_only(&Request::DiscardDead { id: id.to_owned() }, |queue| queue.discard_dead(id))
+    }
+
+    fn pause(&self, queue: &str) -> Result<(), QueueError> {
+        self.0.ask_only(&Request::Pause { queue: queue.to_owned() }, |here| here.pause(queue))
+    }
+
+    fn resume(&self, queue: &str) -> Result<(), QueueError> {
+        self.0.ask_only(&Request::Resume { queue: queue.to_owned() }, |here| here.resume(queue))
+    }
+
+    fn purge(&self, queue: &str) -> Result<u64, QueueError> {
+        self.0.ask_only(&Request::Purge { queue: queue.to_owned() }, |here| here.purge(queue))
+    }
+
+    fn parked(&self) -> Result<Vec<Parked>, QueueError> {
+        self.0.ask_only(&Request::Parked, |queue| queue.parked())
+    }
+
+    fn unpark(&self, tasks: &[&str]) -> Result<u64, QueueError> {
+        let names = tasks.iter().map(|&task| task.to_owned()).collect();
+        self.0.ask_only(&Request::Unpark { tasks: names }, |queue| queue.unpark(tasks))
+    }
+
+    fn result(&self, id: &JobId) -> Result<Option<JobResult>, QueueError> {
+        self.0.ask_only(&Request::Result { id: id.to_string() }, |queue| queue.result(id))
+    }
+
+    fn beat(&self, worker: &WorkerRow) -> Result<(), QueueError> {
+        self.0.ask_only(&Request::Beat { worker: Box::new(worker.clone()) }, |queue| queue.beat(worker))
+    }
+
+    fn leave(&self, name: &str) -> Result<(), QueueError> {
+        self.0.ask_only(&Request::Leave { name: name.to_owned() }, |queue| queue.leave(name))
+    }
+
+    fn workers(&self) -> Result<Vec<WorkerRow>, QueueError> {
+        self.0.ask_only(&Request::Workers, |queue| queue.workers())
+    }
+
+    fn fire<'a>(
+        &'a self,
+        entry: &'a str,
+        scheduled_at: Timestamp,
+        job: NewJob,
+    ) -> BoxFuture<'a, Result<bool, QueueError>> {
+        let entry = entry.to_owned();
+        offload(&self.0, move |place| {
+            let mut tail = Vec::new();
+            let head = JobHead::new(&job, &mut tail);
+            let request = Request::Fire { entry: entry.clone(), scheduled_at, job: head };
+            let here = |queue: &Embedded| wait_for(queue.fire(&entry, scheduled_at, job.clone()));
+            place.ask(&request, &tail, here).map(|(fired, _)| fired)
+        })
+    }
+
+    fn cursors(&self) -> Result<Vec<Cursor>, QueueError> {
+        self.0.ask_only(&Request::Cursors, |queue| queue.cursors())
+    }
+}

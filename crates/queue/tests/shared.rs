@@ -1,0 +1,128 @@
+//! One folder, several processes: here as several places in one process, and (`shared/processes.rs`) as real processes
+//! that are killed.
+
+use crate::support::{self, job};
+use queue::brokers::embedded;
+use queue::brokers::shared::{Config, Shared};
+use queue::{
+    Broker, ClaimRequest, Claimed, Finish, JobId, JobState, Ledger, NewJob, Published, QueueBounds, QueueError,
+};
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use stdx::SystemClock;
+
+fn open(folder: &Path, name: &str) -> Shared {
+    let embedded = embedded::Config {
+        folder: folder.join("queue"),
+        free_space: Arc::new(|| Ok(u64::MAX)),
+        ..support::config(folder)
+    };
+    let config =
+        Config { embedded, socket: folder.join("queue.sock"), name: name.to_owned(), prefers_to_own: name == "web" };
+    Shared::open(config, Arc::new(SystemClock)).expect("a place at the queue")
+}
+
+fn publish(place: &Shared, jobs: Vec<NewJob>) -> Result<Vec<Published>, QueueError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(place.publish(jobs))
+}
+
+fn claim(place: &Shared, jobs_max: usize) -> Vec<Claimed> {
+    let bounds = QueueBounds { queue: "q".to_owned(), jobs_max, bytes_max: usize::MAX, lease: support::LEASE };
+    place.claim(&ClaimRequest { queues: vec![bounds] }).expect("claimed")
+}
+
+fn ids(claimed: &[Claimed]) -> Vec<String> {
+    claimed.iter().map(|job| job.id.to_string()).collect()
+}
+
+#[test]
+fn guests_publish_claim_and_finish_through_the_owner() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (owner, guest) = (open(folder.path(), "web"), open(folder.path(), "worker"));
+    assert!(owner.is_owner() && !guest.is_owner());
+    assert_eq!(publish(&guest, vec![job("a"), job("b")]).expect("kept"), [Published::Accepted; 2]);
+    assert_eq!(publish(&owner, vec![job("a")]).expect("known"), [Published::AlreadyThere]);
+    let claimed = claim(&guest, 1);
+    assert_eq!((ids(&claimed), &claimed[0].payload[..]), (vec!["a".to_owned()], &b"payload of a"[..]));
+    assert_eq!(owner.locate(&JobId::new("a")).expect("located"), Some(JobState::Leased));
+    assert!(guest.extend(&[claimed[0].lease], support::LEASE).expect("extended").is_empty());
+    assert!(guest.finish(vec![(claimed[0].lease, Finish::Done)]).expect("ended").is_empty());
+    assert_eq!(guest.finish(vec![(claimed[0].lease, Finish::Done)]).expect("void"), [claimed[0].lease]);
+    assert_eq!(guest.depths().expect("depths")[0].ready, 1);
+    guest.pause("q").expect("paused");
+    assert!(owner.depths().expect("depths")[0].paused);
+    assert_eq!(guest.purge("q").expect("purged"), 1);
+}
+
+#[test]
+fn refusals_keep_their_kind_over_the_socket() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_owner, guest) = (open(folder.path(), "web"), open(folder.path(), "worker"));
+    let refused = publish(&guest, vec![job(&"x".repeat(129))]);
+    assert!(matches!(refused, Err(QueueError::IdTooLong { length: 129, max: 128 })), "{refused:?}");
+    let large = NewJob { payload: vec![0; (32 << 20) + 1].into(), ..job("a") };
+    let refused = publish(&guest, vec![large]);
+    assert!(matches!(refused, Err(QueueError::Full { bound: "bytes of one job" })), "{refused:?}");
+}
+
+#[test]
+fn a_guest_takes_over_when_the_owner_goes_and_keeps_what_it_holds() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (owner, guest) = (open(folder.path(), "web"), open(folder.path(), "worker"));
+    publish(&guest, vec![job("a"), job("b")]).expect("kept");
+    let held = claim(&guest, 1);
+    drop(owner);
+    let started = Instant::now();
+    assert_eq!(publish(&guest, vec![job("c")]).expect("kept by the next owner"), [Published::Accepted]);
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    assert!(guest.is_owner());
+    assert_eq!(ids(&claim(&guest, 10)), ["b", "c"], "what is held is not given again");
+    assert!(guest.finish(vec![(held[0].lease, Finish::Done)]).expect("ended").is_empty(), "the lease held");
+    let next = open(folder.path(), "web");
+    assert!(!next.is_owner(), "nobody takes the folder from a living owner");
+    assert_eq!(next.locate(&JobId::new("a")).expect("located"), None);
+}
+
+#[test]
+fn what_a_guest_held_that_went_away_goes_to_others_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (owner, guest) = (open(folder.path(), "web"), open(folder.path(), "worker"));
+    publish(&owner, vec![job("a")]).expect("kept");
+    assert_eq!(claim(&guest, 1).len(), 1);
+    drop(guest);
+    let started = Instant::now();
+    let again = loop {
+        let again = claim(&owner, 1);
+        if !again.is_empty() || started.elapsed() > Duration::from_secs(5) {
+            break again;
+        }
+    };
+    assert_eq!((ids(&again), again[0].attempt), (vec!["a".to_owned()], 2));
+}
+
+#[test]
+fn strangers_on_the_socket_harm_nobody() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (owner, guest) = (open(folder.path(), "web"), open(folder.path(), "worker"));
+    let huge = [1, 255, 255, 255, 255, 255, 255, 255, 255];
+    for bytes in [&b"GET / HTTP/1.1\r\n\r\n"[..], &huge, &[9; 64], &[]] {
+        let mut stranger = UnixStream::connect(folder.path().join("queue.sock")).expect("connected");
+        stranger.write_all(bytes).expect("sent");
+    }
+    publish(&guest, vec![job("a")]).expect("kept");
+    assert_eq!(claim(&owner, 1).len(), 1);
+}
+
+#[test]
+fn a_path_longer_than_a_sockets_address_works() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let deep = folder.path().join("d".repeat(90)).join("e".repeat(90));
+    std::fs::create_dir_all(&deep).expect("folders");
+    let (_owner, guest) = (open(&deep, "web"), open(&deep, "worker"));
+    assert!(!guest.is_owner());
+    publish(&guest, vec![job("a")]).expect("kept");
+}
