@@ -95,6 +95,7 @@ fn open_embedded(folder: &Path) -> anyhow::Result<Arc<dyn Queue>> {
         bytes_max: 1 << 40,
         free_min: 0,
         free_space: Arc::new(|| Ok(u64::MAX)),
+        reassert_grace: Duration::ZERO,
     };
     Ok(Arc::new(Embedded::open(config, Arc::new(SystemClock)).context("open the embedded queue")?))
 }
