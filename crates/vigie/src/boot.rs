@@ -32,6 +32,21 @@ impl Boot {
         result
     }
 
+    /// Runs a step that ends with something to be said of it.
+    ///
+    /// # Errors
+    /// The step's own error, after it was recorded.
+    pub fn note(&mut self, name: &'static str, work: impl FnOnce() -> anyhow::Result<String>) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let result = work();
+        let outcome = match &result {
+            Ok(text) => text.clone(),
+            Err(error) => format!("failed: {error:#}"),
+        };
+        self.record(name, started.elapsed(), outcome);
+        result.map(|_| ())
+    }
+
     fn record(&mut self, name: &'static str, took: Duration, outcome: String) {
         tracing::debug!(step = name, took_ms = took.as_millis() as u64, outcome, "boot step ended");
         self.steps.push(Step { name, ms: (took.as_secs_f64() * 10_000.0).round() / 10.0, outcome });

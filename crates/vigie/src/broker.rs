@@ -5,13 +5,16 @@ use crate::config::Config;
 use crate::host;
 use crate::roles::Role;
 use anyhow::Context;
-use queue::Queue;
 use queue::brokers::embedded::{self, Durability};
+use queue::brokers::redis::{About, Redis, RedisConfig};
 use queue::brokers::shared::{self, Shared};
+use queue::{Queue, QueueError};
 use std::sync::Arc;
 use std::time::Duration;
 use stdx::SystemClock;
 
+/// The address of the queue in the data directory.
+const EMBEDDED: &str = "embedded:";
 /// Every queue of this release; `queues list` has a row for each, empty ones too.
 pub const QUEUES: &[&str] = &[pipeline::tasks::EVENTS_QUEUE, "debug", "default"];
 
@@ -23,9 +26,40 @@ pub fn of_role(config: &Config, role: Role, node: &str) -> anyhow::Result<Arc<dy
     // The web role owns the embedded queue if it can: what it accepts then crosses no socket.
     let queue = open(config, node, matches!(role, Role::Web | Role::All))?;
     for name in QUEUES {
-        queue.declare(name).with_context(|| format!("declare queue {name}"))?;
+        match queue.declare(name) {
+            // It may come back; until then nothing is accepted, and health says so.
+            Err(error @ QueueError::Unreachable { .. }) => {
+                tracing::error!(error = %error, "the broker does not answer yet");
+                break;
+            }
+            declared => declared.with_context(|| format!("declare queue {name}"))?,
+        }
     }
     Ok(queue)
+}
+
+/// Says at boot what the broker is, as a step of its own; one that does not answer now is said so and waited for.
+///
+/// # Errors
+/// None of the broker's; only if its address cannot be read.
+pub fn look_at_boot(config: &Config) -> anyhow::Result<String> {
+    let Some(redis) = redis_config(config)? else { return Ok("embedded".to_owned()) };
+    let name = redis.name();
+    match Redis::probe(redis) {
+        Ok(about) => {
+            let warnings = warnings(&about);
+            for warning in &warnings {
+                tracing::warn!(broker = name, "{warning}");
+            }
+            let durable = if about.is_durable { "appendonly yes" } else { "appendonly NO" };
+            Ok([format!("{name}: Redis {}, {durable}", about.version)]
+                .into_iter()
+                .chain(warnings)
+                .collect::<Vec<_>>()
+                .join("; "))
+        }
+        Err(error) => Ok(format!("{name} does not answer yet: {}", stdx::causes::on_one_line(&error))),
+    }
 }
 
 /// The queue as a command sees it, beside running processes or without any.
@@ -37,14 +71,59 @@ pub fn of_command(config: &Config) -> anyhow::Result<Arc<dyn Queue>> {
 }
 
 fn open(config: &Config, node: &str, prefers_to_own: bool) -> anyhow::Result<Arc<dyn Queue>> {
+    let clock = Arc::new(SystemClock);
+    if let Some(redis) = redis_config(config)? {
+        let name = redis.name();
+        let opened = Redis::open(redis, clock).with_context(|| format!("open the queue at {name}"))?;
+        return Ok(Arc::new(opened));
+    }
     let shared = shared::Config {
         embedded: embedded_config(config),
         socket: config.data_dir.join("queue.sock"),
         name: node.to_owned(),
         prefers_to_own,
     };
-    let opened = Shared::open(shared, Arc::new(SystemClock)).context("open the queue")?;
+    let opened = Shared::open(shared, clock).context("open the queue")?;
     Ok(Arc::new(opened))
+}
+
+fn redis_config(config: &Config) -> anyhow::Result<Option<RedisConfig>> {
+    let url = config.broker_url.expose();
+    if url == EMBEDDED {
+        return Ok(None);
+    }
+    let redis = RedisConfig::parse(url).context("read broker.url")?;
+    Ok(Some(RedisConfig { jobs_max: config.queue_jobs_max, bytes_max: config.queue_bytes_max.bytes(), ..redis }))
+}
+
+/// Connects to a broker elsewhere and says what it is and what an operator should know of it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn describe(config: &Config) -> anyhow::Result<Vec<String>> {
+    let Some(redis) = redis_config(config)? else {
+        return Ok(vec!["broker.url: embedded, in the data directory".to_owned()]);
+    };
+    let name = redis.name();
+    let about = Redis::probe(redis).with_context(|| format!("broker.url: connect to {name}"))?;
+    let mut lines = vec![format!("broker.url: {name} answers, Redis {}", about.version)];
+    lines.extend(warnings(&about).into_iter().map(|warning| format!("  warning: {warning}")));
+    Ok(lines)
+}
+
+/// What an operator should know before trusting this server with jobs.
+fn warnings(about: &About) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if !about.is_durable {
+        warnings.push("appendonly is off: jobs accepted since its last snapshot are lost when it ends".to_owned());
+    }
+    if about.eviction != "noeviction" {
+        warnings.push(format!("maxmemory-policy is {}: jobs are forgotten when its memory is full", about.eviction));
+    }
+    if about.role != "master" {
+        warnings.push(format!("its role is {}: it takes no writes", about.role));
+    }
+    warnings
 }
 
 fn embedded_config(config: &Config) -> embedded::Config {
@@ -65,11 +144,16 @@ fn embedded_config(config: &Config) -> embedded::Config {
 /// # Errors
 /// Why it cannot be used.
 pub fn check_url(text: &str) -> Result<(), String> {
-    if text == "embedded:" {
+    const TAKEN: &str = "this release takes embedded:, redis://, rediss://, redis+socket:// and sentinel://";
+    if text == EMBEDDED {
         return Ok(());
     }
-    if text.starts_with("amqp:") || text.starts_with("amqps:") {
-        return Err("RabbitMQ is not built yet; this release takes embedded: and redis://…".to_owned());
+    let scheme = text.split(':').next().unwrap_or_default();
+    match scheme {
+        "amqp" | "amqps" => Err(format!("{scheme}: is not built yet; {TAKEN}")),
+        "redis" | "rediss" | "redis+socket" | "sentinel" => {
+            RedisConfig::parse(text).map(|_| ()).map_err(|error| stdx::causes::on_one_line(&error))
+        }
+        _ => Err(format!("unknown scheme '{scheme}'; {TAKEN}")),
     }
-    Err("unknown scheme; this release takes embedded: and redis://…".to_owned())
 }

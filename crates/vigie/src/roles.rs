@@ -97,6 +97,7 @@ async fn serve(config: &Config, role: Role, options: WorkerOptions, mut boot: Bo
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let node = options.node_name(role.name());
     let stores = Arc::new(boot.step("stores", || open_stores(config, &*clock))?);
+    boot.note("broker", || broker::look_at_boot(config))?;
     let queue = boot.step("queue", || broker::of_role(config, role, &node))?;
     let base = Base { config: config.clone(), role, node, clock, stores, queue, boot, shutdown: shutdown.clone() };
     let mut components = Components::default();

@@ -28,7 +28,10 @@ pub fn run(flags: &Flags, command: ConfigCommand) -> anyhow::Result<ExitCode> {
             output::line(&format!("  {}", found.help))?;
         }
         ConfigCommand::Check => {
-            Config::load(flags)?;
+            let config = Config::load(flags)?;
+            for line in crate::broker::describe(&config)? {
+                output::line(&line)?;
+            }
             output::line("the configuration is fine")?;
         }
         ConfigCommand::Unknown(words) => {
