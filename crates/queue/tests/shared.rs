@@ -75,11 +75,14 @@ fn a_guest_takes_over_when_the_owner_goes_and_keeps_what_it_holds() {
     let (owner, guest) = (open(folder.path(), "web"), open(folder.path(), "worker"));
     publish(&guest, vec![job("a"), job("b")]).expect("kept");
     let held = claim(&guest, 1);
+    guest.declare("empty").expect("declared");
     drop(owner);
     let started = Instant::now();
     assert_eq!(publish(&guest, vec![job("c")]).expect("kept by the next owner"), [Published::Accepted]);
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     assert!(guest.is_owner());
+    let queues: Vec<String> = guest.depths().expect("depths").into_iter().map(|depth| depth.queue).collect();
+    assert_eq!(queues, ["empty", "q"]);
     assert_eq!(ids(&claim(&guest, 10)), ["b", "c"], "what is held is not given again");
     assert!(guest.finish(vec![(held[0].lease, Finish::Done)]).expect("ended").is_empty(), "the lease held");
     let next = open(folder.path(), "web");

@@ -25,16 +25,7 @@ pub const QUEUES: &[&str] = &[pipeline::tasks::EVENTS_QUEUE, "debug", "default"]
 pub fn of_role(config: &Config, role: Role, node: &str) -> anyhow::Result<Arc<dyn Queue>> {
     // The web role owns the embedded queue if it can: what it accepts then crosses no socket.
     let queue = open(config, node, matches!(role, Role::Web | Role::All))?;
-    for name in QUEUES {
-        match queue.declare(name) {
-            // It may come back; until then nothing is accepted, and health says so.
-            Err(error @ QueueError::Unreachable { .. }) => {
-                tracing::error!(error = %error, "the broker does not answer yet");
-                break;
-            }
-            declared => declared.with_context(|| format!("declare queue {name}"))?,
-        }
-    }
+    declare_queues(&*queue)?;
     Ok(queue)
 }
 
@@ -67,7 +58,23 @@ pub fn look_at_boot(config: &Config) -> anyhow::Result<String> {
 /// # Errors
 /// If it cannot be reached or opened.
 pub fn of_command(config: &Config) -> anyhow::Result<Arc<dyn Queue>> {
-    open(config, &format!("command-{}", std::process::id()), false)
+    let queue = open(config, &format!("command-{}", std::process::id()), false)?;
+    declare_queues(&*queue)?;
+    Ok(queue)
+}
+
+fn declare_queues(queue: &dyn Queue) -> anyhow::Result<()> {
+    for name in QUEUES {
+        match queue.declare(name) {
+            // It may come back; until then nothing is accepted, and health says so.
+            Err(error @ QueueError::Unreachable { .. }) => {
+                tracing::error!(error = %error, "the broker does not answer yet");
+                break;
+            }
+            declared => declared.with_context(|| format!("declare queue {name}"))?,
+        }
+    }
+    Ok(())
 }
 
 fn open(config: &Config, node: &str, prefers_to_own: bool) -> anyhow::Result<Arc<dyn Queue>> {

@@ -9,10 +9,10 @@ mod waiting;
 mod wire;
 
 use crate::brokers::embedded::{self, Embedded};
-use crate::{JobId, LeaseId, QueueError};
+use crate::{Broker, JobId, LeaseId, QueueError};
 use guest::{Broken, Guest, short_path};
 use server::Server;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
@@ -57,6 +57,8 @@ pub(crate) struct Place {
     changing: Mutex<()>,
     /// To the thread that publishes for a guest's callers.
     publisher: SyncSender<calls::Publishing>,
+    /// Queues this process declared, for the case that it becomes the owner: an empty queue leaves nothing on disk.
+    declared: Mutex<BTreeSet<String>>,
     /// Leases this process holds, by what it would say to a new owner.
     held: Mutex<HashMap<LeaseId, JobId>>,
 }
@@ -90,7 +92,7 @@ impl Shared {
                 std::sync::mpsc::sync_channel(1).0
             });
             let (role, changing) = (RwLock::new(Role::Nobody), Mutex::new(()));
-            Place { config, clock, role, changing, publisher, held: Mutex::default() }
+            Place { config, clock, role, changing, publisher, declared: Mutex::default(), held: Mutex::default() }
         });
         if let Some(source) = no_thread {
             return Err(QueueError::Files { folder, source });
@@ -116,6 +118,10 @@ impl Place {
 
     fn held(&self) -> MutexGuard<'_, HashMap<LeaseId, JobId>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn declared(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.declared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Becomes the owner or the guest of one. `grace` is how long leases of an owner before are respected.
@@ -154,6 +160,9 @@ impl Place {
         if !held.is_empty() {
             let lost = queue.reassert(&held, REASSERTED_FOR);
             self.forget(&lost);
+        }
+        for name in self.declared().iter() {
+            queue.declare(name)?;
         }
         let failed = |source| QueueError::Files { folder: folder.clone(), source };
         let listener = self.listen().map_err(failed)?;

@@ -213,7 +213,9 @@ impl Broker for Shared {
     }
 
     fn declare(&self, queue: &str) -> Result<(), QueueError> {
-        self.0.ask_only(&Request::Declare { queue: queue.to_owned() }, |here| here.declare(queue))
+        self.0.ask_only(&Request::Declare { queue: queue.to_owned() }, |here| here.declare(queue))?;
+        self.0.declared().insert(queue.to_owned());
+        Ok(())
     }
 
     fn depths(&self) -> Result<Vec<QueueDepth>, QueueError> {
