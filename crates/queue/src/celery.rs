@@ -1,12 +1,12 @@
-//! Celery's wire format: message protocol 2 (1 and the mixture of both are read), kombu's envelope and the documents of
+//! Celery's wire format: message protocol 2 (1 and the mixture of both are read), kombu's parcel and the documents of
 //! the Redis result backend. Pure translation; it knows no connection.
 //!
 //! Source: docs.celeryq.dev "Message Protocol", kombu 5.7 `transport/virtual/base.py`, and captured traffic.
 
 mod body;
-mod envelope;
 mod follow;
 mod message;
+mod parcel;
 mod repr;
 mod result;
 

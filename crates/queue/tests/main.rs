@@ -1,8 +1,10 @@
-//! The queue at its seam: what every broker must do, run on the embedded one, and what its folder must survive.
+//! The queue at its seam: what every broker must do, run on each, and what its folder must survive.
 
 mod conformance;
 mod embedded;
 mod model;
+mod redis_faults;
+mod redis_layout;
 mod shared;
 mod support;
 mod worker;

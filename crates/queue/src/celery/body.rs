@@ -1,6 +1,6 @@
 //! The body of a task message: decompressed within a bound, and brought into the shape of a call.
 
-use super::envelope::{Fields, field};
+use super::parcel::{Fields, field};
 use serde_json::{Map, Value};
 use std::io::Read;
 

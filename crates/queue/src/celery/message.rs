@@ -2,7 +2,7 @@
 //! and never panics.
 
 use super::body::{self, Body1};
-use super::envelope::{Envelope, Fields, field, set};
+use super::parcel::{Fields, Parcel, field, set};
 use super::{iso, repr, turned_priority};
 use crate::call::Call;
 use crate::{JobId, JobOptions, NewJob};
@@ -67,7 +67,7 @@ pub(crate) struct Undecodable {
     pub why: String,
 }
 
-/// Returns the envelope of a job. `origin` names the process for monitors.
+/// Returns the parcel of a job. `origin` names the process for monitors.
 pub(crate) fn encode(job: &NewJob, tag: &str, origin: &str, now: Timestamp) -> Vec<u8> {
     let (content_type, content_encoding) = if job.options.is_call { (CALL, "utf-8") } else { (OPAQUE, "binary") };
     let mut properties = json!({
@@ -137,27 +137,27 @@ fn add_headers_of_call(headers: &mut Value, job: &NewJob, origin: &str) {
 /// # Errors
 /// Says why it cannot be run. Pickle is refused: reading it would run what it says.
 pub(crate) fn decode(text: &[u8]) -> Result<Received, Undecodable> {
-    let envelope = Envelope::parse(text).map_err(|why| Undecodable { id: None, task: None, why })?;
-    read(&envelope).map_err(|why| Undecodable {
-        id: field(&envelope.headers, "id").or_else(|| field(&envelope.properties, "correlation_id")),
-        task: field(&envelope.headers, "task"),
+    let parcel = Parcel::parse(text).map_err(|why| Undecodable { id: None, task: None, why })?;
+    read(&parcel).map_err(|why| Undecodable {
+        id: field(&parcel.headers, "id").or_else(|| field(&parcel.properties, "correlation_id")),
+        task: field(&parcel.headers, "task"),
         why,
     })
 }
 
-fn read(envelope: &Envelope<'_>) -> Result<Received, String> {
-    let headers = &envelope.headers;
-    let content_type = envelope.content_type.as_deref().unwrap_or(CALL);
+fn read(parcel: &Parcel<'_>) -> Result<Received, String> {
+    let headers = &parcel.headers;
+    let content_type = parcel.content_type.as_deref().unwrap_or(CALL);
     let is_call = content_type == CALL;
     if !is_call && content_type != OPAQUE {
         return Err(format!("its content type {content_type:.64} is not accepted"));
     }
     let compression: Option<String> = field(headers, "compression");
-    let body = body::decompress(envelope.body()?, compression.as_deref())?;
+    let body = body::decompress(parcel.body()?, compression.as_deref())?;
     let (payload, old) = if is_call { body::read_call(body)? } else { (body, Body1::default()) };
     let name = |text: String| if text.len() <= JobId::BYTES_MAX { Ok(text) } else { Err("a name of it is too long") };
     let task = name(field(headers, "task").or(old.task).ok_or("it names no task")?)?;
-    let id = field(headers, "id").or(old.id).or_else(|| field(&envelope.properties, "correlation_id"));
+    let id = field(headers, "id").or(old.id).or_else(|| field(&parcel.properties, "correlation_id"));
     let id = name(id.ok_or("it has no id")?)?;
     let retries: u32 = field(headers, "retries").or(old.retries).unwrap_or(0);
     let time = |name, old: Option<String>| field(headers, name).or(old).and_then(|text: String| parsed(&text));
@@ -214,43 +214,43 @@ pub(crate) struct Edit {
     pub is_fresh: bool,
 }
 
-/// Returns the changed message, `None` if it is no envelope.
+/// Returns the changed message, `None` if it is no parcel.
 pub(crate) fn rewrite(text: &[u8], edit: &Edit) -> Option<Vec<u8>> {
-    let mut envelope = Envelope::parse(text).ok()?;
+    let mut parcel = Parcel::parse(text).ok()?;
     if let Some(retries) = edit.retries {
-        set(&mut envelope.headers, "retries", &retries);
+        set(&mut parcel.headers, "retries", &retries);
     }
     if let Some((alone, company)) = edit.deaths {
-        set(&mut envelope.headers, DEATHS, &alone);
-        set(&mut envelope.headers, COMPANY_DEATHS, &company);
+        set(&mut parcel.headers, DEATHS, &alone);
+        set(&mut parcel.headers, COMPANY_DEATHS, &company);
     }
     if edit.is_fresh {
-        envelope.headers.remove(DEATHS);
-        envelope.headers.remove(COMPANY_DEATHS);
+        parcel.headers.remove(DEATHS);
+        parcel.headers.remove(COMPANY_DEATHS);
     }
     if edit.is_redelivered {
-        set(&mut envelope.headers, "redelivered", &true);
-        let mut info: Map<String, Value> = field(&envelope.properties, "delivery_info").unwrap_or_default();
+        set(&mut parcel.headers, "redelivered", &true);
+        let mut info: Map<String, Value> = field(&parcel.properties, "delivery_info").unwrap_or_default();
         info.insert("redelivered".to_owned(), Value::Bool(true));
-        set(&mut envelope.properties, "delivery_info", &info);
+        set(&mut parcel.properties, "delivery_info", &info);
     }
-    Some(envelope.to_text())
+    Some(parcel.to_text())
 }
 
 /// Returns the step of kombu's priorities at which a message stands.
 pub(crate) fn step_of(text: &[u8]) -> u8 {
-    let Ok(envelope) = Envelope::parse(text) else { return 0 };
-    let priority: u8 = field(&envelope.properties, "priority").unwrap_or(0);
+    let Ok(parcel) = Parcel::parse(text) else { return 0 };
+    let priority: u8 = field(&parcel.properties, "priority").unwrap_or(0);
     priority.min(9) / 3 * 3
 }
 
 pub(crate) fn tag_of(text: &[u8]) -> Option<String> {
-    field(&Envelope::parse(text).ok()?.properties, "delivery_tag")
+    field(&Parcel::parse(text).ok()?.properties, "delivery_tag")
 }
 
 /// Returns the message with another tag.
 pub(crate) fn retagged(text: &[u8], tag: &str) -> Option<Vec<u8>> {
-    let mut envelope = Envelope::parse(text).ok()?;
-    set(&mut envelope.properties, "delivery_tag", &tag);
-    Some(envelope.to_text())
+    let mut parcel = Parcel::parse(text).ok()?;
+    set(&mut parcel.properties, "delivery_tag", &tag);
+    Some(parcel.to_text())
 }

@@ -10,7 +10,7 @@ use crate::{ClaimRequest, Claimed, DeadReason, Finish, LeaseId, QueueBounds, Que
 use redis::{ErrorKind, RedisError, RedisResult, Value};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use stdx::Timestamp;
 
 /// So long a suspect waits for other runs to end before it runs beside them after all.
@@ -53,29 +53,26 @@ enum Found {
 
 impl Shared {
     pub(super) fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>, QueueError> {
-        let seen = self.waker.seen();
-        let (due, paused, now) = match self.look_for_jobs(request)? {
-            Found::Jobs(jobs) => return Ok(jobs),
-            Found::Held => {
-                let claims = lock(&self.claims);
-                drop(self.ended.wait_timeout(claims, DRAIN_LOOK).unwrap_or_else(PoisonError::into_inner));
-                return self.look_again(request);
+        let until = Instant::now() + POLL_MAX;
+        loop {
+            let seen = self.waker.seen();
+            let found = self.look_for_jobs(request)?;
+            let left = until.saturating_duration_since(Instant::now());
+            let is_over = left.is_zero() || self.is_closed();
+            match found {
+                Found::Jobs(jobs) => return Ok(jobs),
+                Found::Nothing { .. } | Found::Held if is_over => return Ok(Vec::new()),
+                Found::Held => {
+                    let claims = lock(&self.claims);
+                    drop(self.ended.wait_timeout(claims, DRAIN_LOOK.min(left)).unwrap_or_else(PoisonError::into_inner));
+                }
+                Found::Nothing { due, paused, now } => {
+                    let wait = due.map_or(left, |due| due.since(now).max(Duration::from_millis(1)).min(left));
+                    let queues = request.queues.iter().map(|bounds| &bounds.queue);
+                    let queues = queues.filter(|queue| !paused.contains(queue)).cloned().collect();
+                    self.waker.wait(seen, queues, wait);
+                }
             }
-            Found::Nothing { due, paused, now } => (due, paused, now),
-        };
-        if self.is_closed() {
-            return Ok(Vec::new());
-        }
-        let wait = due.map_or(POLL_MAX, |due| due.since(now).clamp(Duration::from_millis(1), POLL_MAX));
-        let queues = request.queues.iter().map(|bounds| &bounds.queue).filter(|queue| !paused.contains(queue));
-        self.waker.wait(seen, queues.cloned().collect(), wait);
-        self.look_again(request)
-    }
-
-    fn look_again(&self, request: &ClaimRequest) -> Result<Vec<Claimed>, QueueError> {
-        match self.look_for_jobs(request)? {
-            Found::Jobs(jobs) => Ok(jobs),
-            Found::Nothing { .. } | Found::Held => Ok(Vec::new()),
         }
     }
 

@@ -1,4 +1,4 @@
-//! kombu's envelope: what stands in a list of its Redis transport. Values that mean nothing to us are kept as they came.
+//! kombu's outer message, here called a parcel: what stands in a list of its Redis transport. Values that mean nothing to us are kept as they came.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub(crate) type Fields = BTreeMap<String, Box<RawValue>>;
 
 #[derive(Serialize, Deserialize, Debug)]
-pub(crate) struct Envelope<'a> {
+pub(crate) struct Parcel<'a> {
     #[serde(borrow)]
     pub body: Cow<'a, str>,
     #[serde(rename = "content-encoding", default)]
@@ -23,11 +23,11 @@ pub(crate) struct Envelope<'a> {
     pub properties: Fields,
 }
 
-impl<'a> Envelope<'a> {
+impl<'a> Parcel<'a> {
     /// # Errors
-    /// Says why it is no envelope.
-    pub fn parse(text: &'a [u8]) -> Result<Envelope<'a>, String> {
-        serde_json::from_slice(text).map_err(|error| format!("it is no envelope of kombu's: {error}"))
+    /// Says why it is no parcel.
+    pub fn parse(text: &'a [u8]) -> Result<Parcel<'a>, String> {
+        serde_json::from_slice(text).map_err(|error| format!("it is no parcel of kombu's: {error}"))
     }
 
     pub fn to_text(&self) -> Vec<u8> {
