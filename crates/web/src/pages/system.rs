@@ -1,5 +1,7 @@
 //! The state of the whole, for superusers: what waits in which queue, and what became of an event id.
 
+mod work;
+
 use super::html;
 use crate::components::receipt::Receipt;
 use crate::error::PageError;
@@ -15,8 +17,11 @@ use ops::projects::{self, ProjectRef};
 use ops::queues::QueueDepth;
 use ops::receipts::{self, ReceiptState};
 use ops::status::{self, OutcomeCount, Status};
+use ops::{dead_letters, workers};
 use serde::Deserialize;
 use std::time::Duration;
+use stdx::Timestamp;
+pub(super) use work::Work;
 
 /// Projects in which an id is looked up; each costs a few reads by key.
 const PROJECTS_SEARCHED_MAX: usize = 500;
@@ -32,6 +37,7 @@ pub(super) struct SystemPage {
     pub event_days: Vec<String>,
     pub queues: Vec<QueueRow>,
     pub outcomes: Vec<OutcomeRow>,
+    pub work: Work,
     pub event_id: String,
     pub found: Vec<FoundEvent>,
 }
@@ -83,14 +89,15 @@ pub async fn show(
 ) -> Result<Response, PageError> {
     let status = status::get(&state.ops, &viewer.actor).await?;
     let outcomes = status::outcomes(&state.ops, &viewer.actor).await?;
+    let work = look_at_work(&state, &viewer, status.now).await?;
     let event_id: String = query.event.trim().chars().filter(|c| *c != '-').take(64).collect();
     let found = if event_id.is_empty() { Vec::new() } else { look_up(&state, &viewer, &event_id).await? };
     let shell = Shell::of(&state, &viewer, Nav::System, "System");
-    html(&SystemPage::of(shell, status, outcomes, Lookup { event_id, found }))
+    html(&SystemPage::of(shell, status, outcomes, work, Lookup { event_id, found }))
 }
 
 impl SystemPage {
-    pub fn of(shell: Shell, status: Status, outcomes: Vec<OutcomeCount>, lookup: Lookup) -> SystemPage {
+    pub fn of(shell: Shell, status: Status, outcomes: Vec<OutcomeCount>, work: Work, lookup: Lookup) -> SystemPage {
         let outcomes = outcomes.into_iter().map(|count| OutcomeRow {
             quantity: grouped(count.quantity),
             category: count.category,
@@ -106,6 +113,7 @@ impl SystemPage {
             event_days: status.event_days,
             queues: status.queues.iter().map(QueueRow::of).collect(),
             outcomes: outcomes.collect(),
+            work,
             event_id: lookup.event_id,
             found: lookup.found,
         }
@@ -127,6 +135,13 @@ impl QueueRow {
             is_paused: queue.paused,
         }
     }
+}
+
+async fn look_at_work(state: &WebState, viewer: &Viewer, now: Timestamp) -> Result<Work, PageError> {
+    let workers = workers::list(&state.ops, &viewer.actor).await?;
+    let letters = dead_letters::list(&state.ops, &viewer.actor, None).await?;
+    let parked = workers::parked(&state.ops, &viewer.actor).await?;
+    Ok(Work::of(&workers, &letters, &parked, now))
 }
 
 async fn look_up(state: &WebState, viewer: &Viewer, event_id: &str) -> Result<Vec<FoundEvent>, PageError> {

@@ -10,6 +10,7 @@ use crate::components::stacktrace::FrameChoice;
 use crate::format::Ago;
 use crate::pages::{account, errors, event_list, issue, issue_list, login, project, project_list, system};
 use askama::Template;
+use ops::dead_letters::DeadLetter;
 use ops::issues::{IssueStatus, SeriesPeriod};
 use ops::keys::Key;
 use ops::page::PageLink;
@@ -17,6 +18,7 @@ use ops::queues::QueueDepth;
 use ops::sessions::Session;
 use ops::status::{OutcomeCount, Status};
 use ops::tokens::Token;
+use ops::workers::{Parked, RunningRow, Worker, WorkerRow};
 use std::path::Path;
 
 /// Returns every page with `text` in every field that a stranger fills, by the name of its template.
@@ -203,7 +205,40 @@ fn system(text: &str) -> system::SystemPage {
     let outcome =
         OutcomeCount { category: text.to_owned(), outcome: text.to_owned(), reason: text.to_owned(), quantity: 12_000 };
     let lookup = system::Lookup { event_id: text.to_owned(), found: vec![found] };
-    system::SystemPage::of(shell(true), status, vec![outcome], lookup)
+    system::SystemPage::of(shell(true), status, vec![outcome], work(text), lookup)
+}
+
+fn work(text: &str) -> system::Work {
+    let running = RunningRow { task: text.to_owned(), job: text.to_owned(), jobs: 2, since: now() };
+    let row = WorkerRow {
+        name: text.to_owned(),
+        host: text.to_owned(),
+        pid: 1,
+        version: text.to_owned(),
+        started_at: now(),
+        heard_at: now(),
+        slots: 2,
+        queues: vec![text.to_owned()],
+        tasks: vec![text.to_owned()],
+        running: vec![running],
+        finished: 1,
+        failed: 1,
+        dead: 1,
+        last_error: Some(text.to_owned()),
+        is_stopping: false,
+    };
+    let letter = DeadLetter {
+        id: text.to_owned(),
+        queue: text.to_owned(),
+        task: text.to_owned(),
+        reason: text.to_owned(),
+        attempts: 1,
+        deaths: 0,
+        error: text.to_owned(),
+        at: now(),
+    };
+    let parked = Parked { queue: text.to_owned(), task: text.to_owned(), jobs: 3, since: now() };
+    system::Work::of(&[Worker { row, is_alive: true }], &[letter], &[parked], now())
 }
 
 fn login(text: &str) -> login::LoginPage {
