@@ -20,6 +20,8 @@ macro_rules! on_every_broker {
     };
 }
 
+pub(crate) use on_every_broker;
+
 on_every_broker!(
     a_job_is_published_once_while_it_lives,
     jobs_of_a_key_come_in_order_and_higher_priorities_first,

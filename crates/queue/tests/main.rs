@@ -1,6 +1,7 @@
 //! The queue at its seam: what every broker must do, run on each, and what its folder must survive.
 
 mod conformance;
+mod conformance_ledger;
 mod embedded;
 mod model;
 mod redis_faults;

@@ -215,6 +215,10 @@ impl AnyRig {
         assert!(lost.is_empty(), "the lease of {} was lost", job.id);
     }
 
+    pub fn clock_now(&self) -> Timestamp {
+        stdx::Clock::now(&self.clock)
+    }
+
     /// Jobs that live, whatever their state.
     pub fn waiting(&self) -> u64 {
         let depths = self.broker.depths().expect("depths");

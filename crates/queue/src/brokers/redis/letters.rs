@@ -91,6 +91,8 @@ impl Shared {
         let Some(message) = message else { return Ok(false) };
         let message = celery::retagged(&message, &new_tag(self.clock.now())).unwrap_or(message);
         let tag = celery::tag_of(&message).unwrap_or_default();
+        let unique = celery::decode(&message).ok().and_then(|job| job.options.unique_key);
+        let unique = unique.map_or_else(String::new, |key| self.key(&format!("unique:{key}")));
         let DeadLetter { queue, .. } = letter.letter;
         let list = format!("{}{queue}{}", self.config.prefix, letter.seat);
         let words = self
@@ -101,7 +103,8 @@ impl Shared {
             .with(self.key(&format!("id:{id}")))
             .with(format!("{tag} {queue}"))
             .with(ID_KEPT.as_secs().to_string())
-            .with(message);
+            .with(message)
+            .with(unique);
         let taken: u64 = self.link.run(Script::Exhume, &words.0)?;
         Ok(taken == 1)
     }
