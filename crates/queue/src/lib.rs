@@ -27,5 +27,5 @@ pub use job::{
     Claimed, DeadReason, Finish, JobId, JobOptions, JobResult, JobState, LeaseId, NAME_BYTES_MAX, NewJob,
     PRIORITY_DEFAULT, Published, QueueDepth, RESULT_BYTES_MAX, RESULT_KEPT,
 };
-pub use task::{Outcome, Policy, RunContext, Task};
+pub use task::{CallTask, Calls, Outcome, Policy, RunContext, Task};
 pub use worker::{Worker, WorkerConfig, WorkerProgress};

@@ -1,6 +1,7 @@
 //! What a kind of work says about itself.
 
 use crate::Claimed;
+use crate::call::Call;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,7 +17,7 @@ pub struct Policy {
     pub attempts_max: u32,
     pub backoff: Backoff,
     pub lease: Duration,
-    /// A run that takes longer is reported; its lease is not extended beyond it.
+    /// A run that takes longer is told so, and fails a few seconds later; a job may name its own.
     pub time_limit: Duration,
 }
 
@@ -46,12 +47,18 @@ pub enum Outcome {
 #[derive(Clone, Default)]
 pub struct RunContext {
     pub(crate) stopping: Arc<AtomicBool>,
+    pub(crate) over_time: Arc<AtomicBool>,
 }
 
 impl RunContext {
     /// A long run may stop early and give its jobs back.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// The run's time limit has passed: it should end by itself. If it does not, its jobs fail and its result is void.
+    pub fn is_over_time(&self) -> bool {
+        self.over_time.load(Ordering::Relaxed)
     }
 }
 
@@ -61,4 +68,33 @@ pub trait Task: Send + Sync + 'static {
     fn policy(&self) -> Policy;
     /// Runs a batch and returns an outcome for each job, in order. It may be run again with the same jobs.
     fn run(&self, jobs: &[Claimed], cx: &RunContext) -> Vec<Outcome>;
+}
+
+/// A kind of work that takes arguments, one call a run.
+pub trait CallTask: Send + Sync + 'static {
+    fn name(&self) -> &'static str;
+    /// `batch_jobs_max` is one.
+    fn policy(&self) -> Policy;
+    fn call(&self, job: &Claimed, call: Call, cx: &RunContext) -> Outcome;
+}
+
+/// Runs a `CallTask`: a payload that is no call ends as a dead letter.
+pub struct Calls<T>(pub T);
+
+impl<T: CallTask> Task for Calls<T> {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn policy(&self) -> Policy {
+        Policy { batch_jobs_max: 1, ..self.0.policy() }
+    }
+
+    fn run(&self, jobs: &[Claimed], cx: &RunContext) -> Vec<Outcome> {
+        let run = |job: &Claimed| match Call::parse(&job.payload) {
+            Ok(call) => self.0.call(job, call, cx),
+            Err(error) => Outcome::Dead { error: format!("TypeError: {}", stdx::causes::on_one_line(&error)) },
+        };
+        jobs.iter().map(run).collect()
+    }
 }

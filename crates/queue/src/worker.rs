@@ -1,26 +1,59 @@
-//! Runs tasks: threads that claim, run and finish, and one that keeps their leases alive. A panic in a task is an error
-//! of its jobs, not the end of the thread.
+//! Runs tasks: threads that claim, run and finish, and a keeper that extends their leases, gives back what waits behind a
+//! long run, ends runs that take too long, and says that the worker lives. A panic in a task is an error of its jobs, not
+//! the end of the thread; a broker that does not answer is waited for.
 
+mod credit;
+mod keeper;
 mod leases;
 mod run;
+mod seat;
 
-use crate::{Broker, ClaimRequest, QueueBounds, QueueError, RunContext, Task};
+use crate::{Queue, QueueBounds, Task};
+use credit::Credit;
 use leases::Leases;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use seat::Seat;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use stdx::{Clock, Timestamp};
 
-/// Pause after a claim that failed, so that a broken disk is not hammered.
+/// Pause after a claim that failed, so that a broken broker is not hammered.
 const FAILED_PAUSE: Duration = Duration::from_millis(500);
+/// Jobs of a queue that is served and has no task of ours: they are parked, a few at a time.
+const STRANGE_JOBS_MAX: usize = 16;
+/// Bytes of one claim of such a queue.
+const STRANGE_BYTES_MAX: usize = 16 << 20;
+const STRANGE_LEASE: Duration = Duration::from_secs(20);
 
 /// How a worker is set up.
 #[derive(Clone)]
 pub struct WorkerConfig {
+    /// `name@host`, of one living worker at a time.
+    pub name: String,
+    pub host: String,
+    pub version: String,
+    /// Served in turns; empty = the queues of its tasks.
+    pub queues: Vec<String>,
     pub threads: usize,
     /// Called first on each thread, for example to lower its priority.
     pub on_thread_start: fn(),
+    pub clock: Arc<dyn Clock>,
+}
+
+impl WorkerConfig {
+    /// A worker of so many threads that serves the queues of its tasks.
+    pub fn new(name: &str, threads: usize, clock: Arc<dyn Clock>) -> WorkerConfig {
+        WorkerConfig {
+            name: name.to_owned(),
+            host: String::new(),
+            version: String::new(),
+            queues: Vec::new(),
+            threads,
+            on_thread_start: || {},
+            clock,
+        }
+    }
 }
 
 /// Counts that health and metrics read.
@@ -39,18 +72,25 @@ pub struct WorkerProgress {
 /// Threads that run the tasks of a table.
 pub struct Worker {
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
+    keeper: JoinHandle<()>,
 }
 
 /// What each thread works with.
 struct Shared {
-    broker: Arc<dyn Broker>,
+    config: WorkerConfig,
+    queue: Arc<dyn Queue>,
     tasks: Vec<Arc<dyn Task>>,
     progress: Arc<WorkerProgress>,
     leases: Leases,
-    context: RunContext,
+    credit: Credit,
+    is_stopping: Arc<AtomicBool>,
+    /// Runs are still waited for; after that their jobs go back.
+    is_waited_for: AtomicBool,
+    seats: Mutex<Vec<Arc<Seat>>>,
     /// Threads that may still run something: leases are kept for them.
     working: AtomicUsize,
+    last_error: Mutex<Option<String>>,
+    started_at: Timestamp,
 }
 
 impl Worker {
@@ -58,30 +98,30 @@ impl Worker {
     ///
     /// # Panics
     /// If the operating system gives no threads, or two tasks have one name.
-    pub fn start(broker: Arc<dyn Broker>, tasks: Vec<Arc<dyn Task>>, config: &WorkerConfig) -> Worker {
+    pub fn start(queue: Arc<dyn Queue>, tasks: Vec<Arc<dyn Task>>, config: &WorkerConfig) -> Worker {
         for (index, task) in tasks.iter().enumerate() {
             assert!(tasks[..index].iter().all(|other| other.name() != task.name()), "task names are unique");
         }
         let shared = Arc::new(Shared {
-            broker,
+            started_at: config.clock.now(),
+            config: config.clone(),
+            queue,
             tasks,
-            progress: Arc::new(WorkerProgress::default()),
+            progress: Arc::default(),
             leases: Leases::default(),
-            context: RunContext { stopping: Arc::new(AtomicBool::new(false)) },
-            working: AtomicUsize::new(config.threads),
+            credit: Credit::default(),
+            is_stopping: Arc::default(),
+            is_waited_for: AtomicBool::new(true),
+            seats: Mutex::default(),
+            working: AtomicUsize::new(0),
+            last_error: Mutex::default(),
         });
-        let on_start = config.on_thread_start;
-        let mut threads = Vec::new();
         for number in 0..config.threads {
-            let shared = shared.clone();
-            threads.push(spawn(&format!("worker-{number}"), move || {
-                on_start();
-                shared.work(number);
-            }));
+            shared.seat(number);
         }
-        let keeper = shared.clone();
-        threads.push(spawn("worker-leases", move || keeper.keep_leases()));
-        Worker { shared, threads }
+        let kept = shared.clone();
+        let keeper = spawn("worker-keeper", move || kept.keep());
+        Worker { shared, keeper }
     }
 
     pub fn progress(&self) -> Arc<WorkerProgress> {
@@ -95,16 +135,28 @@ impl Worker {
 
     /// Asks the threads to end after what they run; `join` waits for them. What was claimed and not started goes back.
     pub fn stop(&self) {
-        self.shared.context.stopping.store(true, Ordering::SeqCst);
+        self.shared.is_stopping.store(true, Ordering::SeqCst);
     }
 
+    /// Stops and waits for what runs.
     pub fn join(self) {
+        self.join_within(Duration::MAX);
+    }
+
+    /// Stops and waits at most so long for what runs; the jobs of runs that go on go back and spend no attempt. Returns
+    /// whether everything was finished.
+    pub fn join_within(self, grace: Duration) -> bool {
         self.stop();
-        for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("a worker thread had panicked");
-            }
+        let started = Instant::now();
+        while self.shared.working.load(Ordering::SeqCst) > 0 && started.elapsed() < grace {
+            std::thread::sleep(keeper::LOOK_EVERY / 4);
         }
+        let is_finished = self.shared.working.load(Ordering::SeqCst) == 0;
+        self.shared.is_waited_for.store(false, Ordering::SeqCst);
+        if self.keeper.join().is_err() {
+            tracing::error!("the worker's keeper had panicked");
+        }
+        is_finished
     }
 }
 
@@ -113,54 +165,73 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     thread.expect("a process can start its first threads")
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Shared {
-    /// Serves the queues in turns until told to stop.
-    fn work(&self, number: usize) {
-        let mut queues = self.queue_bounds();
-        let turns = number % queues.len().max(1);
-        queues.rotate_left(turns);
-        let mut request = ClaimRequest { queues };
-        while !self.context.is_stopping() && !request.queues.is_empty() {
-            // Jobs that were claimed in a turn that panics come back when their leases end.
-            let served = catch_unwind(AssertUnwindSafe(|| self.serve(&request)));
-            let failure = match served {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(format!("{error:?}")),
-                Err(panic) => Some(run::panic_text(&*panic).to_owned()),
-            };
-            if let Some(error) = failure {
-                tracing::error!(error, "queues not served");
-                self.progress.failed.fetch_add(1, Ordering::Relaxed);
-                std::thread::sleep(FAILED_PAUSE);
-            }
-            request.queues.rotate_left(1);
+    fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    /// Starts a thread at a seat of its own. The thread is not waited for by its handle: one that hangs in a task must
+    /// not hold the others up.
+    fn seat(self: &Arc<Self>, number: usize) {
+        let seat = Arc::new(Seat::default());
+        lock(&self.seats).push(seat.clone());
+        self.working.fetch_add(1, Ordering::SeqCst);
+        let shared = self.clone();
+        drop(spawn(&format!("worker-{number}"), move || {
+            (shared.config.on_thread_start)();
+            shared.work(&seat, number);
+            shared.leave(&seat);
+        }));
+    }
+
+    /// An abandoned seat has been counted out already.
+    fn leave(&self, seat: &Arc<Seat>) {
+        if seat.is_abandoned() {
+            return;
         }
+        lock(&self.seats).retain(|other| !Arc::ptr_eq(other, seat));
         self.working.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn find(&self, task: &str) -> Option<&Arc<dyn Task>> {
+        self.tasks.iter().find(|known| known.name() == task)
+    }
+
+    /// The queues it serves.
+    fn served(&self) -> Vec<String> {
+        if !self.config.queues.is_empty() {
+            return self.config.queues.clone();
+        }
+        let mut queues: Vec<String> = self.tasks.iter().map(|task| task.policy().queue.to_owned()).collect();
+        queues.sort();
+        queues.dedup();
+        queues
     }
 
     /// For each queue the widest bounds of its tasks; jobs of different tasks are told apart after the claim.
     fn queue_bounds(&self) -> Vec<QueueBounds> {
-        let mut bounds: Vec<QueueBounds> = Vec::new();
-        for policy in self.tasks.iter().map(|task| task.policy()) {
-            let (jobs_max, bytes_max, lease) = (policy.batch_jobs_max, policy.batch_bytes_max, policy.lease);
-            match bounds.iter_mut().find(|bounds| bounds.queue == policy.queue) {
-                Some(bounds) => {
-                    bounds.jobs_max = bounds.jobs_max.max(jobs_max);
-                    bounds.bytes_max = bounds.bytes_max.max(bytes_max);
-                    bounds.lease = bounds.lease.max(lease);
-                }
-                None => bounds.push(QueueBounds { queue: policy.queue.to_owned(), jobs_max, bytes_max, lease }),
-            }
-        }
-        bounds
+        self.served().into_iter().map(|queue| self.bounds_of(queue)).collect()
     }
 
-    fn serve(&self, request: &ClaimRequest) -> Result<(), QueueError> {
-        let claimed = self.broker.claim(request)?;
-        let count = claimed.len() as u64;
-        self.progress.running.fetch_add(count, Ordering::Relaxed);
-        let result = catch_unwind(AssertUnwindSafe(|| self.run_claimed(claimed)));
-        self.progress.running.fetch_sub(count, Ordering::Relaxed);
-        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    fn bounds_of(&self, queue: String) -> QueueBounds {
+        let policies: Vec<crate::Policy> =
+            self.tasks.iter().map(|task| task.policy()).filter(|policy| policy.queue == queue).collect();
+        let batch = policies.iter().map(|policy| policy.batch_jobs_max).max().unwrap_or(1);
+        let strange = if policies.is_empty() { STRANGE_JOBS_MAX } else { 1 };
+        QueueBounds {
+            jobs_max: self.credit.jobs(&queue).max(batch).max(strange),
+            bytes_max: policies.iter().map(|policy| policy.batch_bytes_max).max().unwrap_or(STRANGE_BYTES_MAX),
+            lease: policies.iter().map(|policy| policy.lease).max().unwrap_or(STRANGE_LEASE),
+            queue,
+        }
+    }
+
+    /// What went wrong last, for whoever asks about the worker.
+    fn note_error(&self, error: Option<String>) {
+        *lock(&self.last_error) = error;
     }
 }

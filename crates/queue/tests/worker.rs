@@ -44,6 +44,10 @@ impl Task for Scripted {
     }
 }
 
+fn one_thread() -> WorkerConfig {
+    WorkerConfig::new("worker@here", 1, Arc::new(stdx::SystemClock))
+}
+
 struct Running {
     broker: Arc<queue::brokers::embedded::Embedded>,
     worker: Worker,
@@ -58,7 +62,7 @@ fn run(jobs: Vec<NewJob>) -> Running {
     let broker = Arc::new(broker);
     let (sender, ran) = channel();
     let tasks: Vec<Arc<dyn Task>> = vec![Arc::new(Scripted { ran: Mutex::new(sender) })];
-    let worker = Worker::start(broker.clone(), tasks, &WorkerConfig { threads: 1, on_thread_start: || {} });
+    let worker = Worker::start(broker.clone(), tasks, &one_thread());
     Running { broker, worker, ran, _folder: folder }
 }
 
@@ -170,7 +174,7 @@ fn each_task_gets_batches_of_its_own_size_and_what_has_not_started_goes_back() {
     rig.publish(vec![of_one("a"), of_many("b"), of_one("c"), of_many("d")]).expect("kept");
     let Rig { folder: _folder, broker, .. } = rig;
     let broker = Arc::new(broker);
-    let worker = Worker::start(broker.clone(), vec![one, many], &WorkerConfig { threads: 1, on_thread_start: || {} });
+    let worker = Worker::start(broker.clone(), vec![one, many], &one_thread());
     assert_eq!(ran_one.recv_timeout(PATIENCE).expect("runs"), ["a"]);
     go_one.send(()).expect("the task waits");
     assert_eq!(ran_one.recv_timeout(PATIENCE).expect("runs"), ["c"]);
@@ -193,7 +197,7 @@ fn an_empty_queue_does_not_hold_up_another() {
     let ids: Vec<String> = (0..40).map(|number| number.to_string()).collect();
     rig.publish(ids.iter().map(|id| NewJob { task: "busy".into(), ..job(id) }).collect()).expect("kept");
     let Rig { folder: _folder, broker, .. } = rig;
-    let config = WorkerConfig { threads: 1, on_thread_start: || {} };
+    let config = one_thread();
     drop(go);
     let started = std::time::Instant::now();
     let worker = Worker::start(Arc::new(broker), vec![busy, idle], &config);
@@ -210,7 +214,7 @@ fn the_longest_run_is_told_and_ends() {
     let (task, ran, go) = gated("t", "q", 1);
     rig.publish_ids(&["a"]);
     let Rig { folder: _folder, broker, .. } = rig;
-    let worker = Worker::start(Arc::new(broker), vec![task], &WorkerConfig { threads: 1, on_thread_start: || {} });
+    let worker = Worker::start(Arc::new(broker), vec![task], &one_thread());
     ran.recv_timeout(PATIENCE).expect("runs");
     assert!(worker.longest_run().is_some());
     assert_eq!(worker.progress().running.load(Ordering::Relaxed), 1);

@@ -1,17 +1,10 @@
 //! Keeps the leases of claimed jobs alive. A run beyond its time limit is no longer kept: its jobs go to another thread
 //! when the lease ends, and its own result is void.
 
-use super::Shared;
 use crate::LeaseId;
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// Pause between two extensions; far below any lease.
-const EXTEND_EVERY: Duration = Duration::from_millis(1_000);
-/// The thread looks this often whether it should stop.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy)]
 struct Held {
@@ -56,7 +49,7 @@ impl Leases {
     }
 
     /// The leases to extend now, by their length.
-    fn due(&self) -> HashMap<Duration, Vec<LeaseId>> {
+    pub fn due(&self) -> HashMap<Duration, Vec<LeaseId>> {
         let now = Instant::now();
         let mut due: HashMap<Duration, Vec<LeaseId>> = HashMap::new();
         let mut leases = self.lock();
@@ -69,25 +62,5 @@ impl Leases {
             due.entry(held.lease).or_default().push(*id);
         }
         due
-    }
-}
-
-impl Shared {
-    /// Extends leases until no thread may run anything any more.
-    pub(super) fn keep_leases(&self) {
-        let mut extended = Instant::now();
-        while self.working.load(Ordering::SeqCst) > 0 {
-            std::thread::sleep(LOOK_EVERY);
-            if extended.elapsed() < EXTEND_EVERY {
-                continue;
-            }
-            extended = Instant::now();
-            for (lease, ids) in self.leases.due() {
-                match self.broker.extend(&ids, lease) {
-                    Ok(lost) => self.leases.let_go(&lost),
-                    Err(error) => tracing::warn!(error = %error, jobs = ids.len(), "leases not extended, tried again"),
-                }
-            }
-        }
     }
 }

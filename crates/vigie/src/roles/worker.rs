@@ -8,9 +8,10 @@ use pipeline::outbox::Relay;
 use pipeline::tasks::DigestEvent;
 use pipeline::tasks::discard_blobs::DiscardBlobs;
 use pipeline::{idle, pace};
-use queue::{Broker, Task, Worker, WorkerConfig};
+use queue::{Task, Worker, WorkerConfig};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use stdx::component::ComponentError;
 use stdx::{Component, Components, Shutdown};
 
@@ -85,16 +86,23 @@ pub(super) fn add(base: &mut Base, options: WorkerOptions, components: &mut Comp
         node: base.node.clone(),
     };
     components.push(Component::new("outbox", relay.run(stop())));
-    components.push(Component::new("worker", stop_worker(worker, stop())));
+    // A little less than the process has, so that what is not finished can be given back.
+    let grace = base.config.shutdown_grace.mul_f64(0.9);
+    components.push(Component::new("worker", stop_worker(worker, grace, stop())));
     Ok(())
 }
 
-fn start(base: &Base, _queues: Vec<String>) -> Worker {
+fn start(base: &Base, queues: Vec<String>) -> Worker {
     let digest = DigestEvent(Digest::new(base.stores.clone(), base.clock.clone()));
     let tasks: Vec<Arc<dyn Task>> = vec![Arc::new(digest), Arc::new(DiscardBlobs(base.stores.clone()))];
-    let config = WorkerConfig { threads: base.config.worker_concurrency, on_thread_start: pace::lower_thread_priority };
-    let broker: Arc<dyn Broker> = base.queue.clone();
-    Worker::start(broker, tasks, &config)
+    let config = WorkerConfig {
+        host: host::name(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        queues,
+        on_thread_start: pace::lower_thread_priority,
+        ..WorkerConfig::new(&base.node, base.config.worker_concurrency, base.clock.clone())
+    };
+    Worker::start(base.queue.clone(), tasks, &config)
 }
 
 /// This release's queues, and any that somebody has published to.
@@ -104,8 +112,8 @@ fn known_queues(base: &Base) -> anyhow::Result<Vec<String>> {
 }
 
 /// A warm stop: what runs is finished, what was not started stays in the queue.
-async fn stop_worker(worker: Worker, shutdown: Shutdown) -> Result<(), ComponentError> {
+async fn stop_worker(worker: Worker, grace: Duration, shutdown: Shutdown) -> Result<(), ComponentError> {
     shutdown.triggered().await;
-    tokio::task::spawn_blocking(move || worker.join()).await?;
+    tokio::task::spawn_blocking(move || worker.join_within(grace)).await?;
     Ok(())
 }

@@ -1,0 +1,207 @@
+//! The thread beside the runs: it extends their leases, does the broker's upkeep, says that the worker lives, gives back
+//! what waits behind a long run, and ends runs beyond their time limit.
+
+use super::run::ENDS_WITHIN;
+use super::seat::{Current, Seat};
+use super::{Shared, lock};
+use crate::{Finish, LeaseId, Outcome, QueueError, RunningRow, WORKER_BEAT_EVERY, WorkerRow};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// The keeper looks this often at the runs.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Pause between two extensions of leases, far below any lease, and between two rounds of upkeep.
+const EXTEND_EVERY: Duration = Duration::from_secs(1);
+/// What waits behind a run that has gone on for this long goes to other threads.
+const WAITS_MAX: Duration = Duration::from_secs(1);
+/// A task that is told that its time is over has so long to end by itself.
+pub(super) const HARD_GRACE: Duration = Duration::from_secs(5);
+/// Threads that hang in a task, for each seat; beyond it the worker takes nothing more and says so.
+const HANGING_MAX: usize = 4;
+
+/// When each of the keeper's duties was done last, and whether it failed then.
+struct Rounds {
+    extended: Instant,
+    said: Option<Instant>,
+    is_unparked: bool,
+    is_failing: bool,
+    hanging: usize,
+}
+
+impl Shared {
+    /// Keeps the worker until no thread may run anything any more, or nobody waits for those that do.
+    pub(super) fn keep(self: &Arc<Self>) {
+        let mut rounds =
+            Rounds { extended: Instant::now(), said: None, is_unparked: false, is_failing: false, hanging: 0 };
+        while self.working.load(Ordering::SeqCst) > 0 && self.is_waited_for.load(Ordering::SeqCst) {
+            self.look(&mut rounds);
+            if rounds.extended.elapsed() >= EXTEND_EVERY {
+                rounds.extended = Instant::now();
+                self.extend_leases();
+                self.report(&mut rounds, "upkeep", self.queue.upkeep());
+            }
+            if rounds.said.is_none_or(|said| said.elapsed() >= WORKER_BEAT_EVERY) {
+                rounds.said = Some(Instant::now());
+                self.say(&mut rounds);
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        self.part();
+    }
+
+    fn extend_leases(&self) {
+        for (lease, ids) in self.leases.due() {
+            match self.queue.extend(&ids, lease) {
+                Ok(lost) => self.leases.let_go(&lost),
+                Err(error) => tracing::warn!(error = %error, jobs = ids.len(), "leases not extended, tried again"),
+            }
+        }
+    }
+
+    /// Says that the worker lives; the first time also what it can do.
+    fn say(&self, rounds: &mut Rounds) {
+        if !rounds.is_unparked {
+            let begun = self.begin();
+            rounds.is_unparked = begun.is_ok();
+            self.report(rounds, "greet the broker", begun);
+        }
+        let said = self.queue.beat(&self.row());
+        self.report(rounds, "beat", said);
+    }
+
+    fn begin(&self) -> Result<(), QueueError> {
+        for queue in self.served() {
+            self.queue.declare(&queue)?;
+        }
+        let names: Vec<&str> = self.tasks.iter().map(|task| task.name()).collect();
+        let unparked = self.queue.unpark(&names)?;
+        if unparked > 0 {
+            tracing::info!(jobs = unparked, "jobs that were parked can run now");
+        }
+        Ok(())
+    }
+
+    /// Logs a change from answering to not answering, and back; not each failure.
+    fn report(&self, rounds: &mut Rounds, what: &'static str, result: Result<(), QueueError>) {
+        match result {
+            Err(error) if !rounds.is_failing => {
+                rounds.is_failing = true;
+                tracing::error!(
+                    error = stdx::causes::on_one_line(&error),
+                    what,
+                    "the broker does not answer its worker"
+                );
+            }
+            Ok(()) if rounds.is_failing => {
+                rounds.is_failing = false;
+                tracing::info!("the broker answers its worker again");
+            }
+            Err(_) | Ok(()) => {}
+        }
+    }
+
+    fn row(&self) -> WorkerRow {
+        let running = |seat: &Arc<Seat>| {
+            let current = seat.current()?;
+            let job = current.jobs.first().map(|job| job.id.to_string()).unwrap_or_default();
+            let jobs = current.jobs.len() as u64;
+            Some(RunningRow { task: current.task.to_owned(), job, jobs, since: current.started_at })
+        };
+        let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        WorkerRow {
+            name: self.config.name.clone(),
+            host: self.config.host.clone(),
+            pid: std::process::id(),
+            version: self.config.version.clone(),
+            started_at: self.started_at,
+            heard_at: self.config.clock.now(),
+            slots: u32::try_from(self.config.threads).unwrap_or(u32::MAX),
+            queues: self.served(),
+            tasks: self.tasks.iter().map(|task| task.name().to_owned()).collect(),
+            running: lock(&self.seats).iter().filter_map(running).collect(),
+            finished: count(&self.progress.finished),
+            failed: count(&self.progress.failed),
+            dead: count(&self.progress.dead),
+            last_error: lock(&self.last_error).clone(),
+            is_stopping: self.is_stopping(),
+        }
+    }
+
+    /// Looks at every run.
+    fn look(self: &Arc<Self>, rounds: &mut Rounds) {
+        let seats: Vec<Arc<Seat>> = lock(&self.seats).clone();
+        for seat in seats {
+            let Some(current) = seat.current() else { continue };
+            if let Err(error) = self.tell(seat.take_ended(ENDS_WITHIN)) {
+                tracing::warn!(error = %error, "runs not ended, their leases end by themselves");
+            }
+            let age = current.since.elapsed();
+            if age >= WAITS_MAX
+                && let Err(error) = self.give_back(seat.take_waiting())
+            {
+                tracing::warn!(error = %error, "jobs behind a long run not given back, their leases end by themselves");
+            }
+            if age >= current.time_limit && !current.is_over_time.swap(true, Ordering::SeqCst) {
+                tracing::warn!(task = current.task, limit_s = current.time_limit.as_secs(), "a run is over its time");
+            }
+            if age >= current.time_limit + HARD_GRACE {
+                self.abandon(&seat, rounds);
+            }
+        }
+    }
+
+    /// A run that does not end: its jobs fail, its thread is left alone, and another takes its place.
+    fn abandon(self: &Arc<Self>, seat: &Arc<Seat>, rounds: &mut Rounds) {
+        let Some(current) = seat.abandon() else { return };
+        let text =
+            format!("TimeLimitExceeded: {} ran for longer than {} s", current.task, current.time_limit.as_secs());
+        tracing::error!(task = current.task, jobs = current.jobs.len(), "a run did not end at its time limit");
+        self.note_error(Some(text.clone()));
+        self.end_from_outside(&current, &text);
+        rounds.hanging += 1;
+        lock(&self.seats).retain(|other| !Arc::ptr_eq(other, seat));
+        if rounds.hanging <= HANGING_MAX * self.config.threads {
+            self.seat(self.config.threads + rounds.hanging);
+        } else {
+            tracing::error!(threads = rounds.hanging, "too many threads hang in tasks: restart this worker");
+            self.note_error(Some(format!("{} threads hang in tasks: restart this worker", rounds.hanging)));
+        }
+        self.working.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn end_from_outside(&self, current: &Current, text: &str) {
+        let leases: Vec<LeaseId> = current.jobs.iter().map(|job| job.lease).collect();
+        self.leases.let_go(&leases);
+        let failed = || Outcome::Retry { error: text.to_owned() };
+        let finished: Vec<(LeaseId, Finish)> =
+            current.jobs.iter().map(|job| (job.lease, self.finish_of(job, failed(), &current.policy))).collect();
+        let count = finished.len() as u64;
+        match self.queue.finish(finished) {
+            Ok(_lost) => drop(self.progress.finished.fetch_add(count, Ordering::Relaxed)),
+            Err(error) => tracing::error!(error = %error, "run not ended, its leases end by themselves"),
+        }
+    }
+
+    /// The worker ends: what still runs goes back and spends no attempt.
+    fn part(&self) {
+        let seats: Vec<Arc<Seat>> = lock(&self.seats).clone();
+        let mut back: Vec<(LeaseId, Finish)> = Vec::new();
+        for seat in seats {
+            let waiting = seat.take_waiting();
+            let running = seat.abandon();
+            let leases = running.iter().flat_map(|current| current.jobs.iter().map(|job| job.lease));
+            let leases: Vec<LeaseId> = leases.chain(waiting.into_iter().flat_map(|run| run.leases)).collect();
+            back.extend(leases.iter().rev().map(|lease| (*lease, Finish::GiveBack { after: Duration::ZERO })));
+        }
+        if !back.is_empty() {
+            tracing::warn!(jobs = back.len(), "jobs were not finished in time, they go back");
+            if let Err(error) = self.queue.finish(back) {
+                tracing::error!(error = %error, "jobs not given back, their leases end by themselves");
+            }
+        }
+        if let Err(error) = self.queue.leave(&self.config.name) {
+            tracing::warn!(error = %error, "the broker was not told that this worker ends");
+        }
+    }
+}
