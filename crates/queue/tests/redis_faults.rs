@@ -313,3 +313,103 @@ fn nothing_is_lost_or_doubled_while_connections_break() {
     assert_eq!(seen.len(), 300, "nothing is lost");
     assert!(seen.values().all(|runs| *runs == 1), "what was handed out was ended in time: {seen:?}");
 }
+
+fn run(program: &str, arguments: &[&str], folder: &std::path::Path) -> bool {
+    let quiet = std::process::Stdio::null;
+    let mut command = std::process::Command::new(program);
+    let ended = command.args(arguments).current_dir(folder).stdout(quiet()).stderr(quiet()).status();
+    ended.is_ok_and(|status| status.success())
+}
+
+/// Makes an authority and a certificate for the name `localhost`.
+fn certificates(folder: &std::path::Path) -> bool {
+    let key = ["-newkey", "rsa:2048", "-nodes", "-days", "2"];
+    let authority = [&["req", "-x509", "-subj", "/CN=ours", "-keyout", "ca.key", "-out", "ca.pem"][..], &key].concat();
+    let request = [&["req", "-subj", "/CN=localhost", "-keyout", "s.key", "-out", "s.csr"][..], &key[..3]].concat();
+    std::fs::write(folder.join("names"), "subjectAltName=DNS:localhost").expect("written");
+    let sign = "x509 -req -in s.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out s.pem";
+    let sign: Vec<&str> = sign.split(' ').collect();
+    [&authority[..], &request, &sign].iter().all(|arguments| run("openssl", arguments, folder))
+}
+
+#[test]
+fn tls_is_checked_against_an_authority_of_ones_own() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    if !redis_is_here() || !certificates(folder.path()) {
+        println!("skipped: openssl is not installed");
+        return;
+    }
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (certificate, key, authority) = (path("s.pem"), path("s.key"), path("ca.pem"));
+    let _server = RedisServer::start(&[
+        "--tls-port",
+        &port.to_string(),
+        "--tls-cert-file",
+        &certificate,
+        "--tls-key-file",
+        &key,
+        "--tls-ca-cert-file",
+        &authority,
+    ]);
+    let about = |host: &str, options: &str| {
+        let address = format!("rediss://{host}:{port}/0?{options}");
+        Redis::probe(RedisConfig::parse(&address).expect("an address"))
+    };
+    let client = format!("ssl_certfile={certificate}&ssl_keyfile={key}");
+    let ours = format!("ssl_ca_certs={authority}&{client}");
+    assert_eq!(about("localhost", &ours).expect("it is trusted").role, "master");
+    assert!(about("localhost", &client).is_err(), "the machine's authorities do not know it");
+    assert!(about("127.0.0.1", &ours).is_err(), "the name is another");
+    assert!(about("127.0.0.1", &format!("{ours}&ssl_check_hostname=false")).is_ok());
+    assert!(about("localhost", &format!("ssl_cert_reqs=none&{client}")).is_ok());
+    assert!(about("localhost", &format!("ssl_ca_certs={authority}")).is_err(), "the server wants to see ours");
+}
+
+#[test]
+fn sentinels_name_the_master() {
+    let Some(rig) = rig_with(&[]) else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+    let config = format!("port {port}\nsentinel monitor main 127.0.0.1 {} 1\n", rig.server.port);
+    std::fs::write(folder.path().join("s.conf"), config).expect("written");
+    let mut command = std::process::Command::new("redis-server");
+    command.args(["s.conf", "--sentinel"]).current_dir(folder.path()).stdout(std::process::Stdio::null());
+    let mut sentinel = command.spawn().expect("a sentinel starts");
+    // The first of them does not answer.
+    let address = format!("sentinel://127.0.0.1:1;sentinel://127.0.0.1:{port}/0?master_name=main");
+    let probe = || Redis::probe(RedisConfig::parse(&address).expect("an address"));
+    eventually("it is found", || probe().is_ok());
+    let unknown = address.replace("=main", "=other");
+    let unknown = Redis::probe(RedisConfig::parse(&unknown).expect("an address"));
+    sentinel.kill().expect("killed");
+    sentinel.wait().expect("ended");
+    assert!(matches!(unknown, Err(QueueError::Unreachable { .. } | QueueError::Refused { .. })), "{unknown:?}");
+}
+
+#[test]
+fn a_claim_whose_answer_was_lost_blames_nobody() {
+    let Some(rig) = rig_with(&[]) else { return };
+    rig.publish(&["a"]);
+    // Claimed, and then unknown to the process: as if the answer had never come.
+    let claimed = rig.claim();
+    let mut raw = rig.server.raw();
+    let sessions: Vec<String> = redis::cmd("ZRANGE").arg("vigie:sessions").arg(0).arg(-1).query(&mut raw).expect("one");
+    let held = format!("vigie:held:{}", sessions[0]);
+    let members: Vec<String> = redis::cmd("ZRANGE").arg(&held).arg(0).arg(-1).query(&mut raw).expect("one");
+    assert!(rig.broker.finish(vec![(claimed[0].lease, Finish::Done)]).expect("ended").is_empty());
+    let (tag, _) = members[0].split_once('\u{6}').expect("a tag and a queue");
+    let message = serde_json::json!({
+        "body": "", "content-type": "application/octet-stream", "headers": {"task": "t", "id": "a", "retries": 0},
+        "properties": {"delivery_tag": tag, "body_encoding": "base64", "priority": 4},
+    });
+    let record = serde_json::json!([message, "", "q"]).to_string();
+    let mut pipeline = redis::pipe();
+    pipeline.cmd("HSET").arg("unacked").arg(tag).arg(record).ignore();
+    pipeline.cmd("ZADD").arg("unacked_index").arg("1000000").arg(tag).ignore();
+    pipeline.cmd("ZADD").arg(&held).arg("1000001").arg(&members[0]).ignore();
+    pipeline.exec(&mut raw).expect("written");
+    rig.clock.advance(Duration::from_secs(2));
+    let again = rig.claim();
+    assert_eq!((ids(&again), again[0].attempt), (vec!["a"], 1));
+}

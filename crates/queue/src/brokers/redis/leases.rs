@@ -5,7 +5,7 @@ use super::scripts::Script;
 use super::{Shared, Words, lock};
 use crate::celery::Received;
 use crate::{LeaseId, QueueError};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use stdx::Timestamp;
@@ -76,6 +76,10 @@ impl Leases {
 
     pub fn is_empty(&self) -> bool {
         self.held.is_empty()
+    }
+
+    pub fn tags(&self) -> HashSet<String> {
+        self.held.values().map(|held| held.tag.clone()).collect()
     }
 
     /// Forgets what somebody else has taken.

@@ -210,6 +210,10 @@ impl Shared {
     fn words_of(&self, jobs: &[NewJob]) -> Result<Vec<Vec<u8>>, QueueError> {
         for job in jobs {
             check_lengths(job)?;
+            if job.queue.contains(super::leases::SEPARATOR) {
+                let why = format!("the queue's name {:?} holds what kombu puts between names", job.queue);
+                return Err(QueueError::Refused { broker: self.link.name().to_owned(), why });
+            }
         }
         let now = self.clock.now();
         let jobs_max = self.jobs_max_if_near(jobs.len() as u64)?;

@@ -11,6 +11,7 @@ use crate::celery::{self, Edit};
 use crate::{DeadReason, QueueError};
 use redis::Value;
 use serde_json::value::RawValue;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use stdx::Timestamp;
@@ -98,6 +99,7 @@ impl Shared {
         let mut company = None;
         for _ in 0..BATCHES_MAX {
             let words = self.words().with(session).with(u8::from(is_dead).to_string()).with(BATCH_MAX.to_string());
+            let words = words.with(WORKER_DEAD_AFTER.as_secs().to_string());
             let answer: Vec<Value> = self.link.run(Script::Held, &words.0)?;
             let (now, mark, held, lost) = read_held(answer).map_err(|error| self.link.error(&error))?;
             if lost.is_empty() {
@@ -111,6 +113,8 @@ impl Shared {
         Ok(freed)
     }
 
+    /// Puts messages back. One of ours that we do not know was never handed out, its claim's answer was lost on the way:
+    /// that is nobody's death and no attempt.
     fn put_back(
         &self,
         session: &str,
@@ -121,6 +125,8 @@ impl Shared {
     ) -> Result<(), QueueError> {
         let mut words = self.words().with(session);
         let mut tags = Vec::with_capacity(lost.len());
+        let is_own = session == self.session;
+        let known = if is_own { lock(&self.leases).tags() } else { HashSet::new() };
         // The last goes first: they stand in their order again, before what came later.
         for one in lost.iter().rev() {
             let (tag, queue) = one.member.split_once(SEPARATOR).unwrap_or((&one.member, ""));
@@ -130,15 +136,23 @@ impl Shared {
                 (true, _, true) => Blame::Company,
             };
             let held = self.held_of(tag, queue, one);
-            let operations = self.restored(&held, blame, now);
+            let was_run = !is_own || known.contains(tag);
+            let operations = if was_run { self.restored(&held, blame, now) } else { self.given_back(&held) };
             self.push_end(&mut words, &held, operations);
             tags.push(tag.to_owned());
         }
         self.run_ends(&words)?;
-        if session == self.session {
+        if is_own {
             lock(&self.leases).forget_tags(&tags);
         }
         Ok(())
+    }
+
+    fn given_back(&self, held: &Held) -> Operations {
+        let mut operations = Operations::default();
+        let list = format!("{}{}{}", self.config.prefix, held.queue, held.seat);
+        operations.call([b"RPUSH", list.as_bytes(), &held.message]);
+        operations
     }
 
     /// Reads a record of kombu's, `[message, exchange, routing key]`.

@@ -106,10 +106,16 @@ local function take(queue, jobs_max, bytes_max, first)
 end
 
 -- Cuts out the tags. What has none, or one that is in use (kombu gives copies of a fanned-out message one tag), gets ours.
+-- A plain search first: a pattern would be tried at every byte of the body.
+local function tag_of(message)
+  local at = string.find(message, '"delivery_tag"', 1, true)
+  return at and string.match(message, '^"delivery_tag"%s*:%s*"([^"\\]+)"', at)
+end
+
 local function tags_of(taken)
   local tags, used = {}, {}
   for index, job in ipairs(taken) do
-    tags[index] = string.match(job[1], '"delivery_tag"%s*:%s*"([^"\\]+)"') or (nonce .. ':' .. index)
+    tags[index] = tag_of(job[1]) or (nonce .. ':' .. index)
     if used[tags[index]] then tags[index] = nonce .. ':' .. index end
     used[tags[index]] = true
   end

@@ -1,6 +1,11 @@
--- Tells what a session holds, all of it or what has expired, a bounded number. ARGV: P, now, session, all, at most.
+-- Tells what a session holds, all of it or what has expired, a bounded number. ARGV: P, now, session, all, at most, and
+-- for how long a session must be silent so that all of it is meant: it may have spoken since it was looked at.
 -- Answers now, the marked tag, how much it holds, and of each: member, score, record.
 local mine = O .. 'held:' .. ARGV[3]
+if ARGV[4] == '1' then
+  local heard = redis.call('ZSCORE', O .. 'sessions', ARGV[3])
+  if heard and tonumber(heard) > NOW_NUMBER - tonumber(ARGV[6]) then return {NOW, '', 0} end
+end
 local last = ARGV[4] == '1' and '+inf' or NOW
 local members = redis.call('ZRANGEBYSCORE', mine, '-inf', last, 'LIMIT', 0, ARGV[5])
 local held = redis.call('ZCARD', mine)
