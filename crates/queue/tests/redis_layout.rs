@@ -175,6 +175,12 @@ fn messages_of_python_are_read_in_all_their_forms() {
     let packed = zstd::encode_all(args(&json!([9])).to_string().as_bytes(), 1).expect("packed");
     zstd["body"] = Value::from(STANDARD.encode(packed));
     rig.push("celery", &zstd.to_string());
+    // What kombu calls gzip.
+    let mut zlib = message("zlib", &json!({"compression": "application/x-gzip"}), &json!(null));
+    let mut packer = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packer, args(&json!([8])).to_string().as_bytes()).expect("packed");
+    zlib["body"] = Value::from(STANDARD.encode(packer.finish().expect("packed")));
+    rig.push("celery", &zlib.to_string());
     let claimed = rig.claim();
     let seen: Vec<(&str, &str, u32)> = claimed.iter().map(|job| (job.id.as_str(), &*job.task, job.attempt)).collect();
     let add = "app.add";
@@ -186,13 +192,15 @@ fn messages_of_python_are_read_in_all_their_forms() {
             ("hybrid", add, 1),
             ("text", add, 1),
             ("absent", add, 1),
-            ("zstd", add, 1)
+            ("zstd", add, 1),
+            ("zlib", add, 1)
         ]
     );
     let calls: Vec<Call> = claimed.iter().map(|job| Call::parse(&job.payload).expect("a call")).collect();
     assert_eq!(Value::from(calls[0].args.clone()), rich, "values with a type are kept as they came");
     assert_eq!((&calls[1].args[0], &calls[1].kwargs["a"]), (&json!(1), &json!(2)));
     assert_eq!((&calls[3].args[0], &calls[4].args[0], &calls[5].args[0]), (&json!(7), &json!(7), &json!(9)));
+    assert_eq!(calls[6].args[0], 8);
 }
 
 #[test]
@@ -329,14 +337,17 @@ fn the_last_part_of_a_chord_sends_its_body() {
     rig.finish(&first[0], Finish::Returned { value: json!("one") });
     assert!(rig.claim().is_empty());
     rig.push("celery", &part("p0", "g", 0, &body("sum")));
+    let _: String = rig.ask(&["SET", "celery-taskset-meta-g.s", "2"]);
     rig.finish(&rig.claim()[0], Finish::Returned { value: json!("zero") });
     let sum = rig.claim();
     assert_eq!(sum[0].id.as_str(), "sum");
     assert_eq!(Call::parse(&sum[0].payload).expect("a call").args, [json!(["zero", "one"])]);
     assert_eq!(rig.ask::<u64>(&["EXISTS", "celery-taskset-meta-g.j", "vigie:chords"]), 0);
     rig.finish(&sum[0], Finish::Done);
-    rig.push("celery", &part("f0", "h", 0, &body("never")));
-    rig.push("celery", &part("f1", "h", 1, &body("never")));
+    let mut never = body("never");
+    never["chord_size"] = json!(2);
+    rig.push("celery", &part("f0", "h", 0, &never));
+    rig.push("celery", &part("f1", "h", 1, &never));
     let parts = rig.claim();
     rig.finish(&parts[0], Finish::Dead { reason: DeadReason::Rejected, error: "KeyError: k".to_owned() });
     rig.finish(&parts[1], Finish::Done);

@@ -88,7 +88,8 @@ impl Redis {
             is_closed: AtomicBool::new(false),
         });
         match shared.look() {
-            Ok(()) | Err(QueueError::Unreachable { .. }) => {}
+            // Away, or a replica that will be the master: calls say so until it changes.
+            Ok(()) | Err(QueueError::Unreachable { .. } | QueueError::Unwritable { .. }) => {}
             Err(error) => return Err(error),
         }
         let publisher = Publisher::start(shared.clone());

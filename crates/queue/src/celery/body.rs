@@ -14,8 +14,11 @@ const BODY_BYTES_MAX: u64 = 32 << 20;
 pub(super) fn decompress(body: Vec<u8>, compression: Option<&str>) -> Result<Vec<u8>, String> {
     let Some(compression) = compression else { return Ok(body) };
     match compression {
-        "application/x-gzip" | "gzip" => inflated(flate2::read::MultiGzDecoder::new(&body[..])),
-        "application/zlib" | "zlib" | "application/x-zlib" => inflated(flate2::read::ZlibDecoder::new(&body[..])),
+        // kombu calls it gzip and writes zlib; others write what they say.
+        "application/x-gzip" | "gzip" | "zlib" if body.starts_with(&[0x1f, 0x8b]) => {
+            inflated(flate2::read::MultiGzDecoder::new(&body[..]))
+        }
+        "application/x-gzip" | "gzip" | "zlib" => inflated(flate2::read::ZlibDecoder::new(&body[..])),
         "application/zstd" | "zstd" | "zstandard" => {
             inflated(zstd::stream::read::Decoder::new(&body[..]).map_err(|error| error.to_string())?)
         }

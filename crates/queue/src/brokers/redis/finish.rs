@@ -258,7 +258,8 @@ impl Shared {
     fn end_part(&self, into: &mut Operations, held: &Held, job: &Received, call: &Call, meta: &Meta<'_>) {
         let (Some(body), Some(group)) = (&call.embed.chord, &job.group) else { return };
         let key = self.result_key("celery-taskset-meta-", group);
-        let size = body["chord_size"].as_u64().unwrap_or(1).to_string();
+        // A client that does not say it here writes it beside the parts, before it sends the last of them.
+        let size = body["chord_size"].as_u64().map_or_else(String::new, |size| size.to_string());
         let whole = json!({"body": body, "queue": &*held.queue, "parent": job.id.as_str()});
         into.add([
             b"CHORD".to_vec(),

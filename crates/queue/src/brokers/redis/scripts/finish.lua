@@ -37,8 +37,9 @@ function run.CHORD(words)
   local key, index, part, size, body = words[2], words[3], words[4], words[5], words[6]
   redis.call('ZADD', key .. '.j', index, part)
   redis.call('EXPIRE', key .. '.j', 86400)
-  local wanted = tonumber(redis.call('GET', key .. '.s') or size) + tonumber(redis.call('GET', key .. '.t') or '0')
-  if redis.call('ZCARD', key .. '.j') >= wanted then
+  local known = tonumber(redis.call('GET', key .. '.s') or size)
+  local more = tonumber(redis.call('GET', key .. '.t') or '0')
+  if known and redis.call('ZCARD', key .. '.j') >= known + more then
     redis.call('HSET', O .. 'chords', key, body)
     whole[#whole + 1] = key
   end
