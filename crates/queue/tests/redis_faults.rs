@@ -149,6 +149,12 @@ fn errors_name_the_server_and_not_the_password() {
     };
     let text = format!("{:?}", open("hunter2").err().expect("refused"));
     assert!(text.contains(&server.port.to_string()) && !text.contains("hunter2"), "{text}");
+    let mut raw = redis::Client::open(format!("redis://:right@127.0.0.1:{}/0", server.port))
+        .and_then(|client| client.get_connection())
+        .expect("the server answers");
+    redis::cmd("ACL").arg(&["SETUSER", "app", "on", ">w@rd", "~*", "&*", "+@all"]).exec(&mut raw).expect("a user");
+    let address = format!("redis://app:w%40rd@127.0.0.1:{}/0", server.port);
+    assert!(Redis::probe(RedisConfig::parse(&address).expect("an address")).is_ok());
     let broker = open("right").expect("opened");
     assert_eq!(wait_for(broker.publish(vec![job("a")])).expect("kept"), [Published::Accepted]);
 }
@@ -412,4 +418,20 @@ fn a_claim_whose_answer_was_lost_blames_nobody() {
     rig.clock.advance(Duration::from_secs(2));
     let again = rig.claim();
     assert_eq!((ids(&again), again[0].attempt), (vec!["a"], 1));
+}
+
+#[test]
+fn a_server_that_was_away_long_has_killed_nobody() {
+    let Some(rig) = rig_with(&["--appendonly", "yes", "--appendfsync", "always"]) else { return };
+    let other = rig.other();
+    rig.publish(&["long"]);
+    let claimed = rig.claim();
+    rig.server.kill();
+    assert!(other.upkeep().is_err() && rig.broker.depths().is_err(), "both have noticed");
+    rig.clock.advance(LEASE * 3);
+    rig.server.start_again();
+    eventually("it is found again", || other.upkeep().is_ok() && rig.broker.depths().is_ok());
+    assert!(claim_from(&other, &["q"], 1).is_empty());
+    assert!(rig.broker.extend(&[claimed[0].lease], LEASE).expect("extended").is_empty());
+    assert!(rig.broker.finish(vec![(claimed[0].lease, Finish::Done)]).expect("ended").is_empty());
 }

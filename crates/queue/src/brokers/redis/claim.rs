@@ -84,6 +84,8 @@ impl Shared {
             self.end(may_run_suspect);
             match taken? {
                 Taken::Found(found) => return Ok(found),
+                // The leases are extended within a second, or have ended when the time of grace is over.
+                Taken::Expired if self.is_hearing_again() => return Ok(Found::Held),
                 Taken::Expired => self.free_own()?,
                 Taken::MustDrain => {
                     if !self.drain() {

@@ -56,6 +56,8 @@ pub(super) struct Link {
     name: String,
     idle: Mutex<Vec<Open>>,
     away: Mutex<Away>,
+    /// When the server was found again after it had been away.
+    found_at: Mutex<Option<Instant>>,
 }
 
 impl Link {
@@ -63,7 +65,7 @@ impl Link {
         // One provider of ciphers for the whole process; whoever came first has chosen the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let name = config.name();
-        Link { config, name, idle: Mutex::default(), away: Mutex::default() }
+        Link { config, name, idle: Mutex::default(), away: Mutex::default(), found_at: Mutex::default() }
     }
 
     /// Runs a call on a connection. A connection that fails is thrown away, and the call is made once more on a new one:
@@ -89,6 +91,11 @@ impl Link {
     /// Runs a script.
     pub fn run<T: FromRedisValue>(&self, script: Script, arguments: &[Vec<u8>]) -> Result<T, QueueError> {
         self.with(|open| open.run(script, arguments))
+    }
+
+    /// Whether the server was away so short a time ago.
+    pub fn was_away_within(&self, time: Duration) -> bool {
+        lock(&self.away).until.is_some() || lock(&self.found_at).is_some_and(|found_at| found_at.elapsed() < time)
     }
 
     pub fn name(&self) -> &str {
@@ -123,7 +130,10 @@ impl Link {
         for server in &self.config.servers {
             match connect(server).and_then(prepare) {
                 Ok(open) => {
-                    *lock(&self.away) = Away::default();
+                    let was_away = std::mem::take(&mut *lock(&self.away)).until.is_some();
+                    if was_away {
+                        *lock(&self.found_at) = Some(Instant::now());
+                    }
                     return Ok(open);
                 }
                 Err(error) => last = Some(self.error(&error)),

@@ -72,7 +72,8 @@ impl Shared {
         let words = self.words().with(PROMOTE_ROUNDS.to_string());
         let (now, sessions): (String, Vec<(String, String)>) = self.link.run(Script::Upkeep, &words.0)?;
         let now = time(&now);
-        for (session, heard) in sessions {
+        let is_hearing_again = self.is_hearing_again();
+        for (session, heard) in sessions.into_iter().filter(|_| !is_hearing_again) {
             let is_dead = session != self.session && now.since(time(&heard)) >= WORKER_DEAD_AFTER;
             let freed = self.free(&session, is_dead)?;
             if freed > 0 {
@@ -84,7 +85,7 @@ impl Shared {
         for key in whole {
             self.send_chord(&key)?;
         }
-        self.sweep_as_kombu(now)
+        if is_hearing_again { Ok(()) } else { self.sweep_as_kombu(now) }
     }
 
     /// Frees our own leases that ended; before a claim, so that a process by itself gets its jobs back.

@@ -2,8 +2,9 @@
 
 use super::link::{Link, info_field};
 use super::scripts::Script;
-use super::{Shared, lock};
+use super::{Shared, TimeSource, lock};
 use crate::QueueError;
+use crate::broker::WORKER_DEAD_AFTER;
 use std::time::{Duration, Instant};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -22,6 +23,8 @@ pub(super) struct Watched {
     published: u64,
     memory: u64,
     memory_max: u64,
+    /// Since the server started.
+    uptime: Duration,
 }
 
 /// What a server is.
@@ -85,7 +88,10 @@ impl Shared {
 
     /// Looks at counts and memory.
     pub(super) fn look(&self) -> Result<(), QueueError> {
-        let info: String = self.link.with(|open| redis::cmd("INFO").arg("memory").query(&mut open.connection))?;
+        let (info, server): (String, String) = self.link.with(|open| {
+            let mut pipeline = redis::pipe();
+            pipeline.cmd("INFO").arg("memory").cmd("INFO").arg("server").query(&mut open.connection)
+        })?;
         let jobs = self.count_jobs()?;
         *lock(&self.watched) = Watched {
             seen_at: Some(Instant::now()),
@@ -93,6 +99,7 @@ impl Shared {
             published: 0,
             memory: number(&info, "used_memory"),
             memory_max: number(&info, "maxmemory"),
+            uptime: Duration::from_secs(number(&server, "uptime_in_seconds")),
         };
         Ok(())
     }
@@ -108,6 +115,14 @@ impl Shared {
         }
         let words = self.words().with(self.session.as_str());
         self.link.run::<redis::Value>(Script::Extend, &words.0).map(drop)
+    }
+
+    /// Whether silence means nothing: the server was away or has just started, and nobody could be heard. Taking that for
+    /// deaths would free all that runs, and blame it.
+    pub(super) fn is_hearing_again(&self) -> bool {
+        let has_started = |watched: &Watched| watched.seen_at.is_some() && watched.uptime < WORKER_DEAD_AFTER;
+        let owns_time = self.config.time == TimeSource::Server;
+        self.link.was_away_within(WORKER_DEAD_AFTER) || owns_time && has_started(&lock(&self.watched))
     }
 
     pub(super) fn note_published(&self, jobs: u64) {
