@@ -212,11 +212,7 @@ impl Shared {
         queues
     }
 
-    /// For each queue the widest bounds of its tasks; jobs of different tasks are told apart after the claim.
-    fn queue_bounds(&self) -> Vec<QueueBounds> {
-        self.served().into_iter().map(|queue| self.bounds_of(queue)).collect()
-    }
-
+    /// The widest bounds of a queue's tasks; jobs of different tasks are told apart after the claim.
     fn bounds_of(&self, queue: String) -> QueueBounds {
         let policies: Vec<crate::Policy> =
             self.tasks.iter().map(|task| task.policy()).filter(|policy| policy.queue == queue).collect();

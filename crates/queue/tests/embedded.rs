@@ -99,14 +99,14 @@ fn a_frame_of_a_newer_release_is_refused_by_name() {
     drop(broker);
     let mut bytes = std::fs::read(&log).expect("the log is read");
     // The version and its checksum: version, length, body.
-    bytes[2] = 2;
+    bytes[2] = 3;
     let mut crc = crc32fast::Hasher::new();
     crc.update(&bytes[2..7]);
     crc.update(&bytes[11..]);
     bytes[7..11].copy_from_slice(&crc.finalize().to_le_bytes());
     std::fs::write(&log, &bytes).expect("the version is changed");
     let refused = open(folder.path(), &clock, &free, 100).err().expect("a newer frame is refused");
-    assert!(matches!(refused, QueueError::Newer { version: 2, .. }), "{refused:?}");
+    assert!(matches!(refused, QueueError::Newer { version: 3, .. }), "{refused:?}");
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn an_innocent_job_beside_a_killer_is_not_poison() {
 }
 
 #[test]
-fn a_parked_job_has_no_deaths_and_gets_its_chance_after_a_restart() {
+fn a_parked_job_has_no_deaths_and_gets_its_chance_when_its_task_is_known() {
     let mut rig = Rig::new();
     rig.publish_ids(&["a"]);
     for _ in 0..4 {
@@ -257,6 +257,8 @@ fn a_parked_job_has_no_deaths_and_gets_its_chance_after_a_restart() {
         assert_eq!(claimed[0].attempt, 1);
         rig.finish(&claimed[0], Finish::Park);
         rig = rig.restart();
+        assert!(rig.claim(1).is_empty());
+        assert_eq!(rig.broker.unpark(&["t"]).expect("asked"), 1);
     }
     assert!(rig.broker.dead_letters().expect("letters").is_empty());
 }

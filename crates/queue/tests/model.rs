@@ -133,9 +133,6 @@ impl World {
 
     fn restart(&mut self) {
         self.running.clear();
-        for known in self.living.values_mut() {
-            known.is_parked = false;
-        }
         take_mut(&mut self.rig, Rig::restart);
         self.may_be_ready = true;
     }
@@ -158,6 +155,8 @@ impl World {
 
     fn drain(mut self) {
         self.restart();
+        let parked = self.living.values().filter(|known| known.is_parked).count() as u64;
+        assert_eq!(self.rig.broker.unpark(&["t"]).expect("asked"), parked);
         for _ in 0..self.living.len() * 8 {
             if self.rig.waiting() == 0 {
                 break;

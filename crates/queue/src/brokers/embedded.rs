@@ -4,19 +4,25 @@
 //! `log` is the files, `schedule` the memory, `writer` the thread that publishes, `runs` what becomes of claimed jobs,
 //! `dead` the dead letters. A job is in the schedule only after its frame is durable.
 
+mod cursors;
 mod dead;
 mod frame;
 mod log;
 mod pauses;
 mod recovery;
+mod results;
+mod roster;
 mod runs;
 mod schedule;
 mod writer;
 
 use crate::broker::{BoxFuture, Broker, ClaimRequest, Cursor, DeadLetter, Ledger, POLL_MAX, Parked, WorkerRow};
 use crate::{Claimed, Finish, JobId, JobResult, JobState, LeaseId, NewJob, Published, QueueDepth, QueueError};
+use cursors::Cursors;
 use dead::DeadLetters;
 use log::Log;
+use results::Results;
+use roster::Roster;
 use schedule::{Schedule, State};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -70,6 +76,9 @@ struct Inner {
     schedule: Schedule,
     log: Log,
     dead: DeadLetters,
+    results: Results,
+    cursors: Cursors,
+    roster: Roster,
     /// Why nothing can be written, while that is so.
     unwritable: Option<String>,
     /// Since when the writer waits for the disk.
@@ -79,6 +88,8 @@ struct Inner {
 pub struct Embedded {
     shared: Arc<Shared>,
     writer: Writer,
+    /// One occurrence at a time.
+    firing: tokio::sync::Mutex<()>,
     /// Held for the life of the broker: no second process may own the folder.
     _lock: File,
 }
@@ -102,7 +113,7 @@ impl Embedded {
         });
         shared.keep_up();
         let writer = Writer::start(shared.clone());
-        Ok(Embedded { shared, writer, _lock: lock })
+        Ok(Embedded { shared, writer, firing: tokio::sync::Mutex::new(()), _lock: lock })
     }
 
     /// Gives surviving holders the leases back that they had of the process before, under the same names; returns those
@@ -215,8 +226,9 @@ impl Broker for Embedded {
         Ok(living.or_else(|| inner.dead.contains(id.as_str()).then_some(JobState::Dead)))
     }
 
-    /// The writer does it.
+    /// The writer does it too.
     fn upkeep(&self) -> Result<(), QueueError> {
+        self.shared.keep_up();
         Ok(())
     }
 
@@ -272,35 +284,44 @@ impl Ledger for Embedded {
     }
 
     fn parked(&self) -> Result<Vec<Parked>, QueueError> {
-        Err(QueueError::Closed)
+        Ok(self.shared.lock().parked())
     }
 
-    fn unpark(&self, _tasks: &[&str]) -> Result<u64, QueueError> {
-        Ok(0)
+    fn unpark(&self, tasks: &[&str]) -> Result<u64, QueueError> {
+        let unparked = self.shared.lock().unpark(tasks, self.shared.clock.now());
+        self.shared.ready.notify_all();
+        Ok(unparked)
     }
 
-    fn result(&self, _id: &JobId) -> Result<Option<JobResult>, QueueError> {
-        Err(QueueError::Closed)
+    fn result(&self, id: &JobId) -> Result<Option<JobResult>, QueueError> {
+        self.shared.lock().results.read(id).map_err(|error| self.shared.failed(error))
     }
 
-    fn beat(&self, _worker: &WorkerRow) -> Result<(), QueueError> {
+    fn beat(&self, worker: &WorkerRow) -> Result<(), QueueError> {
+        self.shared.lock().roster.note(worker);
         Ok(())
     }
 
-    fn leave(&self, _name: &str) -> Result<(), QueueError> {
+    fn leave(&self, name: &str) -> Result<(), QueueError> {
+        self.shared.lock().roster.forget(name);
         Ok(())
     }
 
     fn workers(&self) -> Result<Vec<WorkerRow>, QueueError> {
-        Err(QueueError::Closed)
+        Ok(self.shared.lock().roster.list(self.shared.clock.now()))
     }
 
-    fn fire<'a>(&'a self, _: &'a str, _: Timestamp, _: NewJob) -> BoxFuture<'a, Result<bool, QueueError>> {
-        Box::pin(async { Err(QueueError::Closed) })
+    fn fire<'a>(
+        &'a self,
+        entry: &'a str,
+        scheduled_at: Timestamp,
+        job: NewJob,
+    ) -> BoxFuture<'a, Result<bool, QueueError>> {
+        Box::pin(self.fire_once(entry, scheduled_at, job))
     }
 
     fn cursors(&self) -> Result<Vec<Cursor>, QueueError> {
-        Err(QueueError::Closed)
+        Ok(self.shared.lock().cursors.list())
     }
 }
 

@@ -3,20 +3,28 @@
 
 use super::frame::{self, Record};
 use super::log::{self, Keep, Log, Position, ReadError};
-use crate::{DeadLetter, DeadReason, JobId, JobOptions, NewJob, QueueError};
+use crate::{DeadLetter, DeadReason, JobId, NewJob, QueueError};
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 use stdx::Timestamp;
 
+/// Dead letters are kept for so long, and so many of them; the oldest go first.
+const LETTERS_KEPT: Duration = Duration::from_secs(14 * 24 * 3_600);
+const LETTERS_MAX: usize = 100_000;
+/// Pause between two looks for old ones.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// Bytes of an error text that are kept.
 const ERROR_BYTES_MAX: usize = 4 << 10;
 
 pub struct DeadLetters {
     log: Log,
     letters: BTreeMap<String, (DeadLetter, Position)>,
+    /// How many each queue has.
+    counts: HashMap<String, u64>,
+    swept_at: Timestamp,
 }
 
 /// A job on its way to the dead letters.
@@ -43,7 +51,11 @@ impl DeadLetters {
             replaced.extend(before.map(|(_, position)| position));
             Keep::Living
         })?;
-        let mut dead = DeadLetters { log, letters };
+        let mut counts: HashMap<String, u64> = HashMap::new();
+        for (letter, _) in letters.values() {
+            *counts.entry(letter.queue.clone()).or_default() += 1;
+        }
+        let mut dead = DeadLetters { log, letters, counts, swept_at: Timestamp::EPOCH };
         for position in replaced {
             dead.forget(position);
         }
@@ -72,8 +84,10 @@ impl DeadLetters {
             return Err(error);
         }
         for (letter, position) in letters.into_iter().zip(positions) {
-            if let Some((_, before)) = self.letters.insert(letter.id.clone(), (letter, position)) {
-                self.forget(before);
+            *self.counts.entry(letter.queue.clone()).or_default() += 1;
+            if let Some((before, place)) = self.letters.insert(letter.id.clone(), (letter, position)) {
+                self.count_out(&before.queue);
+                self.forget(place);
             }
         }
         Ok(())
@@ -94,7 +108,13 @@ impl DeadLetters {
     }
 
     pub fn count_of(&self, queue: &str) -> u64 {
-        self.letters.values().filter(|(letter, _)| letter.queue == queue).count() as u64
+        self.counts.get(queue).copied().unwrap_or_default()
+    }
+
+    fn count_out(&mut self, queue: &str) {
+        if let Some(count) = self.counts.get_mut(queue) {
+            *count = count.saturating_sub(1);
+        }
     }
 
     /// Returns the job as it was published, or `None` if there is nothing to run.
@@ -119,18 +139,40 @@ impl DeadLetters {
             priority: frame.priority,
             delay: Duration::ZERO,
             payload: Bytes::copy_from_slice(payload),
-            options: JobOptions::default(),
+            options: frame.options,
         }))
     }
 
     pub fn discard(&mut self, id: &str) -> bool {
-        let letter = self.letters.remove(id);
-        letter.map(|(_, position)| self.forget(position)).is_some()
+        let Some((letter, position)) = self.letters.remove(id) else { return false };
+        self.count_out(&letter.queue);
+        self.forget(position);
+        true
     }
 
-    /// Drops what is empty; called by upkeep.
-    pub fn sweep(&mut self) {
+    /// Drops what is old, what is too much and what is empty; called by upkeep.
+    pub fn sweep(&mut self, now: Timestamp) {
+        if now.since(self.swept_at) >= SWEEP_EVERY || self.letters.len() > LETTERS_MAX {
+            self.swept_at = now;
+            self.sweep_letters(now);
+        }
         self.log.sweep();
+    }
+
+    fn sweep_letters(&mut self, now: Timestamp) {
+        let mut by_age: Vec<(Timestamp, String)> =
+            self.letters.values().map(|(letter, _)| (letter.at, letter.id.clone())).collect();
+        by_age.sort_unstable();
+        let too_many = by_age.len().saturating_sub(LETTERS_MAX);
+        let goes =
+            |(index, (at, _)): &(usize, (Timestamp, String))| *index < too_many || now.since(*at) >= LETTERS_KEPT;
+        let going: Vec<String> = by_age.into_iter().enumerate().filter(goes).map(|(_, (_, id))| id).collect();
+        if !going.is_empty() {
+            tracing::warn!(letters = going.len(), "dead letters went: too old, or too many");
+        }
+        for id in going {
+            self.discard(&id);
+        }
     }
 
     fn forget(&mut self, position: Position) {
@@ -166,7 +208,7 @@ impl Burial {
             priority: frame.as_ref().map(|frame| frame.priority).unwrap_or_default(),
             delay: Duration::ZERO,
             payload: Bytes::from(payload),
-            options: JobOptions::default(),
+            options: frame.map(|frame| frame.options).unwrap_or_default(),
         };
         Ok((letter, job))
     }

@@ -4,17 +4,24 @@
 //! ```text
 //! frame  = 0xF5 'J' | version u8 | length u32 | crc32 u32 | body      numbers little endian; crc over version, length, body
 //! body   = id len u16, id | task len u8, task | queue len u8, queue | key u64 | priority u8
-//!        | enqueued_at i64 | not_before i64 | payload
+//!        | enqueued_at i64 | not_before i64 | (options len u32, options as JSON) | payload
 //! record = version u8 | kind u8 | frame's offset u32 | value i64 | crc32 u32         crc over the fields before it
 //! ```
+//!
+//! Options stand in a body of version 2 whose priority has its highest bit set; a job without is written in version 1.
 //!
 //! The frame's head and the record's first and last fields stay as they are in every version, so that a newer version is
 //! told from damage by its checksum.
 
-use crate::NewJob;
+use crate::{JobOptions, NewJob};
 use stdx::Timestamp;
 
-pub const VERSION: u8 = 1;
+/// The newest version of a frame.
+pub const VERSION: u8 = 2;
+/// Of a frame without options.
+const VERSION_PLAIN: u8 = 1;
+const RECORD_VERSION: u8 = 1;
+const HAS_OPTIONS: u8 = 0x80;
 pub const HEAD_BYTES: usize = 11;
 pub const RECORD_BYTES: usize = 18;
 /// Begins every frame. The first byte is in no UTF-8 text, so that text payloads are never taken for frames.
@@ -23,6 +30,7 @@ pub const MAGIC: [u8; 2] = [0xf5, b'J'];
 /// A frame's fields, borrowed from its body.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
+    pub options: JobOptions,
     pub id: &'a str,
     pub task: &'a str,
     pub queue: &'a str,
@@ -74,15 +82,22 @@ pub fn encode(job: &NewJob, now: Timestamp, out: &mut Vec<u8>) {
         out.extend_from_slice(name.as_bytes());
     }
     out.extend_from_slice(&job.fairness_key.to_le_bytes());
-    out.push(job.priority.min(9));
+    let options = (job.options != JobOptions::default()).then_some(&job.options);
+    out.push(job.priority.min(9) | if options.is_some() { HAS_OPTIONS } else { 0 });
     out.extend_from_slice(&now.micros().to_le_bytes());
     out.extend_from_slice(&now.plus(job.delay).micros().to_le_bytes());
+    if let Some(options) = options {
+        let text = serde_json::to_vec(options).expect("options can be written as JSON");
+        out.extend_from_slice(&(text.len() as u32).to_le_bytes());
+        out.extend_from_slice(&text);
+    }
     out.extend_from_slice(&job.payload);
+    let version = if options.is_some() { VERSION } else { VERSION_PLAIN };
     let body = start + HEAD_BYTES;
     let length = (out.len() - body) as u32;
-    let crc = checksum(VERSION, length, &out[body..]);
+    let crc = checksum(version, length, &out[body..]);
     out[start..start + 2].copy_from_slice(&MAGIC);
-    out[start + 2] = VERSION;
+    out[start + 2] = version;
     out[start + 3..start + 7].copy_from_slice(&length.to_le_bytes());
     out[start + 7..body].copy_from_slice(&crc.to_le_bytes());
 }
@@ -97,10 +112,16 @@ pub fn decode_body(body: &[u8]) -> Option<Frame<'_>> {
     let queue_length = take::<1>(&mut rest)?[0] as usize;
     let queue = take_text(&mut rest, queue_length)?;
     let key = u64::from_le_bytes(take(&mut rest)?);
-    let priority = take::<1>(&mut rest)?[0].min(9);
+    let marked = take::<1>(&mut rest)?[0];
+    let priority = (marked & !HAS_OPTIONS).min(9);
     let enqueued_at = Timestamp::from_micros(i64::from_le_bytes(take(&mut rest)?));
     let not_before = Timestamp::from_micros(i64::from_le_bytes(take(&mut rest)?));
-    Some(Frame { id, task, queue, key, priority, enqueued_at, not_before, payload: rest })
+    let mut options = JobOptions::default();
+    if marked & HAS_OPTIONS != 0 {
+        let length = u32::from_le_bytes(take(&mut rest)?) as usize;
+        options = serde_json::from_str(take_text(&mut rest, length)?).ok()?;
+    }
+    Some(Frame { options, id, task, queue, key, priority, enqueued_at, not_before, payload: rest })
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
@@ -129,7 +150,7 @@ pub enum Record {
     /// A run ended without a word: its thread or process was gone.
     Died { alone: bool },
     /// Nobody knew the task; the attempt does not count.
-    Parked,
+    Parked { since: Timestamp },
 }
 
 /// What stands in a state file.
@@ -152,10 +173,10 @@ impl Record {
             Record::GivenBack { not_before } => (4, not_before.micros()),
             Record::Over => (5, 0),
             Record::Died { alone } => (6, i64::from(alone)),
-            Record::Parked => (7, 0),
+            Record::Parked { since } => (7, since.micros()),
         };
         let start = out.len();
-        out.extend_from_slice(&[VERSION, kind]);
+        out.extend_from_slice(&[RECORD_VERSION, kind]);
         out.extend_from_slice(&offset.to_le_bytes());
         out.extend_from_slice(&value.to_le_bytes());
         let crc = crc32fast::hash(&out[start..]);
@@ -167,7 +188,7 @@ impl Record {
         if crc32fast::hash(fields).to_le_bytes() != crc {
             return ReadRecord::Damaged;
         }
-        if fields[0] != VERSION {
+        if fields[0] != RECORD_VERSION {
             return ReadRecord::Newer(fields[0]);
         }
         let mut rest = &fields[2..];
@@ -182,7 +203,7 @@ impl Record {
             4 => Record::GivenBack { not_before },
             5 => Record::Over,
             6 => Record::Died { alone: value != 0 },
-            7 => Record::Parked,
+            7 => Record::Parked { since: Timestamp::from_micros(value) },
             _ => return ReadRecord::Damaged,
         };
         ReadRecord::Known(u32::from_le_bytes(offset), record)
@@ -223,7 +244,7 @@ mod tests {
             Record::GivenBack { not_before: at },
             Record::Over,
             Record::Died { alone: true },
-            Record::Parked,
+            Record::Parked { since: Timestamp::EPOCH },
         ];
         for (offset, record) in all.iter().enumerate() {
             record.encode(offset as u32, &mut records);
@@ -233,6 +254,16 @@ mod tests {
             let bytes = bytes.try_into().expect("a whole record");
             assert_eq!(Record::decode(bytes), ReadRecord::Known(offset as u32, all[offset]));
         }
+    }
+
+    #[test]
+    fn options_stand_in_a_frame_of_the_second_version() {
+        let options = JobOptions { keeps_result: true, unique_key: Some("one".to_owned()), ..JobOptions::default() };
+        let mut frame = Vec::new();
+        encode(&NewJob { options: options.clone(), ..job() }, Timestamp::from_seconds(1_000), &mut frame);
+        assert_eq!(frame, include_bytes!("../../../tests/golden/frame_v2.bin"));
+        let read = decode_body(&frame[HEAD_BYTES..]).expect("a whole body");
+        assert_eq!((read.options, read.priority, read.payload), (options, 3, &b"payload"[..]));
     }
 
     #[test]

@@ -321,7 +321,7 @@ pub fn read_body(file: &File, position: Position) -> Result<Vec<u8>, ReadError> 
     })?;
     let (head, body) = bytes.split_at(HEAD_BYTES);
     let head = head.try_into().ok().and_then(Head::decode);
-    if !head.is_some_and(|head| head.version == frame::VERSION && head.fits(body)) {
+    if !head.is_some_and(|head| head.version <= frame::VERSION && head.fits(body)) {
         return Err(ReadError::Damaged);
     }
     bytes.drain(..HEAD_BYTES);

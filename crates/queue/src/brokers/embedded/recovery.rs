@@ -2,9 +2,13 @@
 //! say. A job that was claimed and not ended saw its process die: it gets a lease that has ended already, so that upkeep
 //! counts the death as any other. It died alone only if nothing else ran in that process.
 
+use super::cursors::Cursors;
 use super::dead::DeadLetters;
 use super::frame::{self, Record};
 use super::log::{Keep, Log, Recovered};
+use super::results::Results;
+use super::roster::Roster;
+use super::schedule::extras::{Extra, ParkedJob};
 use super::schedule::{Entry, Schedule, Slot, State, whole_seconds};
 use super::{Inner, hash_id, pauses, waiting_until};
 use crate::QueueError;
@@ -32,7 +36,10 @@ pub(super) fn recover(folder: &Path, now: Timestamp, grace: Duration) -> Result<
     for queue in paused {
         schedule.set_paused(&queue, true);
     }
-    Ok(Inner { schedule, log, dead, unwritable: None, writing_since: None })
+    let cursors = Cursors::read(folder).map_err(|source| QueueError::Files { folder: folder.to_owned(), source })?;
+    let results = Results::open(&folder.join("results"))?;
+    let roster = Roster::default();
+    Ok(Inner { schedule, log, dead, results, cursors, roster, unwritable: None, writing_since: None })
 }
 
 fn take_in(schedule: &mut Schedule, running: &mut Vec<(Slot, bool)>, found: &Recovered<'_>, now: Timestamp) -> Keep {
@@ -62,7 +69,16 @@ fn take_in(schedule: &mut Schedule, running: &mut Vec<(Slot, bool)>, found: &Rec
         // Set aside, so that it is in no turn when it gets its lease.
         entry.state = State::Parked;
     }
-    let slot = schedule.insert(entry);
+    let is_parked = entry.state == State::Parked && in_batch_of_one.is_none();
+    let slot = schedule.insert(entry, Extra::of(&frame.options));
+    if is_parked {
+        let since = found.records.iter().rev().find_map(|record| match record {
+            Record::Parked { since } => Some(*since),
+            _ => None,
+        });
+        let since = since.filter(|since| *since != Timestamp::EPOCH).unwrap_or(frame.enqueued_at);
+        schedule.note_parked(slot, ParkedJob { task: frame.task.into(), since });
+    }
     running.extend(in_batch_of_one.map(|alone| (slot, alone)));
     Keep::Living
 }
@@ -85,10 +101,10 @@ fn replay(entry: &mut Entry, running: &mut Option<bool>, record: Record, now: Ti
             *deaths = deaths.saturating_add(1);
             entry.state = State::Ready;
         }
-        Record::Parked => {
-            // The worker that starts now may know the task.
+        Record::Parked { .. } => {
+            // A worker that knows the task says so when it starts.
             entry.attempts = entry.attempts.saturating_sub(1);
-            entry.state = State::Ready;
+            entry.state = State::Parked;
         }
         Record::Over => {}
     }

@@ -4,11 +4,12 @@
 use super::dead::Burial;
 use super::frame::{self, Record};
 use super::log::{self, Position, ReadError};
+use super::schedule::extras::ParkedJob;
 use super::schedule::{Lease, Slot, State};
 use super::{Inner, Shared, unwritable, waiting_until};
-use crate::{ClaimRequest, Claimed, DeadReason, Finish, JobId, JobOptions, LeaseId, QueueError};
+use crate::{ClaimRequest, Claimed, DeadReason, Finish, JobId, JobResult, LeaseId, Parked, QueueError};
 use bytes::Bytes;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use stdx::Timestamp;
 
 /// Deaths of its worker while a job ran alone, after which it stops.
 const POISON_DEATHS: u8 = 3;
+const POISON_TEXT: &str = "its worker died while it ran alone";
 /// Pause before a job is taken again that the disk did not give.
 const UNREAD_PAUSE: Duration = Duration::from_secs(1);
 
@@ -33,6 +35,7 @@ impl Shared {
     pub fn upkeep(&self, inner: &mut Inner) {
         let now = self.clock.now();
         inner.schedule.promote(now);
+        inner.bury_overdue(now);
         let expired = inner.schedule.expired(now);
         if expired.is_empty() {
             return;
@@ -51,6 +54,7 @@ impl Shared {
     pub fn take(&self, inner: &mut Inner, request: &ClaimRequest) -> Vec<Taken> {
         self.upkeep(inner);
         let claimed = inner.schedule.claim(&request.queues, self.clock.now());
+        inner.bury_overdue(self.clock.now());
         let alone = claimed.len() == 1;
         let mut records = Vec::with_capacity(claimed.len());
         let mut taken = Vec::with_capacity(claimed.len());
@@ -110,7 +114,7 @@ fn read_one(taken: Taken) -> Result<Claimed, ReadError> {
         attempt: taken.attempt,
         enqueued_at: frame.enqueued_at,
         payload: body.slice_ref(frame.payload),
-        options: JobOptions::default(),
+        options: frame.options.clone(),
     })
 }
 
@@ -127,6 +131,7 @@ impl Inner {
                 continue;
             };
             let position = self.schedule.entry(slot).position;
+            self.keep_result(slot, &finish, now);
             match finish {
                 Finish::Done | Finish::Returned { .. } => over.push(slot),
                 Finish::Dead { reason, error } => burials.push((slot, reason, error)),
@@ -142,14 +147,82 @@ impl Inner {
                     self.give_back(slot, waiting_until(not_before, now));
                 }
                 Finish::Park => {
-                    records.push((position, Record::Parked));
+                    records.push((position, Record::Parked { since: now }));
                     self.give_back(slot, State::Parked);
+                    let task = self.task_of(slot).unwrap_or_else(|| "(unreadable)".into());
+                    self.schedule.note_parked(slot, ParkedJob { task, since: now });
                 }
             }
         }
         self.log.note(records);
         self.end(&over);
         self.bury(burials, now).map(|()| lost)
+    }
+
+    /// Keeps what a run came to, if its job asked for that; before the job ends.
+    fn keep_result(&mut self, slot: Slot, finish: &Finish, now: Timestamp) {
+        if !self.schedule.keeps_result(slot) {
+            return;
+        }
+        let result = match finish {
+            Finish::Done => JobResult::Success { value: serde_json::Value::Null },
+            Finish::Returned { value } => JobResult::Success { value: value.clone() },
+            Finish::Retry { error, .. } => JobResult::Retry { error: error.clone() },
+            Finish::Dead { error, .. } => JobResult::Failure { error: error.clone() },
+            Finish::GiveBack { .. } | Finish::Park => return,
+        };
+        let body = self.body_of(slot).ok().flatten();
+        if let Some(frame) = body.as_deref().and_then(frame::decode_body) {
+            self.results.keep(frame.id, result, now);
+        }
+    }
+
+    fn task_of(&self, slot: Slot) -> Option<Arc<str>> {
+        let body = self.body_of(slot).ok().flatten()?;
+        frame::decode_body(&body).map(|frame| frame.task.into())
+    }
+
+    /// Jobs whose time has passed before they began.
+    fn bury_overdue(&mut self, now: Timestamp) {
+        let slots = self.schedule.take_overdue(now);
+        if slots.is_empty() {
+            return;
+        }
+        let text = "its time had passed before it began";
+        let finish = Finish::Dead { reason: DeadReason::Expired, error: text.to_owned() };
+        for slot in &slots {
+            self.keep_result(*slot, &finish, now);
+        }
+        let burials = slots.iter().map(|slot| (*slot, DeadReason::Expired, text.to_owned())).collect();
+        if let Err(error) = self.bury(burials, now) {
+            tracing::error!(error = %error, "dead letters not written, tried again");
+            self.schedule.put_back_overdue(&slots);
+        }
+    }
+
+    /// Makes parked jobs of these tasks ready, in their order; returns how many.
+    pub fn unpark(&mut self, tasks: &[&str], now: Timestamp) -> u64 {
+        let is_known = |(_, job): &(Slot, &ParkedJob)| tasks.contains(&&*job.task);
+        let slots: Vec<Slot> = self.schedule.parked_jobs().into_iter().filter(is_known).map(|(slot, _)| slot).collect();
+        let mut records = Vec::with_capacity(slots.len());
+        for slot in slots.iter().rev() {
+            records.push((self.schedule.entry(*slot).position, Record::Retry { not_before: now }));
+            self.schedule.move_to(*slot, State::Ready);
+        }
+        self.log.note(records);
+        slots.len() as u64
+    }
+
+    /// By queue and task.
+    pub fn parked(&self) -> Vec<Parked> {
+        let mut found: BTreeMap<(String, String), (u64, Timestamp)> = BTreeMap::new();
+        for (slot, job) in self.schedule.parked_jobs() {
+            let queue = self.schedule.queue_name(self.schedule.entry(slot).queue).to_owned();
+            let (jobs, since) = found.entry((queue, job.task.to_string())).or_insert((0, job.since));
+            (*jobs, *since) = (*jobs + 1, job.since.min(*since));
+        }
+        let row = |((queue, task), (jobs, since))| Parked { queue, task, jobs, since };
+        found.into_iter().map(row).collect()
     }
 
     fn give_back(&mut self, slot: Slot, state: State) {
@@ -166,13 +239,16 @@ impl Inner {
             let deaths = if alone { &mut entry.deaths } else { &mut entry.company_deaths };
             *deaths = deaths.saturating_add(1);
             if entry.deaths >= POISON_DEATHS {
-                burials.push((slot, DeadReason::Poison, "its worker died while it ran alone".to_owned()));
+                burials.push((slot, DeadReason::Poison, POISON_TEXT.to_owned()));
             } else {
                 records.push((entry.position, Record::Died { alone }));
                 self.schedule.move_to(slot, State::Ready);
             }
         }
         self.log.note(records);
+        for (slot, reason, text) in &burials {
+            self.keep_result(*slot, &Finish::Dead { reason: *reason, error: (*text).clone() }, now);
+        }
         let slots: Vec<Slot> = burials.iter().map(|(slot, ..)| *slot).collect();
         self.bury(burials, now).inspect_err(|_| {
             // Its lease has still ended: the next upkeep counts this death again.

@@ -2,11 +2,13 @@
 //! Pure bookkeeping: it reads no clock and touches no file.
 
 mod claim;
+pub mod extras;
 mod ids;
 mod turns;
 
 use super::log::Position;
 use crate::{LeaseId, QueueDepth};
+use extras::{Extra, Extras};
 use ids::Ids;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use stdx::Timestamp;
@@ -87,6 +89,7 @@ pub struct Schedule {
     shares: HashMap<u64, Share>,
     next_lease: u64,
     suspects: claim::Suspects,
+    extras: Extras,
     pub bytes: u64,
 }
 
@@ -105,6 +108,7 @@ impl Schedule {
             shares: HashMap::new(),
             next_lease: now.micros().unsigned_abs(),
             suspects: claim::Suspects::default(),
+            extras: Extras::default(),
             bytes: 0,
         }
     }
@@ -157,7 +161,7 @@ impl Schedule {
     }
 
     /// Takes a job in, in the state it names.
-    pub fn insert(&mut self, entry: Entry) -> Slot {
+    pub fn insert(&mut self, entry: Entry, extra: Option<Extra>) -> Slot {
         let (key, state, length) = (entry.key, entry.state, u64::from(entry.position.length));
         self.bytes += length;
         self.queues[entry.queue as usize].counts.bytes += length;
@@ -170,6 +174,9 @@ impl Schedule {
         self.entries[slot as usize] = Some(entry);
         let entries = &self.entries;
         self.ids.insert(slot, |slot| hash_at(entries, slot));
+        if let Some(extra) = extra {
+            self.extras.insert(slot, extra);
+        }
         self.enter(slot, state, Place::Last);
         slot
     }
@@ -177,6 +184,7 @@ impl Schedule {
     /// Forgets a job that is over; returns its entry. A ready one must have left its turn.
     pub fn remove(&mut self, slot: Slot) -> Entry {
         self.leave(slot);
+        self.extras.remove(slot);
         let entries = &self.entries;
         self.ids.remove(slot, |slot| hash_at(entries, slot));
         let entry = self.entries[slot as usize].take().expect("the slot is taken");
@@ -216,6 +224,7 @@ impl Schedule {
     fn enter(&mut self, slot: Slot, state: State, place: Place) {
         let entry = self.entries[slot as usize].as_mut().expect("the slot is taken");
         entry.state = state;
+        self.extras.entered(slot, state);
         let queue = &mut self.queues[entry.queue as usize];
         match state {
             State::Ready => {
@@ -232,6 +241,7 @@ impl Schedule {
     }
 
     fn leave(&mut self, slot: Slot) {
+        self.extras.left(slot);
         let entry = self.entries[slot as usize].as_ref().expect("the slot is taken");
         let counts = &mut self.queues[entry.queue as usize].counts;
         match entry.state {

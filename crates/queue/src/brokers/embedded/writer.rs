@@ -2,9 +2,10 @@
 //! Between requests it does the upkeep of the folder.
 
 use super::log::Position;
+use super::schedule::extras::Extra;
 use super::schedule::{Entry, Share, whole_seconds};
 use super::{Config, Durability, Inner, Shared, frame, hash_id, waiting_until};
-use crate::job::NAME_BYTES_MAX;
+use crate::job::{HEADERS_BYTES_MAX, NAME_BYTES_MAX, UNIQUE_KEY_BYTES_MAX};
 use crate::{JobId, NewJob, Published, QueueError};
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
@@ -160,9 +161,9 @@ impl Publisher {
         inner.writing_since = None;
         let refusal = match flushed {
             Ok(positions) => {
-                for (mut entry, position) in batch.entries.into_iter().zip(positions) {
+                for ((mut entry, extra), position) in batch.entries.into_iter().zip(positions) {
                     entry.position = position;
-                    inner.schedule.insert(entry);
+                    inner.schedule.insert(entry, extra);
                 }
                 None
             }
@@ -217,7 +218,9 @@ impl Publisher {
             Err(error) => Some(format!("its disk does not answer: {error}")),
         };
         inner.log.sweep();
-        inner.dead.sweep();
+        let now = self.shared.clock.now();
+        inner.dead.sweep(now);
+        inner.results.sweep(now);
         drop(inner);
         self.shared.ready.notify_all();
     }
@@ -239,7 +242,8 @@ fn probe(folder: &Path) -> io::Result<()> {
 struct Batch {
     bytes: Vec<u8>,
     lengths: Vec<usize>,
-    entries: Vec<Entry>,
+    entries: Vec<(Entry, Option<Extra>)>,
+    uniques: HashSet<u128>,
     ids: HashSet<u128>,
     shares: HashMap<u64, Share>,
     body_bytes: u64,
@@ -283,6 +287,11 @@ impl Batch {
         if inner.schedule.find(id_hash).is_some() || self.ids.contains(&id_hash) {
             return Ok(Published::AlreadyThere);
         }
+        let extra = Extra::of(&job.options);
+        let unique = extra.and_then(|extra| extra.unique);
+        if unique.is_some_and(|unique| inner.schedule.has_unique(unique) || self.uniques.contains(&unique)) {
+            return Ok(Published::AlreadyThere);
+        }
         self.check_room(inner, config, job)?;
         let start = self.bytes.len();
         frame::encode(job, now, &mut self.bytes);
@@ -290,10 +299,11 @@ impl Batch {
         let body = (length - frame::HEAD_BYTES) as u64;
         self.lengths.push(length);
         self.ids.insert(id_hash);
+        self.uniques.extend(unique);
         self.body_bytes += body;
         let share = self.shares.entry(job.fairness_key).or_default();
         *share = Share { jobs: share.jobs + 1, bytes: share.bytes + body };
-        self.entries.push(Entry {
+        let entry = Entry {
             id_hash,
             // Known when it is written; until then only the length counts.
             position: Position { segment: 0, offset: 0, length: body as u32 },
@@ -305,7 +315,8 @@ impl Batch {
             priority: job.priority.min(9),
             deaths: 0,
             company_deaths: 0,
-        });
+        };
+        self.entries.push((entry, extra));
         Ok(Published::Accepted)
     }
 
@@ -331,7 +342,10 @@ impl Batch {
 
     /// Takes back the entries from a place on.
     fn forget_from(&mut self, first: usize) {
-        for entry in self.entries.drain(first..) {
+        for (entry, extra) in self.entries.drain(first..) {
+            if let Some(unique) = extra.and_then(|extra| extra.unique) {
+                self.uniques.remove(&unique);
+            }
             let body = u64::from(entry.position.length);
             self.ids.remove(&entry.id_hash);
             self.body_bytes -= body;
@@ -349,6 +363,13 @@ fn check_lengths(job: &NewJob) -> Result<(), QueueError> {
     for (name, max) in names {
         if name.len() > max {
             return Err(QueueError::IdTooLong { length: name.len(), max });
+        }
+    }
+    let options = [(&job.options.unique_key, UNIQUE_KEY_BYTES_MAX), (&job.options.headers, HEADERS_BYTES_MAX)];
+    for (text, max) in options {
+        let length = text.as_ref().map_or(0, String::len);
+        if length > max {
+            return Err(QueueError::IdTooLong { length, max });
         }
     }
     if job.payload.len() > PAYLOAD_BYTES_MAX {

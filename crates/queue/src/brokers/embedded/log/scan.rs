@@ -44,7 +44,7 @@ impl Scanner {
             return Ok(None);
         }
         let Some(head) = self.read_frame()? else { return self.step_over().map(Some) };
-        if head.version != VERSION {
+        if head.version > VERSION {
             return Ok(Some(Step::Newer { version: head.version }));
         }
         let offset = self.offset;

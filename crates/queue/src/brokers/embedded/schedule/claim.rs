@@ -45,14 +45,14 @@ impl Schedule {
     }
 
     fn claim_from(&mut self, number: u16, bounds: &QueueBounds, now: Timestamp) -> Vec<(LeaseId, Slot)> {
-        let Some((_, first)) = self.front(number) else { return Vec::new() };
+        let Some((_, first)) = self.front_in_time(number, now) else { return Vec::new() };
         let company_deaths = self.entry(first).company_deaths;
         let limit = batch_limit(bounds.jobs_max, company_deaths);
         let is_suspect = company_deaths > 0 && limit == 1;
         if is_suspect && self.must_drain(now) {
             return Vec::new();
         }
-        let taken = self.take_ready(number, limit, bounds.bytes_max, company_deaths);
+        let taken = self.take_ready(number, limit, bounds.bytes_max, company_deaths, now);
         let alone = taken.len() == 1;
         let deadline = now.plus(bounds.lease);
         let mut claimed = Vec::with_capacity(taken.len());
@@ -77,11 +77,18 @@ impl Schedule {
         now.since(since) < DRAIN_MAX
     }
 
-    fn take_ready(&mut self, number: u16, limit: usize, bytes_max: usize, company_deaths: u8) -> Vec<Slot> {
+    fn take_ready(
+        &mut self,
+        number: u16,
+        limit: usize,
+        bytes_max: usize,
+        company_deaths: u8,
+        now: Timestamp,
+    ) -> Vec<Slot> {
         let mut taken: Vec<Slot> = Vec::new();
         let mut bytes = 0;
         while taken.len() < limit {
-            let Some((priority, slot)) = self.front(number) else { break };
+            let Some((priority, slot)) = self.front_in_time(number, now) else { break };
             let entry = self.entry(slot);
             let length = entry.position.length as usize;
             // One that is larger than the bound runs by itself.
@@ -94,6 +101,18 @@ impl Schedule {
             taken.push(slot);
         }
         taken
+    }
+
+    /// The next job that may still be begun; those before it are set aside.
+    fn front_in_time(&mut self, number: u16, now: Timestamp) -> Option<(usize, Slot)> {
+        loop {
+            let (priority, slot) = self.front(number)?;
+            if !self.is_overdue(slot, now) {
+                return Some((priority, slot));
+            }
+            self.queues[number as usize].turns[priority].pop();
+            self.set_overdue(slot);
+        }
     }
 
     fn front(&self, number: u16) -> Option<(usize, Slot)> {
