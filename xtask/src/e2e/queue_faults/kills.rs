@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 const FILE: &str = "kills";
 const WORKERS: usize = 2;
 const KILL_EVERY: Duration = Duration::from_secs(1);
+/// After the jobs of a second were let go.
+const KILL_WITHIN_MS: u64 = 60;
 /// A dead worker is noticed in this time (design §4).
 const NOTICED_WITHIN: Duration = Duration::from_secs(20);
 /// No worker is noticed earlier than this on a broker that only hears heartbeats, so a job cannot die more often.
@@ -67,12 +69,16 @@ fn on(case: &Case<'_>, house: &House) -> anyhow::Result<String> {
     Ok(format!("{jobs} jobs, {kills} kills, each once, longest wait {:.1} s", longest.as_secs_f64()))
 }
 
+/// Jobs gather while the queue is paused; the kill comes just when they have been handed out.
 fn kill_each_second(case: &Case<'_>, house: &House, workers: &mut [Process]) -> anyhow::Result<u32> {
     let mut random = Random::new(case.options.seed);
     let until = Instant::now() + Duration::from_secs(case.options.kill_seconds);
     let mut kills = 0;
     while Instant::now() < until {
+        house.text(&["queues", "pause", "debug"])?;
         std::thread::sleep(KILL_EVERY);
+        house.text(&["queues", "resume", "debug"])?;
+        std::thread::sleep(Duration::from_millis(random.below(KILL_WITHIN_MS)));
         let one = usize::try_from(random.below(WORKERS as u64)).expect("a small number");
         ensure!(workers[one].is_alive(), "a worker ended by itself:\n{}", workers[one].log_tail());
         workers[one].kill()?;
