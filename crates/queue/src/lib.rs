@@ -11,6 +11,7 @@
 mod broker;
 pub mod call;
 mod celery;
+pub mod cron;
 mod error;
 mod job;
 mod task;

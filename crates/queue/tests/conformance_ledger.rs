@@ -81,9 +81,7 @@ fn a_unique_key_is_kept_by_one_living_job(kind: Kind) {
     assert_eq!(rig.publish(vec![with("d", unique())]).expect("answered"), [Published::AlreadyThere]);
     let rig = rig.restart();
     assert_eq!(rig.publish(vec![with("d", unique())]).expect("answered"), [Published::AlreadyThere]);
-    // What died with the process before may come first, and by itself.
-    let claimed = [rig.claim(10), rig.claim(10)].concat();
-    let again = claimed.into_iter().find(|job| job.id.as_str() == "a").expect("it is ready");
+    let again = rig.claim(10).into_iter().find(|job| job.id.as_str() == "a").expect("it is ready");
     rig.finish(&again, Finish::Done);
     assert_eq!(rig.publish(vec![with("d", unique())]).expect("answered"), [Published::Accepted]);
 }

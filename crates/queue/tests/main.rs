@@ -2,6 +2,7 @@
 
 mod conformance;
 mod conformance_ledger;
+mod cron;
 mod embedded;
 mod model;
 mod redis_faults;

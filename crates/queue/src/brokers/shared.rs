@@ -6,6 +6,8 @@ mod calls;
 mod guest;
 mod server;
 mod waiting;
+
+pub(crate) use waiting::wait_for;
 mod wire;
 
 use crate::brokers::embedded::{self, Embedded};

@@ -1,0 +1,303 @@
+//! Work by the clock. Each occurrence has an id made of its entry and its time; whoever asks the ledger first publishes
+//! it, so any number of schedulers may run and each occurrence is one job. Nothing is decided by what a process
+//! remembers: how far an entry has come stands in the ledger, and the next occurrence follows from the schedule alone.
+
+mod when;
+
+use crate::brokers::shared::wait_for;
+use crate::{Cursor, JobId, JobOptions, JobResult, JobState, NewJob, Queue, QueueError, WORKER_BEAT_EVERY, WorkerRow};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use stdx::{Clock, Timestamp};
+pub use when::{When, WhenError};
+
+/// An occurrence later than this was missed: its entry's policy says what becomes of it.
+pub const LATE_MAX: Duration = Duration::from_secs(60);
+/// The scheduler looks at least so often at the clock, whatever it has reckoned.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Missed occurrences that are made up, whatever the policy says.
+const MADE_UP_MAX: usize = 1_000;
+
+/// What happens by the clock.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub name: &'static str,
+    pub when: When,
+    pub task: &'static str,
+    pub queue: &'static str,
+    pub missed: Missed,
+    pub overlap: Overlap,
+    /// An occurrence that has not begun so long after its time is dropped.
+    pub expires: Option<Duration>,
+}
+
+/// What becomes of occurrences that nobody fired in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missed {
+    /// Nothing.
+    Skip,
+    /// The latest is made up for, however many there were.
+    Once,
+    /// The latest so many are made up for.
+    All { max: usize },
+}
+
+/// What becomes of an occurrence while the one before still waits or runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overlap {
+    Allow,
+    Skip,
+}
+
+/// How an entry stands.
+#[derive(Clone, Debug)]
+pub struct ScheduleRow {
+    pub name: String,
+    pub when: String,
+    pub task: String,
+    pub queue: String,
+    pub last: Option<Cursor>,
+    /// How late the last one was published.
+    pub lateness: Option<Duration>,
+    /// What the last one came to; `None` while it waits or runs, and a day later.
+    pub result: Option<JobResult>,
+    pub state: Option<JobState>,
+    pub next: Option<Timestamp>,
+}
+
+/// Fires the entries of a table.
+pub struct Cron {
+    queue: Arc<dyn Queue>,
+    entries: Vec<Entry>,
+    clock: Arc<dyn Clock>,
+    /// Entries that were never fired count from here.
+    started_at: Timestamp,
+    /// What failed last, by entry: said once.
+    failing: Mutex<HashMap<&'static str, String>>,
+}
+
+impl Cron {
+    /// # Errors
+    /// If two entries have one name.
+    pub fn new(queue: Arc<dyn Queue>, entries: Vec<Entry>, clock: Arc<dyn Clock>) -> Cron {
+        for (index, entry) in entries.iter().enumerate() {
+            assert!(entries[..index].iter().all(|other| other.name != entry.name), "names of entries are unique");
+        }
+        let started_at = clock.now();
+        Cron { queue, entries, clock, started_at, failing: Mutex::default() }
+    }
+
+    /// Fires what is due and returns when something is due next.
+    ///
+    /// # Errors
+    /// If the ledger does not say how far the entries have come. What fails of one entry is logged and stops no other.
+    pub fn tick(&self) -> Result<Timestamp, QueueError> {
+        let now = self.clock.now();
+        let cursors: HashMap<String, Cursor> =
+            self.queue.cursors()?.into_iter().map(|cursor| (cursor.entry.clone(), cursor)).collect();
+        let mut next = now.plus(LOOK_EVERY);
+        for entry in &self.entries {
+            let cursor = cursors.get(entry.name);
+            let fired = self.fire_due(entry, cursor, now);
+            self.note(entry.name, fired.err());
+            if let Some(at) = entry.when.next_after(now) {
+                next = next.min(at);
+            }
+        }
+        Ok(next)
+    }
+
+    fn fire_due(&self, entry: &Entry, cursor: Option<&Cursor>, now: Timestamp) -> Result<(), QueueError> {
+        // A cursor ahead of the clock (it stepped back): what was fired is not fired again.
+        let since = cursor.map_or(self.started_at, |cursor| cursor.scheduled_at);
+        for scheduled_at in due(entry, since, now) {
+            if entry.overlap == Overlap::Skip && self.is_busy(cursor)? {
+                return Ok(());
+            }
+            let fired = wait_for(self.queue.fire(entry.name, scheduled_at, job_of(entry, scheduled_at, now)))?;
+            if fired {
+                tracing::debug!(entry = entry.name, at = %scheduled_at, "occurrence published");
+            }
+        }
+        Ok(())
+    }
+
+    fn is_busy(&self, cursor: Option<&Cursor>) -> Result<bool, QueueError> {
+        let Some(cursor) = cursor else { return Ok(false) };
+        let state = self.queue.locate(&JobId::new(&cursor.job))?;
+        Ok(matches!(state, Some(JobState::Ready | JobState::Delayed | JobState::Leased)))
+    }
+
+    /// Logs what changed.
+    fn note(&self, entry: &'static str, error: Option<QueueError>) {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        match error {
+            None => {
+                if failing.remove(entry).is_some() {
+                    tracing::info!(entry, "occurrences are published again");
+                }
+            }
+            Some(error) => {
+                let text = stdx::causes::on_one_line(&error);
+                if failing.insert(entry, text.clone()).is_none() {
+                    tracing::error!(entry, error = text, "occurrence not published, tried again");
+                }
+            }
+        }
+    }
+
+    /// Returns how each entry stands.
+    ///
+    /// # Errors
+    /// If the ledger does not answer.
+    pub fn rows(&self) -> Result<Vec<ScheduleRow>, QueueError> {
+        let now = self.clock.now();
+        let mut cursors: HashMap<String, Cursor> =
+            self.queue.cursors()?.into_iter().map(|cursor| (cursor.entry.clone(), cursor)).collect();
+        let mut rows = Vec::with_capacity(self.entries.len());
+        for entry in &self.entries {
+            let last = cursors.remove(entry.name);
+            let job = last.as_ref().map(|cursor| JobId::new(&cursor.job));
+            let (result, state) = match &job {
+                Some(job) => (self.queue.result(job)?, self.queue.locate(job)?),
+                None => (None, None),
+            };
+            rows.push(ScheduleRow {
+                name: entry.name.to_owned(),
+                when: entry.when.to_string(),
+                task: entry.task.to_owned(),
+                queue: entry.queue.to_owned(),
+                lateness: last.as_ref().map(|cursor| cursor.fired_at.since(cursor.scheduled_at)),
+                result,
+                state,
+                next: entry.when.next_after(now),
+                last,
+            });
+        }
+        Ok(rows)
+    }
+}
+
+/// The occurrences after `since` that are to be fired now, oldest first.
+fn due(entry: &Entry, since: Timestamp, now: Timestamp) -> Vec<Timestamp> {
+    let made_up = match entry.missed {
+        Missed::Skip => 0,
+        Missed::Once => 1,
+        Missed::All { max } => max.min(MADE_UP_MAX),
+    };
+    let latest = entry.when.latest(since, now, made_up.max(1) + MADE_UP_MAX);
+    let (missed, in_time): (Vec<Timestamp>, Vec<Timestamp>) =
+        latest.into_iter().partition(|at| now.since(*at) > LATE_MAX);
+    let skipped = missed.len().saturating_sub(made_up);
+    // What is in time stands for what was missed before it, if only one is to be made up for.
+    let stands_for = entry.missed == Missed::Once && !in_time.is_empty();
+    let missed = missed.into_iter().skip(skipped).filter(|_| !stands_for);
+    missed.chain(in_time).collect()
+}
+
+fn job_of(entry: &Entry, scheduled_at: Timestamp, now: Timestamp) -> NewJob {
+    let id = JobId::new(&format!("{}@{}", entry.name, scheduled_at.micros() / 1_000_000));
+    let options = JobOptions {
+        // Counted from now if it is made up for: it was late before anybody could begin it.
+        expires_at: entry.expires.map(|expires| scheduled_at.max(now.minus(LATE_MAX)).plus(expires)),
+        keeps_result: true,
+        ..JobOptions::default()
+    };
+    NewJob { options, ..NewJob::new(id, entry.task, entry.queue, bytes::Bytes::new()) }
+}
+
+/// A scheduler's thread.
+pub struct Scheduler {
+    is_stopping: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Scheduler {
+    /// Starts to fire, and to say that it lives: as a worker without slots.
+    ///
+    /// # Panics
+    /// If the operating system gives no thread.
+    pub fn start(cron: Arc<Cron>, name: String, host: String, version: String) -> Scheduler {
+        let is_stopping = Arc::new(AtomicBool::new(false));
+        let stop = is_stopping.clone();
+        let run = move || cron.run(&stop, &Identity { name, host, version });
+        let thread = std::thread::Builder::new().name("cron".to_owned()).spawn(run);
+        Scheduler { is_stopping, thread: thread.expect("a process can start its first threads") }
+    }
+
+    /// Stops and waits for the thread.
+    pub fn stop(self) {
+        self.is_stopping.store(true, Ordering::SeqCst);
+        self.thread.thread().unpark();
+        if self.thread.join().is_err() {
+            tracing::error!("the scheduler had panicked");
+        }
+    }
+}
+
+struct Identity {
+    name: String,
+    host: String,
+    version: String,
+}
+
+impl Cron {
+    fn run(&self, stop: &AtomicBool, identity: &Identity) {
+        let mut said: Option<Instant> = None;
+        let mut is_failing = false;
+        while !stop.load(Ordering::SeqCst) {
+            let ticked = self.tick();
+            let now = self.clock.now();
+            let next = *ticked.as_ref().unwrap_or(&now.plus(LOOK_EVERY));
+            let mut told = ticked.map(|_| ());
+            if said.is_none_or(|said| said.elapsed() >= WORKER_BEAT_EVERY) {
+                said = Some(Instant::now());
+                told = told.and(self.queue.beat(&self.row(identity)));
+            }
+            match told {
+                Ok(()) if is_failing => tracing::info!("the scheduler's ledger answers again"),
+                Err(error) if !is_failing => {
+                    tracing::error!(
+                        error = stdx::causes::on_one_line(&error),
+                        "the scheduler's ledger does not answer"
+                    );
+                    is_failing = true;
+                    continue;
+                }
+                Ok(()) => {}
+                Err(_) => {
+                    std::thread::park_timeout(LOOK_EVERY);
+                    continue;
+                }
+            }
+            is_failing = false;
+            std::thread::park_timeout(next.since(now).clamp(Duration::from_millis(1), LOOK_EVERY));
+        }
+        if let Err(error) = self.queue.leave(&identity.name) {
+            tracing::warn!(error = %error, "the ledger was not told that this scheduler ends");
+        }
+    }
+
+    fn row(&self, identity: &Identity) -> WorkerRow {
+        WorkerRow {
+            name: identity.name.clone(),
+            host: identity.host.clone(),
+            pid: std::process::id(),
+            version: identity.version.clone(),
+            started_at: self.started_at,
+            heard_at: self.clock.now(),
+            slots: 0,
+            queues: Vec::new(),
+            tasks: Vec::new(),
+            running: Vec::new(),
+            finished: 0,
+            failed: 0,
+            dead: 0,
+            last_error: self.failing.lock().unwrap_or_else(PoisonError::into_inner).values().next().cloned(),
+            is_stopping: false,
+        }
+    }
+}
