@@ -18,6 +18,8 @@ pub struct Ops {
     pub stores: Arc<Stores>,
     pub queue: Arc<dyn Queue>,
     pub clock: Arc<dyn Clock>,
+    /// What happens by the clock.
+    pub(crate) schedule: Vec<queue::cron::Entry>,
     public_url: RwLock<String>,
     pub(crate) login_limits: LoginLimits,
     file_reads: Semaphore,
@@ -30,10 +32,18 @@ impl Ops {
             stores,
             queue,
             clock,
+            schedule: Vec::new(),
             public_url: RwLock::new(public_url.trim_end_matches('/').to_owned()),
             login_limits: LoginLimits::default(),
             file_reads: Semaphore::new(FILE_READS_MAX),
         }
+    }
+
+    /// Adds the schedule table, which listings show.
+    #[must_use]
+    pub fn with_schedule(mut self, schedule: Vec<queue::cron::Entry>) -> Ops {
+        self.schedule = schedule;
+        self
     }
 
     /// Returns the public address without a trailing slash.

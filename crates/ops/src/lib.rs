@@ -25,6 +25,7 @@ pub mod organizations;
 pub mod projects;
 pub mod queues;
 pub mod receipts;
+pub mod schedules;
 pub mod sessions;
 pub mod shapes;
 pub mod statistics;

@@ -8,5 +8,6 @@ pub mod idle;
 pub mod metrics;
 pub mod outbox;
 pub mod pace;
+pub mod schedules;
 pub mod tasks;
 pub mod training;

@@ -98,3 +98,11 @@ pub fn delete_of_user(tx: &mut Tx<'_>, user_id: i64, now: Timestamp) -> Result<u
         &[Val::Int(user_id), Val::from(now)],
     )?)
 }
+
+/// Deletes everybody's sessions that have expired.
+///
+/// # Errors
+/// If the database fails.
+pub fn delete_expired(tx: &mut Tx<'_>, now: Timestamp) -> Result<usize, StoreError> {
+    Ok(tx.execute("DELETE FROM login_session WHERE expires_at <= $1", &[Val::from(now)])?)
+}

@@ -15,9 +15,6 @@ use stdx::SystemClock;
 
 /// The address of the queue in the data directory.
 const EMBEDDED: &str = "embedded:";
-/// Every queue of this release; `queues list` has a row for each, empty ones too.
-pub const QUEUES: &[&str] = &[pipeline::tasks::EVENTS_QUEUE, "debug", "default"];
-
 /// The queue for a process that runs a role.
 ///
 /// # Errors
@@ -64,7 +61,7 @@ pub fn of_command(config: &Config) -> anyhow::Result<Arc<dyn Queue>> {
 }
 
 fn declare_queues(queue: &dyn Queue) -> anyhow::Result<()> {
-    for name in QUEUES {
+    for name in pipeline::tasks::QUEUES {
         match queue.declare(name) {
             // It may come back; until then nothing is accepted, and health says so.
             Err(error @ QueueError::Unreachable { .. }) => {

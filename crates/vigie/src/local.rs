@@ -34,7 +34,8 @@ impl Local {
             .read_blocking(|tx| store::settings::get(tx, public_address::SETTING))
             .context("read the public address from the store")?;
         let url = public_address::of_command(config, recorded);
-        let ops = Arc::new(Ops::new(stores.clone(), queue, clock, &url));
+        let schedule = pipeline::schedules::all().context("read the schedule table")?;
+        let ops = Arc::new(Ops::new(stores.clone(), queue, clock, &url).with_schedule(schedule));
         Ok(Local { ops, stores, runtime })
     }
 

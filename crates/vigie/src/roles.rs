@@ -114,7 +114,7 @@ async fn add_roles(mut base: Base, options: WorkerOptions, components: &mut Comp
         worker::add(&mut base, options, components)?;
     }
     if base.role.has(Role::Cron) {
-        cron::add(&mut base, components);
+        cron::add(&mut base, components)?;
     }
     if base.role.has(Role::Web) {
         web::add(&mut base, components).await?;

@@ -37,7 +37,9 @@ pub(super) async fn add(base: &mut Base, components: &mut Components) -> anyhow:
     let listener = listen(config.listen).with_context(|| format!("listen on {} (web.listen)", config.listen))?;
     let bound = listener.local_addr().context("read the listener's address")?;
     let url = public_address::of_listener(&config, bound);
-    let ops = Arc::new(Ops::new(base.stores.clone(), base.queue.clone(), base.clock.clone(), &url));
+    let schedule = pipeline::schedules::all().context("read the schedule table")?;
+    let ops = Ops::new(base.stores.clone(), base.queue.clone(), base.clock.clone(), &url);
+    let ops = Arc::new(ops.with_schedule(schedule));
     let first = first_run(&config.data_dir, &ops).await?;
     record_address(&base.stores, &url, &*base.clock).await.context("record the public address")?;
     let stores = base.stores.clone();

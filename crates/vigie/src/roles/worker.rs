@@ -3,13 +3,10 @@
 use super::Base;
 use crate::host;
 use anyhow::Context;
-use pipeline::digest::Digest;
 use pipeline::outbox::Relay;
-use pipeline::tasks::DigestEvent;
-use pipeline::tasks::discard_blobs::DiscardBlobs;
+use pipeline::tasks::{self, TaskWorld};
 use pipeline::{idle, pace};
-use queue::{Task, Worker, WorkerConfig};
-use std::sync::Arc;
+use queue::{Worker, WorkerConfig};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use stdx::component::ComponentError;
@@ -73,7 +70,11 @@ impl WorkerOptions {
 /// Adds the role's components.
 pub(super) fn add(base: &mut Base, options: WorkerOptions, components: &mut Components) -> anyhow::Result<()> {
     let known = known_queues(base)?;
-    let queues = options.select(&known)?;
+    let queues = match (options.queues.is_empty(), options.excluded.is_empty()) {
+        // Other programs' queues are for other programs.
+        (true, true) => tasks::QUEUES.iter().map(|&name| name.to_owned()).collect(),
+        _ => options.select(&known)?,
+    };
     let worker = start(base, queues);
     let progress = worker.progress();
     let finished = move || progress.finished.load(Ordering::Relaxed);
@@ -93,8 +94,8 @@ pub(super) fn add(base: &mut Base, options: WorkerOptions, components: &mut Comp
 }
 
 fn start(base: &Base, queues: Vec<String>) -> Worker {
-    let digest = DigestEvent(Digest::new(base.stores.clone(), base.clock.clone()));
-    let tasks: Vec<Arc<dyn Task>> = vec![Arc::new(digest), Arc::new(DiscardBlobs(base.stores.clone()))];
+    let world =
+        TaskWorld { stores: base.stores.clone(), clock: base.clock.clone(), data_dir: base.config.data_dir.clone() };
     let config = WorkerConfig {
         host: host::name(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -102,7 +103,7 @@ fn start(base: &Base, queues: Vec<String>) -> Worker {
         on_thread_start: pace::lower_thread_priority,
         ..WorkerConfig::new(&base.node, base.config.worker_concurrency, base.clock.clone())
     };
-    Worker::start(base.queue.clone(), tasks, &config)
+    Worker::start(base.queue.clone(), tasks::all(&world), &config)
 }
 
 /// This release's queues, and any that somebody has published to.

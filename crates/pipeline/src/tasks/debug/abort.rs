@@ -1,0 +1,23 @@
+//! Task `debug.abort`: aborts the process it runs in, as a crash would.
+
+use queue::call::Call;
+use queue::{CallTask, Claimed, Outcome, Policy, RunContext};
+
+pub const NAME: &str = "debug.abort";
+
+pub struct Abort;
+
+impl CallTask for Abort {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn policy(&self) -> Policy {
+        super::policy()
+    }
+
+    fn call(&self, job: &Claimed, _call: Call, _cx: &RunContext) -> Outcome {
+        tracing::warn!(job = %job.id, "aborting, as the drill asks");
+        std::process::abort()
+    }
+}
