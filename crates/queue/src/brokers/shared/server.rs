@@ -190,6 +190,12 @@ impl Hall {
     fn hold(&self, session: u64, leases: impl Iterator<Item = LeaseId>) {
         if let Some(session) = lock(&self.sessions).get_mut(&session) {
             session.held.extend(leases);
+            return;
+        }
+        // The process died while its claim waited here: these jobs never reached it.
+        let leases: Vec<LeaseId> = leases.collect();
+        if let Err(error) = self.queue.extend(&leases, Duration::ZERO) {
+            tracing::error!(error = %error, "leases of a process that went away not ended, they end by themselves");
         }
     }
 
