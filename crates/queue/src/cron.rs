@@ -80,8 +80,8 @@ pub struct Cron {
 }
 
 impl Cron {
-    /// # Errors
-    /// If two entries have one name.
+    /// # Panics
+    /// If two entries have one name: the table is code.
     pub fn new(queue: Arc<dyn Queue>, entries: Vec<Entry>, clock: Arc<dyn Clock>) -> Cron {
         for (index, entry) in entries.iter().enumerate() {
             assert!(entries[..index].iter().all(|other| other.name != entry.name), "names of entries are unique");
@@ -113,10 +113,15 @@ impl Cron {
     fn fire_due(&self, entry: &Entry, cursor: Option<&Cursor>, now: Timestamp) -> Result<(), QueueError> {
         // A cursor ahead of the clock (it stepped back): what was fired is not fired again.
         let since = cursor.map_or(self.started_at, |cursor| cursor.scheduled_at);
-        for scheduled_at in due(entry, since, now) {
-            if entry.overlap == Overlap::Skip && self.is_busy(cursor)? {
+        let mut due = due(entry, since, now);
+        if entry.overlap == Overlap::Skip && !due.is_empty() {
+            if self.is_busy(cursor)? {
                 return Ok(());
             }
+            // Several at once would run beside each other: the latest stands for all.
+            due.drain(..due.len() - 1);
+        }
+        for scheduled_at in due {
             let fired = wait_for(self.queue.fire(entry.name, scheduled_at, job_of(entry, scheduled_at, now)))?;
             if fired {
                 tracing::debug!(entry = entry.name, at = %scheduled_at, "occurrence published");
@@ -253,9 +258,11 @@ impl Cron {
             let now = self.clock.now();
             let next = *ticked.as_ref().unwrap_or(&now.plus(LOOK_EVERY));
             let mut told = ticked.map(|_| ());
-            if said.is_none_or(|said| said.elapsed() >= WORKER_BEAT_EVERY) {
-                said = Some(Instant::now());
-                told = told.and(self.queue.beat(&self.row(identity)));
+            if told.is_ok() && said.is_none_or(|said| said.elapsed() >= WORKER_BEAT_EVERY) {
+                told = self.queue.beat(&self.row(identity));
+                if told.is_ok() {
+                    said = Some(Instant::now());
+                }
             }
             match told {
                 Ok(()) if is_failing => tracing::info!("the scheduler's ledger answers again"),

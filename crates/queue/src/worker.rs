@@ -12,6 +12,7 @@ use crate::{Queue, QueueBounds, Task};
 use credit::Credit;
 use leases::Leases;
 use seat::Seat;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -89,6 +90,10 @@ struct Shared {
     seats: Mutex<Vec<Arc<Seat>>>,
     /// Threads that may still run something: leases are kept for them.
     working: AtomicUsize,
+    /// Threads left alone with a task that did not end at its time limit.
+    hanging: AtomicUsize,
+    /// Unknown tasks that were said, and when.
+    unknown: Mutex<HashMap<String, Instant>>,
     last_error: Mutex<Option<String>>,
     started_at: Timestamp,
 }
@@ -114,6 +119,8 @@ impl Worker {
             is_waited_for: AtomicBool::new(true),
             seats: Mutex::default(),
             working: AtomicUsize::new(0),
+            hanging: AtomicUsize::new(0),
+            unknown: Mutex::default(),
             last_error: Mutex::default(),
         });
         for number in 0..config.threads {
@@ -191,6 +198,7 @@ impl Shared {
     /// An abandoned seat has been counted out already.
     fn leave(&self, seat: &Arc<Seat>) {
         if seat.is_abandoned() {
+            self.hanging.fetch_sub(1, Ordering::SeqCst);
             return;
         }
         lock(&self.seats).retain(|other| !Arc::ptr_eq(other, seat));

@@ -224,3 +224,112 @@ fn the_longest_run_is_told_and_ends() {
     assert_eq!(progress.finished.load(Ordering::Relaxed), 1);
     assert_eq!(progress.running.load(Ordering::Relaxed), 0);
 }
+
+/// Sleeps for as long as its job's payload says, in milliseconds; the second run of a job is quick.
+struct Sleeper {
+    limit: Duration,
+}
+
+impl Task for Sleeper {
+    fn name(&self) -> &'static str {
+        "t"
+    }
+
+    fn policy(&self) -> Policy {
+        Policy {
+            queue: "q",
+            batch_jobs_max: 1,
+            batch_bytes_max: 1 << 20,
+            attempts_max: 2,
+            backoff: Backoff::new(Duration::ZERO, Duration::ZERO),
+            lease: Duration::from_secs(20),
+            time_limit: self.limit,
+        }
+    }
+
+    fn run(&self, jobs: &[Claimed], _cx: &RunContext) -> Vec<Outcome> {
+        let text = std::str::from_utf8(&jobs[0].payload).expect("a number");
+        if jobs[0].attempt == 1 {
+            std::thread::sleep(Duration::from_millis(text.parse().expect("a number")));
+        }
+        vec![Outcome::Done]
+    }
+}
+
+fn sleeping(limit: Duration, jobs: Vec<NewJob>, threads: usize) -> (Arc<queue::brokers::embedded::Embedded>, Worker) {
+    let rig = Rig::new();
+    rig.publish(jobs).expect("kept");
+    let Rig { folder, broker, .. } = rig;
+    std::mem::forget(folder);
+    let broker = Arc::new(broker);
+    let config = WorkerConfig { threads, ..one_thread() };
+    let worker = Worker::start(broker.clone(), vec![Arc::new(Sleeper { limit })], &config);
+    (broker, worker)
+}
+
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let started = std::time::Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn sleeping_job(id: &str, ms: u64) -> NewJob {
+    NewJob { payload: ms.to_string().into(), ..job(id) }
+}
+
+#[test]
+fn a_run_beyond_its_time_limit_fails_and_its_thread_is_replaced() {
+    let (broker, worker) = sleeping(Duration::from_millis(100), vec![sleeping_job("hangs", 60_000)], 1);
+    until("the job is tried again by another thread", || broker.depths().expect("depths")[0].leased == 0);
+    assert!(broker.dead_letters().expect("letters").is_empty());
+    until("nothing is left", || broker.depths().expect("depths")[0].ready == 0);
+    worker.join();
+}
+
+#[test]
+fn what_waits_behind_a_long_run_goes_to_others() {
+    let jobs = ["a", "b", "c", "d", "e", "f"].map(|id| sleeping_job(id, 0));
+    let (broker, worker) = sleeping(Duration::from_secs(60), jobs.to_vec(), 2);
+    until("the first are done", || broker.depths().expect("depths")[0].ready == 0);
+    // Credit has grown: one claim takes several.
+    let mut more: Vec<NewJob> = vec![sleeping_job("long", 5_000)];
+    more.extend((0..20).map(|number| sleeping_job(&format!("short{number}"), 0)));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(broker.publish(more)).expect("kept");
+    let started = std::time::Instant::now();
+    until("only the long one is left", || {
+        let depth = &broker.depths().expect("depths")[0];
+        depth.ready == 0 && depth.leased <= 1
+    });
+    assert!(started.elapsed() < Duration::from_secs(4), "they did not wait for it");
+    worker.join();
+}
+
+#[test]
+fn a_stop_gives_back_what_does_not_end_in_time_and_spends_no_attempt() {
+    let (broker, worker) = sleeping(Duration::from_secs(60), vec![sleeping_job("long", 30_000)], 1);
+    until("it runs", || worker.longest_run().is_some());
+    assert!(!worker.join_within(Duration::from_millis(100)));
+    let bounds = QueueBounds { queue: "q".to_owned(), jobs_max: 1, bytes_max: 1 << 20, lease: Duration::from_secs(20) };
+    let again = broker.claim(&ClaimRequest { queues: vec![bounds] }).expect("claimed");
+    assert_eq!((again[0].id.as_str(), again[0].attempt), ("long", 1));
+}
+
+#[test]
+fn a_worker_says_that_it_lives_and_takes_back_what_was_parked() {
+    let rig = Rig::new();
+    rig.publish(vec![sleeping_job("a", 0)]).expect("kept");
+    rig.finish(&rig.claim(1)[0], queue::Finish::Park);
+    let Rig { folder: _folder, broker, .. } = rig;
+    let broker = Arc::new(broker);
+    let task: Arc<dyn Task> = Arc::new(Sleeper { limit: Duration::from_secs(60) });
+    let worker = Worker::start(broker.clone(), vec![task], &one_thread());
+    until("it is heard", || !broker.workers().expect("asked").is_empty());
+    let row = broker.workers().expect("asked").remove(0);
+    assert_eq!((row.name.as_str(), row.slots, row.queues), ("worker@here", 1, vec!["q".to_owned()]));
+    until("what was parked has run", || broker.depths().expect("depths")[0].parked == 0);
+    worker.join();
+    assert!(broker.workers().expect("asked").is_empty(), "it has left");
+}

@@ -10,9 +10,6 @@ use std::str::FromStr;
 use std::time::Duration;
 use stdx::Timestamp;
 
-/// Occurrences of a crontab that are looked through to find the latest.
-const STEPS_MAX: usize = 20_000;
-
 #[derive(Clone)]
 pub enum When {
     Every(Duration),
@@ -66,21 +63,35 @@ impl When {
         }
     }
 
+    /// Returns the latest occurrence up to a time, `None` if there was none.
+    fn latest_until(&self, at: Timestamp) -> Option<Timestamp> {
+        match self {
+            When::Every(interval) => {
+                let micros = i64::try_from(interval.as_micros()).ok()?;
+                Some(Timestamp::from_micros(at.micros().div_euclid(micros).checked_mul(micros)?))
+            }
+            When::Crontab { pattern, zone, .. } => {
+                let from = jiff::Timestamp::from_microsecond(at.micros()).ok()?.to_zoned(zone.clone());
+                let found: Zoned = pattern.find_previous_occurrence(&from, true).ok()?;
+                Some(Timestamp::from_micros(found.timestamp().as_microsecond()))
+            }
+        }
+    }
+
     /// Returns the latest occurrences after `since` and up to `until`, at most so many, oldest first.
     pub fn latest(&self, since: Timestamp, until: Timestamp, count: usize) -> Vec<Timestamp> {
-        let mut from = since;
-        if let When::Every(interval) = self {
-            let span = u32::try_from(count).ok().and_then(|count| interval.checked_mul(count));
-            from = from.max(until.minus(span.unwrap_or(*interval)));
+        let mut found: Vec<Timestamp> = Vec::new();
+        let mut at = until;
+        while found.len() < count {
+            let Some(before) = self.latest_until(at).filter(|before| *before > since) else { break };
+            // What is found must lie before what was found last, whatever a clock change does to the search.
+            if found.last().is_none_or(|last| before < *last) {
+                found.push(before);
+            }
+            at = before.minus(Duration::from_secs(1)).min(at.minus(Duration::from_secs(1)));
         }
-        let mut found = Vec::new();
-        for _ in 0..STEPS_MAX {
-            let Some(next) = self.next_after(from).filter(|next| *next <= until && *next > from) else { break };
-            found.push(next);
-            from = next;
-        }
-        let extra = found.len().saturating_sub(count);
-        found.split_off(extra)
+        found.reverse();
+        found
     }
 }
 

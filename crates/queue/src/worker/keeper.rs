@@ -26,16 +26,17 @@ struct Rounds {
     said: Option<Instant>,
     is_unparked: bool,
     is_failing: bool,
-    hanging: usize,
 }
 
 impl Shared {
     /// Keeps the worker until no thread may run anything any more, or nobody waits for those that do.
     pub(super) fn keep(self: &Arc<Self>) {
-        let mut rounds =
-            Rounds { extended: Instant::now(), said: None, is_unparked: false, is_failing: false, hanging: 0 };
-        while self.working.load(Ordering::SeqCst) > 0 && self.is_waited_for.load(Ordering::SeqCst) {
-            self.look(&mut rounds);
+        let mut rounds = Rounds { extended: Instant::now(), said: None, is_unparked: false, is_failing: false };
+        // A worker whose threads all hang says so for as long as nobody stops it.
+        while self.is_waited_for.load(Ordering::SeqCst)
+            && (!self.is_stopping() || self.working.load(Ordering::SeqCst) > 0)
+        {
+            self.look();
             if rounds.extended.elapsed() >= EXTEND_EVERY {
                 rounds.extended = Instant::now();
                 self.extend_leases();
@@ -48,6 +49,26 @@ impl Shared {
             std::thread::sleep(LOOK_EVERY);
         }
         self.part();
+    }
+
+    /// Tells what ended behind which a long run goes on. The keeper must not wait for a broker: what cannot be told now
+    /// is told by the next look, while its leases are kept.
+    fn tell_once(&self, seat: &Seat) {
+        let finished = seat.take_ended(ENDS_WITHIN);
+        if finished.is_empty() {
+            return;
+        }
+        match self.queue.finish(finished.clone()) {
+            Ok(_lost) => {
+                let leases: Vec<LeaseId> = finished.iter().map(|(lease, _)| *lease).collect();
+                self.leases.let_go(&leases);
+                self.progress.finished.fetch_add(finished.len() as u64, Ordering::Relaxed);
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, jobs = finished.len(), "runs not ended yet, tried again");
+                seat.note_ended(finished);
+            }
+        }
     }
 
     fn extend_leases(&self) {
@@ -129,13 +150,11 @@ impl Shared {
     }
 
     /// Looks at every run.
-    fn look(self: &Arc<Self>, rounds: &mut Rounds) {
+    fn look(self: &Arc<Self>) {
         let seats: Vec<Arc<Seat>> = lock(&self.seats).clone();
         for seat in seats {
             let Some(current) = seat.current() else { continue };
-            if let Err(error) = self.tell(seat.take_ended(ENDS_WITHIN)) {
-                tracing::warn!(error = %error, "runs not ended, their leases end by themselves");
-            }
+            self.tell_once(&seat);
             let age = current.since.elapsed();
             if age >= WAITS_MAX
                 && let Err(error) = self.give_back(seat.take_waiting())
@@ -146,26 +165,26 @@ impl Shared {
                 tracing::warn!(task = current.task, limit_s = current.time_limit.as_secs(), "a run is over its time");
             }
             if age >= current.time_limit + HARD_GRACE {
-                self.abandon(&seat, rounds);
+                self.abandon(&seat);
             }
         }
     }
 
     /// A run that does not end: its jobs fail, its thread is left alone, and another takes its place.
-    fn abandon(self: &Arc<Self>, seat: &Arc<Seat>, rounds: &mut Rounds) {
+    fn abandon(self: &Arc<Self>, seat: &Arc<Seat>) {
         let Some(current) = seat.abandon() else { return };
         let text =
             format!("TimeLimitExceeded: {} ran for longer than {} s", current.task, current.time_limit.as_secs());
         tracing::error!(task = current.task, jobs = current.jobs.len(), "a run did not end at its time limit");
         self.note_error(Some(text.clone()));
         self.end_from_outside(&current, &text);
-        rounds.hanging += 1;
+        let hanging = self.hanging.fetch_add(1, Ordering::SeqCst) + 1;
         lock(&self.seats).retain(|other| !Arc::ptr_eq(other, seat));
-        if rounds.hanging <= HANGING_MAX * self.config.threads {
-            self.seat(self.config.threads + rounds.hanging);
+        if hanging <= HANGING_MAX * self.config.threads {
+            self.seat(self.config.threads + hanging);
         } else {
-            tracing::error!(threads = rounds.hanging, "too many threads hang in tasks: restart this worker");
-            self.note_error(Some(format!("{} threads hang in tasks: restart this worker", rounds.hanging)));
+            tracing::error!(threads = hanging, "too many threads hang in tasks: restart this worker");
+            self.note_error(Some(format!("{hanging} threads hang in tasks: restart this worker")));
         }
         self.working.fetch_sub(1, Ordering::SeqCst);
     }
@@ -188,6 +207,7 @@ impl Shared {
         let seats: Vec<Arc<Seat>> = lock(&self.seats).clone();
         let mut back: Vec<(LeaseId, Finish)> = Vec::new();
         for seat in seats {
+            self.tell_once(&seat);
             let waiting = seat.take_waiting();
             let running = seat.abandon();
             let leases = running.iter().flat_map(|current| current.jobs.iter().map(|job| job.lease));

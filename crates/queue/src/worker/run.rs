@@ -9,6 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+/// An unknown task is said so often, and so many are remembered.
+const SAID_EVERY: Duration = Duration::from_secs(60);
+const UNKNOWN_MAX: usize = 1_000;
 /// Runs that ended are told the broker together; the keeper tells those behind which a long one runs.
 pub(super) const ENDS_WITHIN: Duration = Duration::from_millis(20);
 
@@ -106,9 +109,27 @@ impl Shared {
     }
 
     fn park(&self, name: &str, jobs: &[Claimed]) -> Result<(), QueueError> {
-        tracing::error!(task = name, jobs = jobs.len(), "unknown task, its jobs are parked");
+        if self.is_to_be_said(name) {
+            tracing::error!(task = name, jobs = jobs.len(), "unknown task, its jobs are parked");
+        }
         self.note_error(Some(format!("unknown task {name}, its jobs are parked")));
         self.queue.finish(jobs.iter().map(|job| (job.lease, Finish::Park)).collect()).map(|_lost| ())
+    }
+
+    /// Whether an unknown task was not said within the last minute.
+    fn is_to_be_said(&self, name: &str) -> bool {
+        let mut unknown = super::lock(&self.unknown);
+        if unknown.len() >= UNKNOWN_MAX {
+            unknown.clear();
+        }
+        let said = unknown.insert(name.to_owned(), Instant::now());
+        match said {
+            Some(said) if said.elapsed() < SAID_EVERY => {
+                unknown.insert(name.to_owned(), said);
+                false
+            }
+            Some(_) | None => true,
+        }
     }
 
     /// Jobs that were not started. The last goes first, so that they stand in their order again.

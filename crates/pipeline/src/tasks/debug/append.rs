@@ -65,11 +65,12 @@ impl Known {
             *self = Known::default();
         }
         file.seek(SeekFrom::Start(self.read))?;
-        let mut text = String::new();
-        file.read_to_string(&mut text)?;
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        for line in text[..whole].lines() {
-            self.ids.extend(line.split(' ').next().map(str::to_owned));
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        for line in text[..whole].split(|byte| *byte == b'\n') {
+            let id = line.split(|byte| *byte == b' ').next().unwrap_or_default();
+            self.ids.insert(String::from_utf8_lossy(id).into_owned());
         }
         self.read += whole as u64;
         if whole < text.len() {
@@ -123,7 +124,7 @@ mod tests {
         other.append("lines", "a", "first").expect("known");
         let path = folder.path().join("debug/lines");
         let mut torn = OpenOptions::new().append(true).open(&path).expect("open");
-        torn.write_all(b"b sec").expect("torn");
+        torn.write_all("b sé".as_bytes().split_last().expect("bytes").1).expect("torn inside a character");
         other.append("lines", "b", "second").expect("written");
         one.append("lines", "b", "second").expect("known");
         assert_eq!(std::fs::read_to_string(&path).expect("read"), "a first\nb second\n");
