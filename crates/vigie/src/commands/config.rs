@@ -29,7 +29,7 @@ pub fn run(flags: &Flags, command: ConfigCommand) -> anyhow::Result<ExitCode> {
         }
         ConfigCommand::Check => {
             let config = Config::load(flags)?;
-            for line in crate::broker::describe(&config)? {
+            for line in crate::broker::describe(&config).map_err(|error| of_broker(&keys, &error))? {
                 output::line(&line)?;
             }
             output::line("the configuration is fine")?;
@@ -43,4 +43,10 @@ pub fn run(flags: &Flags, command: ConfigCommand) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is wrong with the broker is wrong with the key that names it.
+fn of_broker(keys: &[config::Explained], error: &anyhow::Error) -> config::ConfigError {
+    let place = keys.iter().find(|key| key.name == "broker.url").map_or("default", |key| &key.place);
+    config::ConfigError(vec![config::Problem { place: place.to_owned(), text: format!("{error:#}") }])
 }
