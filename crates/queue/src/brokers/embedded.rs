@@ -6,6 +6,7 @@
 
 mod cursors;
 mod dead;
+pub mod disk;
 mod frame;
 mod log;
 mod pauses;
@@ -20,6 +21,7 @@ use crate::broker::{BoxFuture, Broker, ClaimRequest, Cursor, DeadLetter, Ledger,
 use crate::{Claimed, Finish, JobId, JobResult, JobState, LeaseId, NewJob, Published, QueueDepth, QueueError};
 use cursors::Cursors;
 use dead::DeadLetters;
+use disk::{Disk, RealDisk};
 use log::Log;
 use results::Results;
 use roster::Roster;
@@ -64,6 +66,7 @@ pub struct Config {
 
 /// What both threads and callers share.
 struct Shared {
+    disk: Arc<dyn Disk>,
     config: Config,
     clock: Arc<dyn Clock>,
     state: Mutex<Inner>,
@@ -91,7 +94,7 @@ pub struct Embedded {
     /// One occurrence at a time.
     firing: tokio::sync::Mutex<()>,
     /// Held for the life of the broker: no second process may own the folder.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl Embedded {
@@ -103,17 +106,25 @@ impl Embedded {
         let failed = |source| QueueError::Files { folder: config.folder.clone(), source };
         std::fs::create_dir_all(&config.folder).map_err(failed)?;
         let lock = lock_folder(&config.folder)?;
-        let inner = recovery::recover(&config.folder, clock.now(), config.reassert_grace)?;
-        let shared = Arc::new(Shared {
-            config,
-            clock,
-            state: Mutex::new(inner),
-            ready: Condvar::new(),
-            is_closed: AtomicBool::new(false),
-        });
-        shared.keep_up();
+        let shared = Shared::open(Arc::new(RealDisk), config, clock)?;
         let writer = Writer::start(shared.clone());
-        Ok(Embedded { shared, writer, firing: tokio::sync::Mutex::new(()), _lock: lock })
+        Ok(Embedded { shared, writer, firing: tokio::sync::Mutex::new(()), _lock: Some(lock) })
+    }
+
+    /// Opens a folder on a given disk, for simulations: without a thread, so that requests to publish wait for `commit`,
+    /// upkeep is done when `upkeep` is called, claims never wait, and nobody keeps another process out.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_on(disk: Arc<dyn Disk>, config: Config, clock: Arc<dyn Clock>) -> Result<Embedded, QueueError> {
+        let shared = Shared::open(disk, config, clock)?;
+        let writer = Writer::by_hand(shared.clone());
+        Ok(Embedded { shared, writer, firing: tokio::sync::Mutex::new(()), _lock: None })
+    }
+
+    /// Answers every request to publish that waits; only for a broker that was opened without a thread.
+    pub fn commit(&self) {
+        self.writer.commit();
     }
 
     /// Gives surviving holders the leases back that they had of the process before, under the same names; returns those
@@ -153,6 +164,20 @@ impl Drop for Embedded {
 }
 
 impl Shared {
+    fn open(disk: Arc<dyn Disk>, config: Config, clock: Arc<dyn Clock>) -> Result<Arc<Shared>, QueueError> {
+        let inner = recovery::recover(&disk, &config.folder, clock.now(), config.reassert_grace)?;
+        let shared = Arc::new(Shared {
+            disk,
+            config,
+            clock,
+            state: Mutex::new(inner),
+            ready: Condvar::new(),
+            is_closed: AtomicBool::new(false),
+        });
+        shared.keep_up();
+        Ok(shared)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic while the lock was held is a bug; the schedule is still the best we know.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -179,7 +204,7 @@ impl Broker for Embedded {
     fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>, QueueError> {
         let mut inner = self.shared.lock();
         let mut taken = self.shared.take(&mut inner, request);
-        if taken.is_empty() && !self.shared.is_closed.load(Ordering::SeqCst) {
+        if taken.is_empty() && !self.writer.is_by_hand() && !self.shared.is_closed.load(Ordering::SeqCst) {
             let waited = self.shared.ready.wait_timeout(inner, POLL_MAX).unwrap_or_else(PoisonError::into_inner);
             inner = waited.0;
             taken = self.shared.take(&mut inner, request);
@@ -229,6 +254,7 @@ impl Broker for Embedded {
     /// The writer does it too.
     fn upkeep(&self) -> Result<(), QueueError> {
         self.shared.keep_up();
+        self.writer.keep_up();
         Ok(())
     }
 

@@ -2,10 +2,10 @@
 //! crash between the two publishes the job again under the same id, which is one job while it lives.
 
 use super::Shared;
+use super::disk::{self, Disk};
 use crate::{Cursor, NewJob, Published, QueueError};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use stdx::Timestamp;
 
@@ -19,8 +19,8 @@ pub struct Cursors(BTreeMap<String, Cursor>);
 impl Cursors {
     /// # Errors
     /// If the file is there and cannot be read.
-    pub fn read(folder: &Path) -> io::Result<Cursors> {
-        let text = match std::fs::read(folder.join(NAME)) {
+    pub fn read(disk: &dyn Disk, folder: &Path) -> io::Result<Cursors> {
+        let text = match disk::read(disk, &folder.join(NAME)) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Cursors::default()),
             Err(error) => return Err(error),
@@ -33,13 +33,9 @@ impl Cursors {
         self.0.values().cloned().collect()
     }
 
-    fn write(&self, folder: &Path) -> io::Result<()> {
-        let new = folder.join("cursors.new");
-        let mut file = File::create(&new)?;
-        file.write_all(&serde_json::to_vec(&self.list()).map_err(io::Error::other)?)?;
-        file.sync_all()?;
-        std::fs::rename(new, folder.join(NAME))?;
-        File::open(folder)?.sync_all()
+    fn write(&self, disk: &dyn Disk, folder: &Path) -> io::Result<()> {
+        let text = serde_json::to_vec(&self.list()).map_err(io::Error::other)?;
+        disk::replace(disk, folder, NAME, &text)
     }
 }
 
@@ -75,7 +71,7 @@ impl Shared {
         let cursor = Cursor { entry: entry.to_owned(), scheduled_at, fired_at: self.clock.now(), job };
         let mut inner = self.lock();
         let before = inner.cursors.0.insert(entry.to_owned(), cursor);
-        let written = inner.cursors.write(&self.config.folder);
+        let written = inner.cursors.write(&*self.disk, &self.config.folder);
         if written.is_err() {
             match before {
                 Some(before) => inner.cursors.0.insert(entry.to_owned(), before),

@@ -1,6 +1,7 @@
 //! Dead letters: jobs that stopped, in a log of their own with the reason before the payload. Copied durably before the
 //! original ends; of two copies of a job (a crash between copy and end) the later one holds.
 
+use super::disk::Disk;
 use super::frame::{self, Record};
 use super::log::{self, Keep, Log, Position, ReadError};
 use crate::{DeadLetter, DeadReason, JobId, NewJob, QueueError};
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use stdx::Timestamp;
 
@@ -41,10 +43,10 @@ pub struct Burial {
 }
 
 impl DeadLetters {
-    pub fn open(folder: &Path) -> Result<Self, QueueError> {
+    pub fn open(disk: &Arc<dyn Disk>, folder: &Path) -> Result<Self, QueueError> {
         let mut letters: BTreeMap<String, (DeadLetter, Position)> = BTreeMap::new();
         let mut replaced = Vec::new();
-        let log = Log::open(folder, |found| {
+        let log = Log::open(disk, folder, |found| {
             let frame = frame::decode_body(found.body);
             let Some((letter, _)) = frame.and_then(|frame| split(frame.payload)) else { return Keep::Unreadable };
             let before = letters.insert(letter.id.clone(), (letter, found.position));
@@ -79,7 +81,7 @@ impl DeadLetters {
             letters.push(letter);
         }
         let (positions, file) = self.log.append(&bytes, &lengths)?;
-        if let Err(error) = file.sync_data() {
+        if let Err(error) = file.sync() {
             self.log.take_back(&positions);
             return Err(error);
         }
@@ -124,7 +126,7 @@ impl DeadLetters {
         if letter.reason == DeadReason::Damaged.as_str() {
             return Ok(None);
         }
-        let body = match log::read_body(&file, *position) {
+        let body = match log::read_body(&*file, *position) {
             Ok(body) => body,
             Err(ReadError::Damaged) => return Ok(None),
             Err(ReadError::Disk(error)) => return Err(error),

@@ -3,13 +3,12 @@
 
 mod scan;
 
+use super::disk::{Disk, DiskFile, Open};
 use super::frame::{self, HEAD_BYTES, Head, Record};
 use crate::QueueError;
 use scan::{Scanner, Step, read_records};
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,8 +28,8 @@ pub struct Position {
 }
 
 struct Segment {
-    log: Arc<File>,
-    state: File,
+    log: Arc<dyn DiskFile>,
+    state: Arc<dyn DiskFile>,
     state_bytes: u64,
     /// Records that could not be written yet.
     pending: Vec<u8>,
@@ -58,6 +57,7 @@ pub enum Keep {
 
 /// All segments of a folder.
 pub struct Log {
+    disk: Arc<dyn Disk>,
     folder: PathBuf,
     segments: BTreeMap<u32, Segment>,
     active: Option<u32>,
@@ -72,10 +72,21 @@ impl Log {
     ///
     /// # Errors
     /// `Files` if a file cannot be read, `Newer` if a later release wrote it.
-    pub fn open(folder: &Path, mut keep: impl FnMut(Recovered<'_>) -> Keep) -> Result<Log, QueueError> {
+    pub fn open(
+        disk: &Arc<dyn Disk>,
+        folder: &Path,
+        mut keep: impl FnMut(Recovered<'_>) -> Keep,
+    ) -> Result<Log, QueueError> {
         let failed = |source| QueueError::Files { folder: folder.to_owned(), source };
-        std::fs::create_dir_all(folder).map_err(failed)?;
-        let mut log = Log { folder: folder.to_owned(), segments: BTreeMap::new(), active: None, next: 1, damages: 0 };
+        disk.create_folder(folder).map_err(failed)?;
+        let mut log = Log {
+            disk: disk.clone(),
+            folder: folder.to_owned(),
+            segments: BTreeMap::new(),
+            active: None,
+            next: 1,
+            damages: 0,
+        };
         for number in log.numbers().map_err(failed)? {
             log.recover(number, &mut keep)?;
             log.next = number + 1;
@@ -89,9 +100,8 @@ impl Log {
     fn numbers(&self) -> io::Result<Vec<u32>> {
         let mut numbers = Vec::new();
         let mut states = Vec::new();
-        for entry in std::fs::read_dir(&self.folder)? {
-            let name = entry?.file_name();
-            let Some((number, kind)) = name.to_str().and_then(|name| name.split_once('.')) else { continue };
+        for name in self.disk.names(&self.folder)? {
+            let Some((number, kind)) = name.split_once('.') else { continue };
             match (number.parse::<u32>(), kind) {
                 (Ok(number), "log") => numbers.push(number),
                 (Ok(number), "state") => states.push(number),
@@ -100,7 +110,7 @@ impl Log {
         }
         numbers.sort_unstable();
         for number in states.into_iter().filter(|number| !numbers.contains(number)) {
-            std::fs::remove_file(self.path(number, "state"))?;
+            self.disk.remove(&self.path(number, "state"))?;
         }
         Ok(numbers)
     }
@@ -114,15 +124,15 @@ impl Log {
         let failed = |source| QueueError::Files { folder: folder.clone(), source };
         let mut segment = self.open_segment(number, false).map_err(failed)?;
         let (log_path, state_path) = (self.path(number, "log"), self.path(number, "state"));
-        let records = read_records(&state_path).map_err(failed)?;
+        let records = read_records(&*self.disk, &state_path).map_err(failed)?;
         if let Some(version) = records.newer {
             return Err(QueueError::Newer { path: state_path, version });
         }
-        segment.state.set_len(records.whole_bytes).map_err(failed)?;
+        segment.state.set_length(records.whole_bytes).map_err(failed)?;
         segment.state_bytes = records.whole_bytes;
         let mut damages = records.damaged;
         let mut over = Vec::new();
-        let mut scanner = Scanner::open(&log_path).map_err(failed)?;
+        let mut scanner = Scanner::open(segment.log.clone()).map_err(failed)?;
         while let Some(step) = scanner.step().map_err(failed)? {
             match step {
                 Step::Newer { version } => return Err(QueueError::Newer { path: log_path, version }),
@@ -151,15 +161,13 @@ impl Log {
     }
 
     fn open_segment(&self, number: u32, is_new: bool) -> io::Result<Segment> {
-        let mut options = OpenOptions::new();
-        options.read(true).append(true).create(true);
-        let log = options.clone().create_new(is_new).open(self.path(number, "log"))?;
-        let state = options.open(self.path(number, "state"))?;
+        let how = if is_new { Open::AsNew } else { Open::ToAppend };
+        let log = self.disk.open(&self.path(number, "log"), how)?;
+        let state = self.disk.open(&self.path(number, "state"), Open::ToAppend)?;
         if is_new {
-            state.set_len(0)?;
+            state.set_length(0)?;
         }
-        let bytes = log.metadata()?.len();
-        let log = Arc::new(log);
+        let bytes = log.length()?;
         Ok(Segment { log, state, state_bytes: 0, pending: Vec::new(), bytes, live: 0, is_damaged: false })
     }
 
@@ -167,7 +175,7 @@ impl Log {
     ///
     /// # Errors
     /// If they cannot be written; nothing of them is kept then.
-    pub fn append(&mut self, frames: &[u8], lengths: &[usize]) -> io::Result<(Vec<Position>, Arc<File>)> {
+    pub fn append(&mut self, frames: &[u8], lengths: &[usize]) -> io::Result<(Vec<Position>, Arc<dyn DiskFile>)> {
         let number = self.active_for(frames.len())?;
         let segment = self.segments.get_mut(&number).expect("the active segment is there");
         let mut positions = Vec::with_capacity(lengths.len());
@@ -178,7 +186,7 @@ impl Log {
             segment.bytes += *length as u64;
         }
         let log = segment.log.clone();
-        if let Err(error) = (&*log).write_all(frames) {
+        if let Err(error) = log.append(frames) {
             self.take_back(&positions);
             return Err(error);
         }
@@ -193,7 +201,7 @@ impl Log {
         let Some(segment) = self.segments.get_mut(&first.segment) else { return };
         segment.live -= positions.len() as u32;
         segment.bytes = u64::from(first.offset);
-        if let Err(error) = segment.log.set_len(segment.bytes) {
+        if let Err(error) = segment.log.set_length(segment.bytes) {
             tracing::warn!(error = %error, "refused frames could not be cut off");
             self.note(positions.iter().map(|position| (*position, Record::Over)));
         }
@@ -212,7 +220,7 @@ impl Log {
         self.next += 1;
         let segment = self.open_segment(number, true)?;
         self.segments.insert(number, segment);
-        File::open(&self.folder)?.sync_all()?;
+        self.disk.sync_folder(&self.folder)?;
         self.active = Some(number);
         Ok(number)
     }
@@ -239,10 +247,10 @@ impl Log {
 
     fn write_pending(&mut self, number: u32) {
         let Some(segment) = self.segments.get_mut(&number) else { return };
-        if let Err(error) = segment.state.write_all(&segment.pending) {
+        if let Err(error) = segment.state.append(&segment.pending) {
             tracing::warn!(error = %error, "job states could not be recorded, tried again");
             // A part may have been written: without the cut the next records would not be found.
-            if let Err(error) = segment.state.set_len(segment.state_bytes) {
+            if let Err(error) = segment.state.set_length(segment.state_bytes) {
                 tracing::error!(error = %error, "job states are lost, jobs may run again after a restart");
             }
             return;
@@ -252,7 +260,7 @@ impl Log {
     }
 
     /// Returns the file of a position, to read outside any lock.
-    pub fn file(&self, segment: u32) -> Option<Arc<File>> {
+    pub fn file(&self, segment: u32) -> Option<Arc<dyn DiskFile>> {
         self.segments.get(&segment).map(|segment| segment.log.clone())
     }
 
@@ -286,10 +294,10 @@ impl Log {
     fn remove(&mut self, number: u32) {
         let path = self.path(number, "log");
         let gone = match self.segments[&number].is_damaged {
-            true => std::fs::rename(&path, self.path(number, "damaged")),
-            false => std::fs::remove_file(&path),
+            true => self.disk.rename(&path, &self.path(number, "damaged")),
+            false => self.disk.remove(&path),
         };
-        match gone.and_then(|()| std::fs::remove_file(self.path(number, "state"))) {
+        match gone.and_then(|()| self.disk.remove(&self.path(number, "state"))) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 tracing::warn!(error = %error, segment = number, "queue segment not deleted, tried again");
             }
@@ -313,9 +321,9 @@ pub enum ReadError {
 ///
 /// # Errors
 /// If the file cannot be read or the bytes are not those that were written.
-pub fn read_body(file: &File, position: Position) -> Result<Vec<u8>, ReadError> {
+pub fn read_body(file: &dyn DiskFile, position: Position) -> Result<Vec<u8>, ReadError> {
     let mut bytes = vec![0; HEAD_BYTES + position.length as usize];
-    file.read_exact_at(&mut bytes, u64::from(position.offset)).map_err(|error| match error.kind() {
+    file.read_at(&mut bytes, u64::from(position.offset)).map_err(|error| match error.kind() {
         io::ErrorKind::UnexpectedEof => ReadError::Damaged,
         _ => ReadError::Disk(error),
     })?;

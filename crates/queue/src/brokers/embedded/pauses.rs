@@ -2,9 +2,9 @@
 //! paused a queue did so to keep work from starting.
 
 use super::Shared;
+use super::disk::{self, Disk};
 use crate::QueueError;
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 const NAME: &str = "paused";
@@ -13,23 +13,12 @@ const NAME: &str = "paused";
 ///
 /// # Errors
 /// If the file is there and cannot be read.
-pub fn read(folder: &Path) -> io::Result<Vec<String>> {
-    match std::fs::read_to_string(folder.join(NAME)) {
-        Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
+pub fn read(disk: &dyn Disk, folder: &Path) -> io::Result<Vec<String>> {
+    match disk::read(disk, &folder.join(NAME)) {
+        Ok(text) => Ok(String::from_utf8(text).map_err(io::Error::other)?.lines().map(str::to_owned).collect()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
     }
-}
-
-fn write(folder: &Path, names: &[String]) -> io::Result<()> {
-    let new = folder.join("paused.new");
-    let mut file = File::create(&new)?;
-    for name in names {
-        writeln!(file, "{name}")?;
-    }
-    file.sync_all()?;
-    std::fs::rename(new, folder.join(NAME))?;
-    File::open(folder)?.sync_all()
 }
 
 impl Shared {
@@ -41,7 +30,8 @@ impl Shared {
         if !inner.schedule.set_paused(queue, paused) {
             return Ok(());
         }
-        if let Err(error) = write(&self.config.folder, &inner.schedule.paused()) {
+        let names: String = inner.schedule.paused().iter().map(|name| format!("{name}\n")).collect();
+        if let Err(error) = disk::replace(&*self.disk, &self.config.folder, NAME, names.as_bytes()) {
             inner.schedule.set_paused(queue, !paused);
             return Err(super::unwritable(error));
         }

@@ -4,6 +4,7 @@
 
 use super::cursors::Cursors;
 use super::dead::DeadLetters;
+use super::disk::Disk;
 use super::frame::{self, Record};
 use super::log::{Keep, Log, Recovered};
 use super::results::Results;
@@ -13,17 +14,23 @@ use super::schedule::{Entry, Schedule, Slot, State, whole_seconds};
 use super::{Inner, hash_id, pauses, waiting_until};
 use crate::QueueError;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use stdx::Timestamp;
 
 /// Reads the folder.
 ///
 /// Jobs that ran when the process before ended count as dying at the end of `grace`, unless their holders are heard.
-pub(super) fn recover(folder: &Path, now: Timestamp, grace: Duration) -> Result<Inner, QueueError> {
+pub(super) fn recover(
+    disk: &Arc<dyn Disk>,
+    folder: &Path,
+    now: Timestamp,
+    grace: Duration,
+) -> Result<Inner, QueueError> {
     let mut schedule = Schedule::new(now);
     let mut running: Vec<(Slot, bool)> = Vec::new();
-    let log = Log::open(folder, |found| take_in(&mut schedule, &mut running, &found, now))?;
-    let dead = DeadLetters::open(&folder.join("dead"))?;
+    let log = Log::open(disk, folder, |found| take_in(&mut schedule, &mut running, &found, now))?;
+    let dead = DeadLetters::open(disk, &folder.join("dead"))?;
     let damages = log.damages + dead.damages();
     if damages > 0 {
         tracing::error!(damages, "queue files were damaged, the rest was read");
@@ -32,12 +39,14 @@ pub(super) fn recover(folder: &Path, now: Timestamp, grace: Duration) -> Result<
     for (slot, in_batch_of_one) in running {
         schedule.lease_unheard(slot, now.plus(grace), in_batch_of_one && only_one_ran);
     }
-    let paused = pauses::read(folder).map_err(|source| QueueError::Files { folder: folder.to_owned(), source })?;
+    let paused =
+        pauses::read(&**disk, folder).map_err(|source| QueueError::Files { folder: folder.to_owned(), source })?;
     for queue in paused {
         schedule.set_paused(&queue, true);
     }
-    let cursors = Cursors::read(folder).map_err(|source| QueueError::Files { folder: folder.to_owned(), source })?;
-    let results = Results::open(&folder.join("results"))?;
+    let cursors =
+        Cursors::read(&**disk, folder).map_err(|source| QueueError::Files { folder: folder.to_owned(), source })?;
+    let results = Results::open(disk, &folder.join("results"))?;
     let roster = Roster::default();
     Ok(Inner { schedule, log, dead, results, cursors, roster, unwritable: None, writing_since: None })
 }

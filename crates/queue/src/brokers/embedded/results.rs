@@ -1,6 +1,7 @@
 //! Results of jobs that keep one, in a log of their own: a frame each, whose payload is the result. In memory stands only
 //! where it is. Written before the job ends, not flushed: a power loss may cost the latest, never a job.
 
+use super::disk::Disk;
 use super::frame::{self, Record};
 use super::hash_id;
 use super::log::{self, Keep, Log, Position};
@@ -8,6 +9,7 @@ use crate::{JobId, JobResult, NewJob, QueueError, RESULT_BYTES_MAX, RESULT_KEPT}
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use stdx::Timestamp;
 
 /// Results kept at once; beyond it the oldest go first.
@@ -21,9 +23,9 @@ pub struct Results {
 }
 
 impl Results {
-    pub fn open(folder: &Path) -> Result<Results, QueueError> {
+    pub fn open(disk: &Arc<dyn Disk>, folder: &Path) -> Result<Results, QueueError> {
         let mut found: Vec<(Timestamp, u128, Position)> = Vec::new();
-        let log = Log::open(folder, |recovered| {
+        let log = Log::open(disk, folder, |recovered| {
             let Some(frame) = frame::decode_body(recovered.body) else { return Keep::Unreadable };
             found.push((frame.enqueued_at, hash_id(frame.id), recovered.position));
             Keep::Living
@@ -65,7 +67,7 @@ impl Results {
     pub fn read(&self, id: &JobId) -> io::Result<Option<JobResult>> {
         let Some(position) = self.kept.get(&hash_id(id.as_str())) else { return Ok(None) };
         let Some(file) = self.log.file(position.segment) else { return Ok(None) };
-        let body = match log::read_body(&file, *position) {
+        let body = match log::read_body(&*file, *position) {
             Ok(body) => body,
             Err(log::ReadError::Damaged) => return Ok(None),
             Err(log::ReadError::Disk(error)) => return Err(error),

@@ -2,6 +2,7 @@
 //! it is answered, and a job ends only after the copy among the dead letters, if there is one, is durable.
 
 use super::dead::Burial;
+use super::disk::DiskFile;
 use super::frame::{self, Record};
 use super::log::{self, Position, ReadError};
 use super::schedule::extras::ParkedJob;
@@ -10,7 +11,6 @@ use super::{Inner, Shared, unwritable, waiting_until};
 use crate::{ClaimRequest, Claimed, DeadReason, Finish, JobId, JobResult, LeaseId, Parked, QueueError};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ const UNREAD_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Taken {
     lease: LeaseId,
     position: Position,
-    file: Option<Arc<File>>,
+    file: Option<Arc<dyn DiskFile>>,
     attempt: u32,
 }
 
@@ -104,7 +104,7 @@ impl Shared {
 
 fn read_one(taken: Taken) -> Result<Claimed, ReadError> {
     let file = taken.file.ok_or(ReadError::Damaged)?;
-    let body = Bytes::from(log::read_body(&file, taken.position)?);
+    let body = Bytes::from(log::read_body(&*file, taken.position)?);
     let frame = frame::decode_body(&body).ok_or(ReadError::Damaged)?;
     Ok(Claimed {
         lease: taken.lease,
@@ -288,7 +288,7 @@ impl Inner {
     fn body_of(&self, slot: Slot) -> io::Result<Option<Vec<u8>>> {
         let position = self.schedule.entry(slot).position;
         let Some(file) = self.log.file(position.segment) else { return Ok(None) };
-        match log::read_body(&file, position) {
+        match log::read_body(&*file, position) {
             Ok(body) => Ok(Some(body)),
             Err(ReadError::Damaged) => Ok(None),
             Err(ReadError::Disk(error)) => Err(error),

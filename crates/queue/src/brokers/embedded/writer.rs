@@ -1,6 +1,7 @@
 //! The thread that publishes: it takes all requests that wait, writes them at once, flushes once, and answers all.
 //! Between requests it does the upkeep of the folder.
 
+use super::disk::{Disk, DiskFile, Open};
 use super::log::Position;
 use super::schedule::extras::Extra;
 use super::schedule::{Entry, Share, whole_seconds};
@@ -9,11 +10,10 @@ use crate::job::{HEADERS_BYTES_MAX, NAME_BYTES_MAX, UNIQUE_KEY_BYTES_MAX};
 use crate::{JobId, NewJob, Published, QueueError};
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use stdx::Timestamp;
@@ -35,6 +35,8 @@ struct Request {
 
 pub(super) struct Writer {
     requests: Option<SyncSender<Request>>,
+    /// Instead of a thread: whoever holds the broker says when requests are answered.
+    by_hand: Option<Mutex<Publisher>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -46,7 +48,30 @@ impl Writer {
             .name("queue-writer".to_owned())
             .spawn(run)
             .expect("a process can start its first threads");
-        Writer { requests: Some(requests), thread: Some(thread) }
+        Writer { requests: Some(requests), by_hand: None, thread: Some(thread) }
+    }
+
+    /// A writer without a thread: requests wait for `commit`.
+    pub fn by_hand(shared: Arc<Shared>) -> Self {
+        let (requests, waiting) = sync_channel(REQUESTS_MAX);
+        let publisher = Publisher { shared, waiting, has_failed: Cell::new(false) };
+        Writer { requests: Some(requests), by_hand: Some(Mutex::new(publisher)), thread: None }
+    }
+
+    pub fn is_by_hand(&self) -> bool {
+        self.by_hand.is_some()
+    }
+
+    /// Answers all requests that wait, as the thread does at once.
+    pub fn commit(&self) {
+        let Some(publisher) = &self.by_hand else { return };
+        publisher.lock().unwrap_or_else(PoisonError::into_inner).commit();
+    }
+
+    /// The thread's upkeep, where there is none.
+    pub fn keep_up(&self) {
+        let Some(publisher) = &self.by_hand else { return };
+        publisher.lock().unwrap_or_else(PoisonError::into_inner).upkeep();
     }
 
     pub fn stop(&mut self) {
@@ -60,7 +85,7 @@ impl Writer {
 
     /// Whether anybody answers requests.
     pub fn is_alive(&self) -> bool {
-        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+        self.is_by_hand() || self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
     pub fn publish(
@@ -121,6 +146,12 @@ impl Publisher {
         }
     }
 
+    fn commit(&self) {
+        while let Ok(first) = self.waiting.try_recv() {
+            self.publish(first);
+        }
+    }
+
     /// Writes everything that waits now. The flush happens outside the lock: claims go on meanwhile.
     fn publish(&self, first: Request) {
         let now = self.shared.clock.now();
@@ -145,10 +176,10 @@ impl Publisher {
         self.settle(batch, answers, flushed);
     }
 
-    fn flush(&self, written: Option<(Vec<Position>, Arc<File>)>) -> io::Result<Vec<Position>> {
+    fn flush(&self, written: Option<(Vec<Position>, Arc<dyn DiskFile>)>) -> io::Result<Vec<Position>> {
         let Some((positions, file)) = written else { return Ok(Vec::new()) };
         if self.shared.config.durability == Durability::Power
-            && let Err(error) = file.sync_data()
+            && let Err(error) = file.sync()
         {
             self.shared.lock().log.take_back(&positions);
             return Err(error);
@@ -194,7 +225,7 @@ impl Publisher {
         if !self.has_failed.get() {
             return None;
         }
-        match probe(&self.shared.config.folder) {
+        match probe(&*self.shared.disk, &self.shared.config.folder) {
             Ok(()) => {
                 self.has_failed.set(false);
                 tracing::info!("jobs can be written again");
@@ -229,12 +260,19 @@ impl Publisher {
 /// Bytes of the probe: more than a batch of small jobs needs.
 const PROBE_BYTES: usize = 256 << 10;
 
-fn probe(folder: &Path) -> io::Result<()> {
+fn probe(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
     let path = folder.join("probe");
-    let written = std::fs::write(&path, vec![0; PROBE_BYTES]).and_then(|()| File::open(&path)?.sync_all());
+    let written = write_probe(disk, &path);
     // A probe that stays behind is overwritten by the next.
-    let _ = std::fs::remove_file(&path);
+    let _ = disk.remove(&path);
     written
+}
+
+fn write_probe(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    let file = disk.open(path, Open::ToAppend)?;
+    file.set_length(0)?;
+    file.append(&vec![0; PROBE_BYTES])?;
+    file.sync()
 }
 
 /// Frames of a batch, ready to be written, and what becomes of each.

@@ -1,12 +1,12 @@
 //! Reads a segment from its beginning, frame by frame. What is damaged is stepped over and said, never taken for the end:
 //! jobs behind it were accepted too. Nothing here writes.
 
+use crate::brokers::embedded::disk::{self, Disk, DiskFile, Reader};
 use crate::brokers::embedded::frame::{HEAD_BYTES, Head, MAGIC, RECORD_BYTES, ReadRecord, Record, VERSION};
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 1 << 20;
@@ -25,17 +25,17 @@ pub enum Step {
 }
 
 pub struct Scanner {
-    reader: BufReader<File>,
+    reader: Reader,
     offset: u64,
     end: u64,
     pub body: Vec<u8>,
 }
 
 impl Scanner {
-    pub fn open(path: &Path) -> io::Result<Scanner> {
-        let file = File::open(path)?;
-        let end = file.metadata()?.len();
-        Ok(Scanner { reader: BufReader::with_capacity(READ_BYTES, file), offset: 0, end, body: Vec::new() })
+    pub fn open(file: Arc<dyn DiskFile>) -> io::Result<Scanner> {
+        let reader = Reader::over(file)?;
+        let end = reader.end();
+        Ok(Scanner { reader, offset: 0, end, body: Vec::new() })
     }
 
     /// Returns what comes next, or `None` at the end.
@@ -58,13 +58,13 @@ impl Scanner {
         if self.end - self.offset < HEAD_BYTES as u64 {
             return Ok(None);
         }
-        self.reader.read_exact(&mut head)?;
+        self.reader.read_at(&mut head, self.offset)?;
         let Some(head) = Head::decode(&head) else { return Ok(None) };
         if u64::from(head.length) > self.end - self.offset - HEAD_BYTES as u64 {
             return Ok(None);
         }
         self.body.resize(head.length as usize, 0);
-        self.reader.read_exact(&mut self.body)?;
+        self.reader.read_at(&mut self.body, self.offset + HEAD_BYTES as u64)?;
         Ok(head.fits(&self.body).then_some(head))
     }
 
@@ -77,22 +77,21 @@ impl Scanner {
         };
         let bytes = next.unwrap_or(self.end) - start;
         self.offset = next.unwrap_or(self.end);
-        self.reader.seek(SeekFrom::Start(self.offset))?;
         Ok(if next.is_some() { Step::Damaged { bytes } } else { Step::Torn { bytes } })
     }
 
-    fn end_by_length(&self) -> io::Result<Option<u64>> {
+    fn end_by_length(&mut self) -> io::Result<Option<u64>> {
         let Some(head) = self.head_at(self.offset)? else { return Ok(None) };
         let end = self.offset + HEAD_BYTES as u64 + u64::from(head.length);
         Ok(self.head_at(end)?.map(|_| end))
     }
 
-    fn head_at(&self, offset: u64) -> io::Result<Option<Head>> {
+    fn head_at(&mut self, offset: u64) -> io::Result<Option<Head>> {
         let mut head = [0; HEAD_BYTES];
         if offset.saturating_add(HEAD_BYTES as u64) > self.end {
             return Ok(None);
         }
-        self.reader.get_ref().read_exact_at(&mut head, offset)?;
+        self.reader.read_at(&mut head, offset)?;
         Ok(Head::decode(&head))
     }
 
@@ -102,7 +101,7 @@ impl Scanner {
         let mut at = from;
         while at + (HEAD_BYTES as u64) <= self.end {
             let length = chunk.len().min((self.end - at) as usize);
-            self.reader.get_ref().read_exact_at(&mut chunk[..length], at)?;
+            self.reader.read_at(&mut chunk[..length], at)?;
             for (index, bytes) in chunk[..length].windows(MAGIC.len()).enumerate() {
                 let place = at + index as u64;
                 if bytes == MAGIC && self.is_frame_at(place)? {
@@ -122,7 +121,7 @@ impl Scanner {
             return Ok(false);
         }
         self.body.resize(head.length as usize, 0);
-        self.reader.get_ref().read_exact_at(&mut self.body, body_at)?;
+        self.reader.read_at(&mut self.body, body_at)?;
         Ok(head.fits(&self.body))
     }
 }
@@ -141,8 +140,8 @@ pub struct Records {
 ///
 /// # Errors
 /// If it cannot be read.
-pub fn read_records(path: &Path) -> io::Result<Records> {
-    let bytes = std::fs::read(path)?;
+pub fn read_records(disk: &dyn Disk, path: &Path) -> io::Result<Records> {
+    let bytes = disk::read(disk, path)?;
     let mut records = Records::default();
     for chunk in bytes.chunks_exact(RECORD_BYTES) {
         let record = chunk.try_into().map_or(ReadRecord::Damaged, Record::decode);

@@ -1,6 +1,12 @@
 //! Files that do not take what they are given.
 
 use super::*;
+use crate::brokers::embedded::disk::RealDisk;
+use std::fs::File;
+
+fn disk() -> Arc<dyn Disk> {
+    Arc::new(RealDisk)
+}
 
 fn frames(count: usize) -> (Vec<u8>, Vec<usize>) {
     let job = crate::NewJob {
@@ -28,14 +34,14 @@ fn count(folder: &Path) -> usize {
         found += 1;
         Keep::Living
     };
-    Log::open(folder, count).expect("the log opens");
+    Log::open(&disk(), folder, count).expect("the log opens");
     found
 }
 
 #[test]
 fn a_write_that_fails_keeps_nothing_and_the_next_goes_to_a_fresh_segment() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut log = Log::open(folder.path(), |_| Keep::Living).expect("the log opens");
+    let mut log = Log::open(&disk(), folder.path(), |_| Keep::Living).expect("the log opens");
     let (bytes, lengths) = frames(2);
     log.append(&bytes, &lengths).expect("written");
     // A handle that may not write: writing and cutting off both fail.
@@ -51,7 +57,7 @@ fn a_write_that_fails_keeps_nothing_and_the_next_goes_to_a_fresh_segment() {
 #[test]
 fn frames_that_reached_the_file_and_were_refused_are_not_found_again() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut log = Log::open(folder.path(), |_| Keep::Living).expect("the log opens");
+    let mut log = Log::open(&disk(), folder.path(), |_| Keep::Living).expect("the log opens");
     let (bytes, lengths) = frames(2);
     log.append(&bytes, &lengths).expect("written");
     let (refused, _) = log.append(&bytes, &lengths).expect("written");
@@ -65,18 +71,18 @@ fn frames_that_reached_the_file_and_were_refused_are_not_found_again() {
 #[test]
 fn records_that_could_not_be_written_are_written_later_in_order() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut log = Log::open(folder.path(), |_| Keep::Living).expect("the log opens");
+    let mut log = Log::open(&disk(), folder.path(), |_| Keep::Living).expect("the log opens");
     let (bytes, lengths) = frames(2);
     let (positions, _) = log.append(&bytes, &lengths).expect("written");
     let state = folder.path().join("00000001.state");
     let segment = log.segments.get_mut(&1).expect("the first segment");
-    let writable = std::mem::replace(&mut segment.state, File::open(&state).expect("opened to read"));
+    let writable = std::mem::replace(&mut segment.state, Arc::new(File::open(&state).expect("opened to read")));
     log.note([(positions[0], Record::Claimed { attempt: 1, alone: true })]);
     log.segments.get_mut(&1).expect("the first segment").state = writable;
     log.note([(positions[0], Record::Over)]);
     drop(log);
     assert_eq!(count(folder.path()), 1);
-    let records = read_records(&state).expect("records are read");
+    let records = read_records(&RealDisk, &state).expect("records are read");
     assert_eq!(records.by_offset[&0], [Record::Claimed { attempt: 1, alone: true }, Record::Over]);
 }
 
@@ -86,7 +92,7 @@ fn a_state_left_without_its_log_is_not_met_by_a_later_segment() {
     let mut stale = Vec::new();
     Record::Over.encode(0, &mut stale);
     std::fs::write(folder.path().join("00000001.state"), stale).expect("written");
-    let mut log = Log::open(folder.path(), |_| Keep::Living).expect("the log opens");
+    let mut log = Log::open(&disk(), folder.path(), |_| Keep::Living).expect("the log opens");
     let (bytes, lengths) = frames(1);
     log.append(&bytes, &lengths).expect("written");
     drop(log);
