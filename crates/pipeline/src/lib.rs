@@ -4,6 +4,7 @@
 //! `pipeline` knows nothing of HTTP, configuration or pages. It reads no clock and no environment: both are passed in.
 
 pub mod digest;
+mod drill;
 pub mod idle;
 pub mod metrics;
 pub mod outbox;

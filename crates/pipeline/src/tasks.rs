@@ -1,7 +1,11 @@
 //! The table of tasks: every kind of work this binary can run, one file each.
 
 mod cron_ping;
-pub mod debug;
+mod debug_abort;
+mod debug_append;
+mod debug_echo;
+mod debug_fail;
+mod debug_sleep;
 mod digest_event;
 pub mod discard_blobs;
 mod expire_sessions;
@@ -11,7 +15,11 @@ pub use digest_event::{DigestEvent, NAME as DIGEST_TASK, QUEUE as EVENTS_QUEUE};
 pub use expire_sessions::{ExpireSessions, NAME as EXPIRE_SESSIONS_TASK};
 
 use crate::digest::Digest;
-use debug::{Abort, Append, Echo, Fail, Sleep};
+use debug_abort::Abort;
+use debug_append::Append;
+use debug_echo::Echo;
+use debug_fail::Fail;
+use debug_sleep::Sleep;
 use discard_blobs::DiscardBlobs;
 use queue::{Calls, Task};
 use std::path::PathBuf;
@@ -19,10 +27,12 @@ use std::sync::Arc;
 use stdx::Clock;
 use store::Stores;
 
+/// Checks and drills, callable from any Celery client.
+pub const DEBUG_QUEUE: &str = debug_echo::QUEUE;
 /// Upkeep of all kinds.
 pub const DEFAULT_QUEUE: &str = "default";
 /// Every queue of this release.
-pub const QUEUES: &[&str] = &[EVENTS_QUEUE, debug::QUEUE, DEFAULT_QUEUE];
+pub const QUEUES: &[&str] = &[EVENTS_QUEUE, DEBUG_QUEUE, DEFAULT_QUEUE];
 
 /// A task's name and what it does, for `docs/reference/tasks.md` and the check that files and table agree.
 pub const TASKS: &[(&str, &str)] = &[
@@ -30,6 +40,14 @@ pub const TASKS: &[(&str, &str)] = &[
     (discard_blobs::NAME, "deletes blobs that nothing refers to any more"),
     (cron_ping::NAME, "records when a scheduler, the queue and a worker last worked together"),
     (expire_sessions::NAME, "deletes logins that have expired"),
+    (debug_abort::NAME, "drill: aborts the process it runs in"),
+    (
+        debug_append::NAME,
+        "drill: appends `job-id line` to `file` under `debug/` of the data directory, once per job id",
+    ),
+    (debug_echo::NAME, "drill: returns its argument; of several `[args…]`, with names `{args, kwargs}`"),
+    (debug_fail::NAME, "drill: fails with `message`, three times"),
+    (debug_sleep::NAME, "drill: sleeps for `seconds` and returns them"),
 ];
 
 /// What tasks work with.
@@ -57,11 +75,11 @@ pub fn all(world: &TaskWorld) -> Vec<Arc<dyn Task>> {
 
 /// Returns the queue of a task.
 pub fn queue_of(task: &str) -> Option<&'static str> {
-    let has = |table: &[(&str, &str)]| table.iter().any(|(name, _)| *name == task);
+    let is_known = TASKS.iter().any(|(name, _)| *name == task);
     match task {
         DIGEST_TASK => Some(EVENTS_QUEUE),
-        _ if has(debug::TASKS) => Some(debug::QUEUE),
-        _ if has(TASKS) => Some(DEFAULT_QUEUE),
+        _ if is_known && task.starts_with("debug.") => Some(DEBUG_QUEUE),
+        _ if is_known => Some(DEFAULT_QUEUE),
         _ => None,
     }
 }

@@ -1,5 +1,5 @@
 //! The brokers, one folder each.
 
 pub mod embedded;
+pub mod member;
 pub mod redis;
-pub mod shared;

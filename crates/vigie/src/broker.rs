@@ -6,8 +6,8 @@ use crate::host;
 use crate::roles::Role;
 use anyhow::Context;
 use queue::brokers::embedded::{self, Durability};
+use queue::brokers::member::{self, Member};
 use queue::brokers::redis::{About, Redis, RedisConfig};
-use queue::brokers::shared::{self, Shared};
 use queue::{Queue, QueueError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,13 +81,13 @@ fn open(config: &Config, node: &str, prefers_to_own: bool) -> anyhow::Result<Arc
         let opened = Redis::open(redis, clock).with_context(|| format!("open the queue at {name}"))?;
         return Ok(Arc::new(opened));
     }
-    let shared = shared::Config {
+    let member = member::Config {
         embedded: embedded_config(config),
         socket: config.data_dir.join("queue.sock"),
         name: node.to_owned(),
         prefers_to_own,
     };
-    let opened = Shared::open(shared, clock).context("open the queue")?;
+    let opened = Member::open(member, clock).context("open the queue")?;
     Ok(Arc::new(opened))
 }
 

@@ -1,9 +1,11 @@
 //! Task `debug.abort`: aborts the process it runs in, as a crash would.
 
+use crate::drill;
 use queue::call::Call;
 use queue::{CallTask, Claimed, Outcome, Policy, RunContext};
 
 pub const NAME: &str = "debug.abort";
+pub const QUEUE: &str = "debug";
 
 pub struct Abort;
 
@@ -13,7 +15,7 @@ impl CallTask for Abort {
     }
 
     fn policy(&self) -> Policy {
-        super::policy()
+        drill::policy(QUEUE)
     }
 
     fn call(&self, job: &Claimed, _call: Call, _cx: &RunContext) -> Outcome {

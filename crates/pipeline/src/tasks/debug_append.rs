@@ -4,6 +4,7 @@
 //! The file itself says what was written: under its lock a run reads what others added, cuts off a line that a death has
 //! torn, and writes its own unless its id stands there.
 
+use crate::drill;
 use queue::call::Call;
 use queue::{CallTask, Claimed, Outcome, Policy, RunContext};
 use rustix::fs::OFlags;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 pub const NAME: &str = "debug.append";
+pub const QUEUE: &str = "debug";
 const FILE_CHARS_MAX: usize = 64;
 const LINE_BYTES_MAX: usize = 4_096;
 /// Files of which this process remembers what it has read.
@@ -87,11 +89,11 @@ impl CallTask for Append {
     }
 
     fn policy(&self) -> Policy {
-        super::policy()
+        drill::policy(QUEUE)
     }
 
     fn call(&self, job: &Claimed, call: Call, _cx: &RunContext) -> Outcome {
-        let (name, line) = match (super::text(&call, 0, "file"), super::text(&call, 1, "line")) {
+        let (name, line) = match (drill::text(&call, 0, "file"), drill::text(&call, 1, "line")) {
             (Ok(name), Ok(line)) => (name, line),
             (Err(error), _) | (_, Err(error)) => return Outcome::Dead { error },
         };

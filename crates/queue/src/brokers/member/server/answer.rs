@@ -1,9 +1,9 @@
 //! What each request means for the owner's queue.
 
 use super::Hall;
-use crate::brokers::shared::REASSERTED_FOR;
-use crate::brokers::shared::waiting::wait_for;
-use crate::brokers::shared::wire::{self, ClaimedHead, Depth, JobHead, Request, State, WireError};
+use crate::brokers::member::REASSERTED_FOR;
+use crate::brokers::member::waiting::wait_for;
+use crate::brokers::member::wire::{self, ClaimedHead, Depth, JobHead, Request, State, WireError};
 use crate::{BoxFuture, Broker, JobId, LeaseId, Ledger, Published, QueueError};
 use bytes::Bytes;
 use serde::Serialize;

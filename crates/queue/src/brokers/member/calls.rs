@@ -4,7 +4,7 @@
 use super::guest::Broken;
 use super::waiting::wait_for;
 use super::wire::{self, ClaimedHead, Depth, End, JobHead, Request, State, WireError};
-use super::{Place, Role, Shared, hangs, unreachable};
+use super::{Member, Place, Role, hangs, unreachable};
 use crate::brokers::embedded::Embedded;
 use crate::{
     BoxFuture, Broker, ClaimRequest, Claimed, Cursor, DeadLetter, Finish, JobId, JobResult, JobState, LeaseId, Ledger,
@@ -168,7 +168,7 @@ fn offload<T: Send + 'static>(
     })
 }
 
-impl Broker for Shared {
+impl Broker for Member {
     fn publish(&self, jobs: Vec<NewJob>) -> BoxFuture<'_, Result<Vec<Published>, QueueError>> {
         if let Role::Owner(owner) = self.0.role() {
             return Box::pin(async move { owner.queue.publish(jobs).await });
@@ -244,7 +244,7 @@ fn numbers(leases: Vec<LeaseId>) -> Vec<u64> {
     leases.into_iter().map(|lease| lease.0).collect()
 }
 
-impl Ledger for Shared {
+impl Ledger for Member {
     fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError> {
         self.0.ask_only(&Request::DeadLetters, |queue| queue.dead_letters())
     }

@@ -447,7 +447,7 @@ mod tests {
         let request = Request::Publish { requests: vec![vec![JobHead::new(&job, &mut tail)]] };
         let mut frame = Vec::new();
         write_frame(&mut frame, &request, &tail).expect("a frame is written");
-        assert_eq!(frame, include_bytes!("../../../tests/golden/shared_v1.bin"));
+        assert_eq!(frame, include_bytes!("../../../tests/golden/member_v1.bin"));
         let (read, mut tail) = read_frame::<Request>(&mut frame.as_slice()).expect("a frame is read");
         let Request::Publish { mut requests } = read else { panic!("another request") };
         let head = requests.remove(0).remove(0);

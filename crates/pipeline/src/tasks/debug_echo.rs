@@ -1,10 +1,12 @@
 //! Task `debug.echo`: returns its arguments.
 
+use crate::drill;
 use queue::call::Call;
 use queue::{CallTask, Claimed, Outcome, Policy, RunContext};
 use serde_json::{Value, json};
 
 pub const NAME: &str = "debug.echo";
+pub const QUEUE: &str = "debug";
 
 pub struct Echo;
 
@@ -14,7 +16,7 @@ impl CallTask for Echo {
     }
 
     fn policy(&self) -> Policy {
-        super::policy()
+        drill::policy(QUEUE)
     }
 
     fn call(&self, _job: &Claimed, call: Call, _cx: &RunContext) -> Outcome {

@@ -1,9 +1,9 @@
-//! One folder, several processes: here as several places in one process, and (`shared/processes.rs`) as real processes
+//! One folder, several processes: here as several places in one process, and (`member/processes.rs`) as real processes
 //! that are killed.
 
 use crate::support::{self, job};
 use queue::brokers::embedded;
-use queue::brokers::shared::{Config, Shared};
+use queue::brokers::member::{Config, Member};
 use queue::{
     Broker, ClaimRequest, Claimed, Finish, JobId, JobState, Ledger, NewJob, Published, QueueBounds, QueueError,
 };
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stdx::SystemClock;
 
-fn open(folder: &Path, name: &str) -> Shared {
+fn open(folder: &Path, name: &str) -> Member {
     let embedded = embedded::Config {
         folder: folder.join("queue"),
         free_space: Arc::new(|| Ok(u64::MAX)),
@@ -22,15 +22,15 @@ fn open(folder: &Path, name: &str) -> Shared {
     };
     let config =
         Config { embedded, socket: folder.join("queue.sock"), name: name.to_owned(), prefers_to_own: name == "web" };
-    Shared::open(config, Arc::new(SystemClock)).expect("a place at the queue")
+    Member::open(config, Arc::new(SystemClock)).expect("a place at the queue")
 }
 
-fn publish(place: &Shared, jobs: Vec<NewJob>) -> Result<Vec<Published>, QueueError> {
+fn publish(place: &Member, jobs: Vec<NewJob>) -> Result<Vec<Published>, QueueError> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(place.publish(jobs))
 }
 
-fn claim(place: &Shared, jobs_max: usize) -> Vec<Claimed> {
+fn claim(place: &Member, jobs_max: usize) -> Vec<Claimed> {
     let bounds = QueueBounds { queue: "q".to_owned(), jobs_max, bytes_max: usize::MAX, lease: support::LEASE };
     place.claim(&ClaimRequest { queues: vec![bounds] }).expect("claimed")
 }

@@ -49,7 +49,7 @@ pub struct Config {
 }
 
 /// A process's place at the queue.
-pub struct Shared(Arc<Place>);
+pub struct Member(Arc<Place>);
 
 pub(crate) struct Place {
     config: Config,
@@ -79,12 +79,12 @@ struct Owner {
     queue: Arc<Embedded>,
 }
 
-impl Shared {
+impl Member {
     /// Takes the folder, or becomes a guest of whoever has it.
     ///
     /// # Errors
     /// As `Embedded::open`, or `Unreachable` if its owner hangs.
-    pub fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Shared, QueueError> {
+    pub fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Member, QueueError> {
         let folder = config.embedded.folder.clone();
         let mut no_thread = None;
         let place = Arc::new_cyclic(|place| {
@@ -100,7 +100,7 @@ impl Shared {
             return Err(QueueError::Files { folder, source });
         }
         place.find_owner(Duration::ZERO)?;
-        Ok(Shared(place))
+        Ok(Member(place))
     }
 
     /// Whether this process owns the folder now.
