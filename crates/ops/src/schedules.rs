@@ -1,6 +1,7 @@
 //! What happens by the clock: when it did last, what came of it, and when it will next. For superusers and the system.
 
 use crate::{Actor, ApiError, Ops};
+pub use queue::JobResult;
 use queue::cron::Cron;
 pub use queue::cron::{Entry, ScheduleRow};
 

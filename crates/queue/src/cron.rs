@@ -68,6 +68,22 @@ pub struct ScheduleRow {
     pub next: Option<Timestamp>,
 }
 
+impl ScheduleRow {
+    /// Returns what the last occurrence came to, in a word or two; empty if nothing is known any more.
+    pub fn outcome(&self) -> String {
+        match (&self.result, self.state) {
+            (_, Some(JobState::Leased)) => "running".to_owned(),
+            (_, Some(JobState::Ready | JobState::Delayed)) => "waiting".to_owned(),
+            (_, Some(JobState::Parked)) => "parked".to_owned(),
+            (Some(JobResult::Success { .. }), _) => "done".to_owned(),
+            (Some(JobResult::Failure { error }), _) => format!("failed: {error}"),
+            (Some(JobResult::Retry { error }), _) => format!("tried again: {error}"),
+            (None, Some(JobState::Dead)) => "failed".to_owned(),
+            (None, None) => String::new(),
+        }
+    }
+}
+
 /// Fires the entries of a table.
 pub struct Cron {
     queue: Arc<dyn Queue>,

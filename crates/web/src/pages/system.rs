@@ -17,7 +17,7 @@ use ops::projects::{self, ProjectRef};
 use ops::queues::QueueDepth;
 use ops::receipts::{self, ReceiptState};
 use ops::status::{self, OutcomeCount, Status};
-use ops::{dead_letters, workers};
+use ops::{dead_letters, schedules, workers};
 use serde::Deserialize;
 use std::time::Duration;
 use stdx::Timestamp;
@@ -141,7 +141,8 @@ async fn look_at_work(state: &WebState, viewer: &Viewer, now: Timestamp) -> Resu
     let workers = workers::list(&state.ops, &viewer.actor).await?;
     let letters = dead_letters::list(&state.ops, &viewer.actor, None).await?;
     let parked = workers::parked(&state.ops, &viewer.actor).await?;
-    Ok(Work::of(&workers, &letters, &parked, now))
+    let schedules = schedules::list(&state.ops, &viewer.actor).await?;
+    Ok(Work::of(&workers, &letters, &parked, now).with_schedules(&schedules))
 }
 
 async fn look_up(state: &WebState, viewer: &Viewer, event_id: &str) -> Result<Vec<FoundEvent>, PageError> {

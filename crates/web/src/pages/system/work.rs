@@ -2,6 +2,7 @@
 
 use crate::format::{absolute, grouped, span};
 use ops::dead_letters::DeadLetter;
+use ops::schedules::ScheduleRow;
 use ops::workers::{Parked, Worker};
 use stdx::Timestamp;
 
@@ -18,6 +19,17 @@ pub struct Work {
     /// All dead letters, also those not shown.
     pub letters_count: String,
     pub parked: Vec<ParkedView>,
+    pub schedules: Vec<ScheduleView>,
+}
+
+pub struct ScheduleView {
+    pub name: String,
+    pub when: String,
+    pub last: String,
+    pub result: String,
+    pub is_bad: bool,
+    pub lateness: String,
+    pub next: String,
 }
 
 pub struct WorkerView {
@@ -60,7 +72,14 @@ impl Work {
             letters: shown.map(LetterView::of).collect(),
             letters_count: count(letters.len() as u64),
             parked: parked.iter().map(ParkedView::of).collect(),
+            schedules: Vec::new(),
         }
+    }
+
+    #[must_use]
+    pub fn with_schedules(mut self, rows: &[ScheduleRow]) -> Work {
+        self.schedules = rows.iter().map(ScheduleView::of).collect();
+        self
     }
 }
 
@@ -105,6 +124,21 @@ impl LetterView {
             reason: letter.reason.clone(),
             attempts: letter.attempts,
             error: letter.error.chars().take(ERROR_CHARS).collect(),
+        }
+    }
+}
+
+impl ScheduleView {
+    fn of(row: &ScheduleRow) -> ScheduleView {
+        let outcome = row.outcome();
+        ScheduleView {
+            name: row.name.clone(),
+            when: row.when.clone(),
+            last: row.last.as_ref().map_or_else(|| "never".to_owned(), |cursor| absolute(cursor.scheduled_at)),
+            is_bad: outcome.starts_with("failed"),
+            result: outcome,
+            lateness: row.lateness.map(span).unwrap_or_default(),
+            next: row.next.map(absolute).unwrap_or_default(),
         }
     }
 }

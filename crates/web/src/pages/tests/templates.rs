@@ -15,6 +15,7 @@ use ops::issues::{IssueStatus, SeriesPeriod};
 use ops::keys::Key;
 use ops::page::PageLink;
 use ops::queues::QueueDepth;
+use ops::schedules::ScheduleRow;
 use ops::sessions::Session;
 use ops::status::{OutcomeCount, Status};
 use ops::tokens::Token;
@@ -238,7 +239,19 @@ fn work(text: &str) -> system::Work {
         at: now(),
     };
     let parked = Parked { queue: text.to_owned(), task: text.to_owned(), jobs: 3, since: now() };
-    system::Work::of(&[Worker { row, is_alive: true }], &[letter], &[parked], now())
+    let schedule = ScheduleRow {
+        name: text.to_owned(),
+        when: text.to_owned(),
+        task: text.to_owned(),
+        queue: text.to_owned(),
+        last: None,
+        lateness: None,
+        result: Some(ops::schedules::JobResult::Failure { error: text.to_owned() }),
+        state: None,
+        next: Some(now()),
+    };
+    let work = system::Work::of(&[Worker { row, is_alive: true }], &[letter], &[parked], now());
+    work.with_schedules(&[schedule])
 }
 
 fn login(text: &str) -> login::LoginPage {
