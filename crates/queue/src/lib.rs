@@ -18,6 +18,7 @@ mod task;
 mod worker;
 
 pub mod brokers;
+pub mod sim;
 
 pub use broker::{
     BoxFuture, Broker, ClaimRequest, Cursor, DeadLetter, Ledger, POLL_MAX, Parked, Queue, QueueBounds, RunningRow,

@@ -15,6 +15,7 @@ mod results;
 mod roster;
 mod runs;
 mod schedule;
+mod steady;
 mod writer;
 
 use crate::broker::{BoxFuture, Broker, ClaimRequest, Cursor, DeadLetter, Ledger, POLL_MAX, Parked, WorkerRow};
@@ -32,6 +33,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use stdx::{Clock, Timestamp};
+use steady::Steady;
 use writer::Writer;
 
 /// A write or flush that takes longer than this means that jobs cannot be kept now.
@@ -68,7 +70,10 @@ pub struct Config {
 struct Shared {
     disk: Arc<dyn Disk>,
     config: Config,
+    /// Never goes back.
     clock: Arc<dyn Clock>,
+    /// The machine's, as workers have it too.
+    wall: Arc<dyn Clock>,
     state: Mutex<Inner>,
     /// Signalled when a job becomes ready.
     ready: Condvar,
@@ -165,11 +170,13 @@ impl Drop for Embedded {
 
 impl Shared {
     fn open(disk: Arc<dyn Disk>, config: Config, clock: Arc<dyn Clock>) -> Result<Arc<Shared>, QueueError> {
-        let inner = recovery::recover(&disk, &config.folder, clock.now(), config.reassert_grace)?;
+        let (inner, latest) = recovery::recover(&disk, &config.folder, clock.now(), config.reassert_grace)?;
+        let (wall, clock) = (clock.clone(), Arc::new(Steady::over(clock, latest)));
         let shared = Arc::new(Shared {
             disk,
             config,
             clock,
+            wall,
             state: Mutex::new(inner),
             ready: Condvar::new(),
             is_closed: AtomicBool::new(false),
@@ -288,7 +295,12 @@ impl Ledger for Embedded {
             let read = self.shared.lock().dead.read(id);
             let Some(job) = read.map_err(|error| self.shared.failed(error))? else { return Ok(false) };
             // Published first: a crash between the two leaves a letter too many, not a job too few.
-            self.publish(vec![job]).await?;
+            let published = self.publish(vec![job]).await?;
+            if published != [Published::Accepted] && self.shared.lock().schedule.find(hash_id(id)).is_none() {
+                // Another job has its unique key: discarding the letter would lose this one.
+                let why = format!("another job with the unique key of {id} lives");
+                return Err(QueueError::Refused { broker: "the queue".to_owned(), why });
+            }
             self.discard_dead(id)
         })
     }
@@ -334,7 +346,7 @@ impl Ledger for Embedded {
     }
 
     fn workers(&self) -> Result<Vec<WorkerRow>, QueueError> {
-        Ok(self.shared.lock().roster.list(self.shared.clock.now()))
+        Ok(self.shared.lock().roster.list(self.shared.wall.now()))
     }
 
     fn fire<'a>(

@@ -91,6 +91,9 @@ impl Log {
             log.recover(number, &mut keep)?;
             log.next = number + 1;
         }
+        if !log.segments.is_empty() {
+            disk.sync_folder(folder).map_err(failed)?;
+        }
         log.sweep();
         Ok(log)
     }
@@ -152,6 +155,10 @@ impl Log {
                     }
                 }
             }
+        }
+        if segment.live > 0 {
+            // A killed process may have left frames that were never flushed: they count as kept from now on.
+            segment.log.sync().map_err(failed)?;
         }
         segment.is_damaged = damages > records.damaged;
         self.damages += damages;

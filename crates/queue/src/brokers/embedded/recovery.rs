@@ -20,16 +20,24 @@ use stdx::Timestamp;
 
 /// Reads the folder.
 ///
+/// Returns the latest time that something was published too: the machine's clock may have gone back since.
+///
 /// Jobs that ran when the process before ended count as dying at the end of `grace`, unless their holders are heard.
 pub(super) fn recover(
     disk: &Arc<dyn Disk>,
     folder: &Path,
     now: Timestamp,
     grace: Duration,
-) -> Result<Inner, QueueError> {
-    let mut schedule = Schedule::new(now);
+) -> Result<(Inner, Timestamp), QueueError> {
+    // By chance and not by time: a clock that was set back would number the leases of the process before again.
+    let mut schedule = Schedule::new(stdx::random::u64() >> 2);
     let mut running: Vec<(Slot, bool)> = Vec::new();
-    let log = Log::open(disk, folder, |found| take_in(&mut schedule, &mut running, &found, now))?;
+    let mut latest = now;
+    let log = Log::open(disk, folder, |found| {
+        let taken = take_in(&mut schedule, &mut running, &found, now);
+        latest = latest.max(taken.1);
+        taken.0
+    })?;
     let dead = DeadLetters::open(disk, &folder.join("dead"))?;
     let damages = log.damages + dead.damages();
     if damages > 0 {
@@ -37,7 +45,7 @@ pub(super) fn recover(
     }
     let only_one_ran = running.len() == 1;
     for (slot, in_batch_of_one) in running {
-        schedule.lease_unheard(slot, now.plus(grace), in_batch_of_one && only_one_ran);
+        schedule.lease_unheard(slot, latest.plus(grace), in_batch_of_one && only_one_ran);
     }
     let paused =
         pauses::read(&**disk, folder).map_err(|source| QueueError::Files { folder: folder.to_owned(), source })?;
@@ -48,15 +56,21 @@ pub(super) fn recover(
         Cursors::read(&**disk, folder).map_err(|source| QueueError::Files { folder: folder.to_owned(), source })?;
     let results = Results::open(disk, &folder.join("results"))?;
     let roster = Roster::default();
-    Ok(Inner { schedule, log, dead, results, cursors, roster, unwritable: None, writing_since: None })
+    let inner = Inner { schedule, log, dead, results, cursors, roster, unwritable: None, writing_since: None };
+    Ok((inner, latest))
 }
 
-fn take_in(schedule: &mut Schedule, running: &mut Vec<(Slot, bool)>, found: &Recovered<'_>, now: Timestamp) -> Keep {
-    let Some(frame) = frame::decode_body(found.body) else { return Keep::Unreadable };
+fn take_in(
+    schedule: &mut Schedule,
+    running: &mut Vec<(Slot, bool)>,
+    found: &Recovered<'_>,
+    now: Timestamp,
+) -> (Keep, Timestamp) {
+    let Some(frame) = frame::decode_body(found.body) else { return (Keep::Unreadable, now) };
     let id_hash = hash_id(frame.id);
     // A power loss may bring an ended job back after its id was published again.
     if schedule.find(id_hash).is_some() {
-        return Keep::Over;
+        return (Keep::Over, frame.enqueued_at);
     }
     let mut entry = Entry {
         id_hash,
@@ -89,7 +103,7 @@ fn take_in(schedule: &mut Schedule, running: &mut Vec<(Slot, bool)>, found: &Rec
         schedule.note_parked(slot, ParkedJob { task: frame.task.into(), since });
     }
     running.extend(in_batch_of_one.map(|alone| (slot, alone)));
-    Keep::Living
+    (Keep::Living, frame.enqueued_at)
 }
 
 /// `running` says of a run that began whether its batch was of one.

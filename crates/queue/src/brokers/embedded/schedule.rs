@@ -94,8 +94,8 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Leases are numbered from `now`, so that those of an earlier process are not met again.
-    pub fn new(now: Timestamp) -> Schedule {
+    /// Leases are numbered on from a number that must be far from those of earlier processes.
+    pub fn new(first_lease: u64) -> Schedule {
         Schedule {
             entries: Vec::new(),
             free: Vec::new(),
@@ -106,7 +106,7 @@ impl Schedule {
             unheard: HashSet::new(),
             soonest_end: Timestamp::from_micros(i64::MAX),
             shares: HashMap::new(),
-            next_lease: now.micros().unsigned_abs(),
+            next_lease: first_lease,
             suspects: claim::Suspects::default(),
             extras: Extras::default(),
             bytes: 0,
