@@ -8,7 +8,6 @@ mod member;
 mod model;
 mod redis_faults;
 mod redis_layout;
-mod shared;
 mod sim;
 mod support;
 mod worker;
