@@ -1,4 +1,4 @@
-//! The project's own tool: `cargo xtask check | tidy | docs | test | e2e`. It knows the sources and the public face of
+//! The project's own tool: `cargo xtask check | tidy | docs | test | sim | e2e`. It knows the sources and the public face of
 //! the binary, never its insides.
 
 mod check;
@@ -6,6 +6,7 @@ mod command;
 mod docs;
 mod e2e;
 mod root;
+mod sim;
 mod test;
 mod tidy;
 
@@ -36,6 +37,11 @@ enum Task {
         #[command(flatten)]
         options: e2e::Options,
     },
+    /// Seeds of the queue's simulator
+    Sim {
+        #[command(flatten)]
+        options: sim::Options,
+    },
     /// The end-to-end tests only; builds the release binary first
     E2e {
         #[command(flatten)]
@@ -49,6 +55,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Docs => docs::write(),
         Task::Test { quick, options } => test::run(quick, &options),
+        Task::Sim { options } => sim::run(&options),
         Task::E2e { options } => test::run_e2e_only(&options),
     };
     match result {

@@ -2,6 +2,7 @@
 
 use crate::command::{self, say};
 use crate::e2e::{self, Counts, Options};
+use crate::sim;
 use std::process::ExitCode;
 
 /// Runs everything; `quick` leaves the end-to-end tests out.
@@ -12,6 +13,15 @@ pub fn run(quick: bool, options: &Options) -> anyhow::Result<ExitCode> {
     let mut counts = Counts::default();
     let is_good = run_crates(options, &mut counts)?;
     if !quick {
+        if options.filter.is_empty() {
+            match sim::run_seeds(sim::SEEDS_OF_A_TEST, 0) {
+                Ok(()) => counts.passed += 1,
+                Err(error) => {
+                    say(&format!("simulator: {error:#}"));
+                    counts.failed += 1;
+                }
+            }
+        }
         build(options)?;
         counts.add(e2e::run(options));
     }
