@@ -51,7 +51,7 @@ enum Scenario {
         #[command(flatten)]
         place: Place,
     },
-    /// Publishing, consuming and waiting times of the embedded queue, beside real Celery
+    /// Publishing, consuming and waiting times of the queue, embedded and on Redis, beside real Celery
     Queue(scenarios::queue::Options),
     /// Load on a server that runs already
     Send(scenarios::send::Send),

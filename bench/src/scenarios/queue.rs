@@ -1,5 +1,5 @@
 //! `queue`: durable publishing, claiming and ending, and the time from publishing to the start of a run, on the embedded
-//! queue, with no-op tasks of 1 KB; and real Celery on Redis in the same run. It drives the queue
+//! queue and on Redis, with no-op tasks of 1 KB; and real Celery on the same Redis in the same run. It drives the queue
 //! crate itself: no command or request is as fast as what is to be measured (decision 0060).
 
 mod celery;
@@ -12,6 +12,7 @@ use bench::redis::{self, Redis};
 use bench::usage;
 use nothing::{Nothing, job};
 use queue::brokers::embedded::{self, Durability, Embedded};
+use queue::brokers::redis::RedisConfig;
 use queue::{Queue, Worker, WorkerConfig};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -66,14 +67,16 @@ pub fn run(options: &Options) -> anyhow::Result<Value> {
     let folder = folder.canonicalize().context("find the folder")?;
     let embedded = measure("embedded", options, &|| open_embedded(&folder))?;
     let redis = Redis::start(&folder, redis::Options { appendonly: options.appendonly, ..redis::Options::default() })?;
+    let on_redis = measure("redis", options, &|| open_redis(&redis.url(0)))?;
     let celery = match options.celery_jobs {
         0 => Value::Null,
         jobs => celery::consume(&options.python, &redis, jobs, &folder)?,
     };
     eprintln!("celery: {celery}");
     let on_disk = worker_memory(&options.place, &folder.join("alone"), "embedded:")?;
+    let over_redis = worker_memory(&options.place, &folder.join("over-redis"), &redis.url(1))?;
     let consumed = |report: &Value| report["consumed_per_second"].as_f64();
-    let times_celery = consumed(&embedded).zip(consumed(&celery)).map(|(ours, theirs)| round(ours / theirs));
+    let times_celery = consumed(&on_redis).zip(consumed(&celery)).map(|(ours, theirs)| round(ours / theirs));
     drop(redis);
     if !options.place.keep {
         // What cannot be removed lies under target/ and harms nobody.
@@ -81,9 +84,9 @@ pub fn run(options: &Options) -> anyhow::Result<Value> {
     }
     Ok(json!({
         "scenario": "queue", "jobs": options.jobs, "producers": options.producers, "bytes": nothing::BYTES,
-        "appendonly": options.appendonly, "embedded": embedded,
-        "worker_rss_mib": { "embedded": on_disk },
-        "celery": celery, "times_celery": times_celery,
+        "appendonly": options.appendonly, "embedded": embedded, "redis": on_redis,
+        "worker_rss_mib": { "embedded": on_disk, "redis": over_redis },
+        "celery": celery, "redis_times_celery": times_celery,
     }))
 }
 
@@ -98,6 +101,11 @@ fn open_embedded(folder: &Path) -> anyhow::Result<Arc<dyn Queue>> {
         reassert_grace: Duration::ZERO,
     };
     Ok(Arc::new(Embedded::open(config, Arc::new(SystemClock)).context("open the embedded queue")?))
+}
+
+fn open_redis(url: &str) -> anyhow::Result<Arc<dyn Queue>> {
+    let config = RedisConfig::parse(url).context("read the address of Redis")?;
+    Ok(Arc::new(queue::brokers::redis::Redis::open(config, Arc::new(SystemClock)).context("open the queue on Redis")?))
 }
 
 fn measure(name: &str, options: &Options, open: &dyn Fn() -> anyhow::Result<Arc<dyn Queue>>) -> anyhow::Result<Value> {

@@ -4,11 +4,12 @@
 use super::house::{House, Process};
 use super::kill_test::{self, Sent};
 use super::redis::{self, Options};
-use super::{Case, Verdict, place};
+use super::{Case, Verdict, eventually, place};
 use anyhow::{Context, ensure};
 use bench::accounts;
 use bench::random::Random;
 use bench::server::{Dsn, Server};
+use serde_json::Value;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -17,6 +18,11 @@ const GENERATORS: u64 = 4;
 const KILL_AFTER_MS: std::ops::Range<u64> = 100..1_000;
 /// A worker killed last is noticed, and its jobs are run.
 const DRAIN_WITHIN: Duration = Duration::from_secs(300);
+/// The entry of the schedule that comes each minute.
+const EACH_MINUTE: &str = "cron.ping";
+const MINUTE_WITHIN: Duration = Duration::from_secs(75);
+/// A scheduler looks each second.
+const LATE_MAX_S: f64 = 5.0;
 /// The processes beside the web, and their commands.
 const ROLES: &[(&str, &str)] =
     &[("worker-a", "worker"), ("worker-b", "worker"), ("cron-a", "cron"), ("cron-b", "cron")];
@@ -55,11 +61,30 @@ fn on(case: &Case<'_>, house: House) -> anyhow::Result<String> {
     ensure!(compared.is_good(), "accepted and stored ids differ: {}", compared.report());
     let counted = kill_test::sum_of_issues(&mut web)?;
     ensure!(counted == stored.len() as u64, "issues count {counted} events, {} are stored", stored.len());
+    let late = clock_goes_on(&house)?;
     for process in &mut others {
         process.terminate()?;
     }
     ensure!(web.terminate()?, "the web role did not end well:\n{}", web.log_tail());
-    Ok(format!("{kills} kills, {} accepted, {} stored, each once", sent.accepted.len(), stored.len()))
+    let (accepted, stored) = (sent.accepted.len(), stored.len());
+    Ok(format!("{kills} kills, {accepted} accepted, {stored} stored, each once; a minute's job {late:.1} s late"))
+}
+
+/// What comes each minute came, in time and once done, whichever scheduler and worker were killed; returns how late.
+fn clock_goes_on(house: &House) -> anyhow::Result<f64> {
+    let entry = || -> anyhow::Result<Value> {
+        let rows = house.json(&["schedules", "list"])?;
+        let row = rows.as_array().into_iter().flatten().find(|row| row["name"] == EACH_MINUTE).cloned();
+        row.with_context(|| format!("{EACH_MINUTE} in the schedule {rows}"))
+    };
+    let before = entry()?["last"].clone();
+    let row = eventually("the next minute's job", MINUTE_WITHIN, || {
+        let row = entry()?;
+        Ok((row["last"] != before && row["result"] == "done").then_some(row))
+    })?;
+    let late = row["lateness_s"].as_f64().with_context(|| format!("how late was it: {row}"))?;
+    ensure!(late <= LATE_MAX_S, "with two schedulers alive it was {late} s late: {row}");
+    Ok(late)
 }
 
 fn send_and_kill(
