@@ -6,7 +6,7 @@ use anyhow::Context;
 use pipeline::outbox::Relay;
 use pipeline::tasks::{self, TaskWorld};
 use pipeline::{idle, pace};
-use queue::{Worker, WorkerConfig};
+use queue::{QueueError, Worker, WorkerConfig};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use stdx::component::ComponentError;
@@ -69,12 +69,7 @@ impl WorkerOptions {
 
 /// Adds the role's components.
 pub(super) fn add(base: &mut Base, options: WorkerOptions, components: &mut Components) -> anyhow::Result<()> {
-    let known = known_queues(base)?;
-    let queues = match (options.queues.is_empty(), options.excluded.is_empty()) {
-        // Other programs' queues are for other programs.
-        (true, true) => tasks::QUEUES.iter().map(|&name| name.to_owned()).collect(),
-        _ => options.select(&known)?,
-    };
+    let queues = queues_to_serve(base, &options)?;
     let worker = start(base, queues);
     let progress = worker.progress();
     let finished = move || progress.finished.load(Ordering::Relaxed);
@@ -106,10 +101,27 @@ fn start(base: &Base, queues: Vec<String>) -> Worker {
     Worker::start(base.queue.clone(), tasks::all(&world), &config)
 }
 
-/// This release's queues, and any that somebody has published to.
-fn known_queues(base: &Base) -> anyhow::Result<Vec<String>> {
-    let depths = base.queue.depths().context("look at the queues")?;
-    Ok(depths.into_iter().map(|depth| depth.queue).collect())
+/// Without a choice, this release's queues: other programs' are for other programs. To choose from are also those that
+/// somebody has published to; a broker that does not answer yet cannot say which, and must not keep a worker from starting.
+fn queues_to_serve(base: &Base, options: &WorkerOptions) -> anyhow::Result<Vec<String>> {
+    let own: Vec<String> = tasks::QUEUES.iter().map(|&name| name.to_owned()).collect();
+    if options.queues.is_empty() && options.excluded.is_empty() {
+        return Ok(own);
+    }
+    match base.queue.depths() {
+        Ok(depths) if options.queues.is_empty() => {
+            let known: Vec<String> = depths.into_iter().map(|depth| depth.queue).collect();
+            let served = options.select(&known)?;
+            Ok(served.into_iter().filter(|name| own.contains(name)).collect())
+        }
+        Ok(depths) => options.select(&depths.into_iter().map(|depth| depth.queue).collect::<Vec<_>>()),
+        Err(error @ QueueError::Unreachable { .. }) => {
+            tracing::error!(error = %error, "whether all queues are known cannot be said yet");
+            let named = if options.queues.is_empty() { own } else { options.queues.clone() };
+            Ok(named.into_iter().filter(|name| !options.excluded.contains(name)).collect())
+        }
+        Err(error) => Err(error).context("look at the queues"),
+    }
 }
 
 /// A warm stop: what runs is finished, what was not started stays in the queue.
@@ -117,4 +129,39 @@ async fn stop_worker(worker: Worker, grace: Duration, shutdown: Shutdown) -> Res
     shutdown.triggered().await;
     tokio::task::spawn_blocking(move || worker.join_within(grace)).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn queues_are_chosen_and_unknown_ones_named() {
+        let known = names("events debug default");
+        let choose = |queues, excluded, ignore_unknown| WorkerOptions {
+            queues: names(queues),
+            excluded: names(excluded),
+            ignore_unknown,
+            name: None,
+        };
+        assert_eq!(choose("debug events", "", false).select(&known).expect("known"), names("events debug"));
+        assert_eq!(choose("", "events", false).select(&known).expect("known"), names("debug default"));
+        let error = choose("a debug b", "", false).select(&known).expect_err("unknown");
+        assert_eq!(error.to_string(), "Following queues are not found: a,b");
+        let error = choose("", "c", false).select(&known).expect_err("unknown");
+        assert_eq!(error.to_string(), "Following queues cannot be excluded as they don't exist: c");
+        assert_eq!(choose("a debug", "", true).select(&known).expect("ignored"), names("debug"));
+        assert!(choose("debug", "debug", false).select(&known).is_err(), "nothing is left");
+    }
+
+    #[test]
+    fn a_worker_is_named_after_its_host() {
+        let named = WorkerOptions { name: Some("w1@%h".to_owned()), ..WorkerOptions::default() };
+        assert_eq!(named.node_name("worker"), format!("w1@{}", host::name()));
+        assert!(WorkerOptions::default().node_name("worker").starts_with("worker-"));
+    }
 }
