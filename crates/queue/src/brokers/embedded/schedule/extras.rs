@@ -55,6 +55,8 @@ impl Extras {
     }
 
     pub fn remove(&mut self, slot: Slot) {
+        // One whose burial failed may be purged.
+        self.overdue.retain(|overdue| *overdue != slot);
         if let Some(extra) = self.by_slot.remove(&slot)
             && let Some(unique) = extra.unique
             && self.uniques.get(&unique) == Some(&slot)
