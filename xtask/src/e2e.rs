@@ -14,7 +14,7 @@ mod many_processes;
 mod node_sdk;
 mod pages;
 mod place;
-mod programs;
+pub mod programs;
 mod python_sdk;
 mod queue_faults;
 mod redis;
