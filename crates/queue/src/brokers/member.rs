@@ -20,7 +20,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 use stdx::Clock;
 use wire::Request;
@@ -30,9 +30,11 @@ const OWNER_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Pause between two looks for an owner.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Processes that need not own the folder leave it so long to one that should.
-const POLITENESS: Duration = Duration::from_millis(250);
+const POLITENESS: Duration = Duration::from_millis(150);
+/// A thread that waits needs little.
+const WATCH_STACK_BYTES: usize = 256 << 10;
 /// After a takeover, leases of the owner before count as held for so long, until their holders are heard.
-const REASSERT_GRACE: Duration = Duration::from_secs(3);
+const REASSERT_GRACE: Duration = Duration::from_secs(1);
 /// A lease that was asserted holds so long; its holder extends it every second.
 const REASSERTED_FOR: Duration = Duration::from_secs(20);
 
@@ -55,6 +57,8 @@ pub(crate) struct Place {
     config: Config,
     clock: Arc<dyn Clock>,
     role: RwLock<Role>,
+    /// For the threads that watch owners.
+    this: Weak<Place>,
     /// One thread at a time looks for a new owner, or becomes it.
     changing: Mutex<()>,
     /// To the thread that publishes for a guest's callers.
@@ -94,7 +98,16 @@ impl Member {
                 std::sync::mpsc::sync_channel(1).0
             });
             let (role, changing) = (RwLock::new(Role::Nobody), Mutex::new(()));
-            Place { config, clock, role, changing, publisher, declared: Mutex::default(), held: Mutex::default() }
+            Place {
+                config,
+                clock,
+                role,
+                this: place.clone(),
+                changing,
+                publisher,
+                declared: Mutex::default(),
+                held: Mutex::default(),
+            }
         });
         if let Some(source) = no_thread {
             return Err(QueueError::Files { folder, source });
@@ -133,7 +146,9 @@ impl Place {
             let why = match Guest::open(&self.config.socket, &self.config.name) {
                 Ok(guest) => {
                     self.assert_leases(&guest);
-                    self.set_role(Role::Guest(Arc::new(guest)));
+                    let guest = Arc::new(guest);
+                    self.watch(&guest);
+                    self.set_role(Role::Guest(guest));
                     return Ok(());
                 }
                 Err(Broken::Gone(error)) => error.to_string(),
@@ -151,6 +166,24 @@ impl Place {
                 return Err(unreachable(why));
             }
             std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Looks for the next owner as soon as this one goes, also while nobody calls: leases are asserted in time.
+    fn watch(&self, guest: &Arc<Guest>) {
+        let (place, watched) = (self.this.clone(), Arc::downgrade(guest));
+        let started = guest.life().and_then(|mut life| {
+            std::thread::Builder::new().name("queue-owner".to_owned()).stack_size(WATCH_STACK_BYTES).spawn(move || {
+                Guest::wait_for_the_end(&mut life);
+                if let (Some(place), Some(guest)) = (place.upgrade(), watched.upgrade())
+                    && let Err(error) = place.replace(&guest)
+                {
+                    tracing::error!(error = %error, "no other owner of the queue yet, the next call looks again");
+                }
+            })
+        });
+        if let Err(error) = started {
+            tracing::warn!(error = %error, "the queue's owner is not watched, its end is noticed by the next call");
         }
     }
 

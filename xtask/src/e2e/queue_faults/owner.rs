@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 const ARGUMENTS: &[&str] = &["-Q", "debug", "-c", "1"];
 /// For each kill.
-const JOBS: u64 = 800;
+const JOBS: u64 = 2_500;
 /// So many lines are there when the process is killed.
-const LINES_BEFORE: usize = 100;
+const LINES_BEFORE: usize = 10;
 const GOES_ON_WITHIN: Duration = Duration::from_secs(1);
 /// A busy machine's pauses and the watcher's own.
-const SLACK: Duration = Duration::from_millis(500);
+const SLACK: Duration = Duration::from_millis(1_500);
 const ALL_WITHIN: Duration = Duration::from_secs(60);
 
 pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {

@@ -24,7 +24,7 @@ pub(super) struct Guest {
     name: String,
     session: u64,
     /// Its end is the end of the session.
-    _life: UnixStream,
+    life: UnixStream,
     idle: Mutex<Vec<UnixStream>>,
 }
 
@@ -43,9 +43,21 @@ impl Guest {
     /// Opens a session with whoever owns the folder now.
     pub fn open(socket: &Path, name: &str) -> Result<Guest, Broken> {
         let (life, session) = greet(socket, name, None)?;
-        let guest =
-            Guest { socket: socket.to_owned(), name: name.to_owned(), session, _life: life, idle: Mutex::default() };
+        let guest = Guest { socket: socket.to_owned(), name: name.to_owned(), session, life, idle: Mutex::default() };
         Ok(guest)
+    }
+
+    /// Waits until the owner is gone, or this guest is dropped.
+    pub fn wait_for_the_end(life: &mut UnixStream) {
+        let mut byte = [0];
+        // Nothing is ever sent on it.
+        while matches!(std::io::Read::read(life, &mut byte), Ok(1..)) {}
+    }
+
+    /// Returns the connection whose end is the session's.
+    pub fn life(&self) -> io::Result<UnixStream> {
+        self.life.set_read_timeout(None)?;
+        self.life.try_clone()
     }
 
     /// Asks the owner and waits for its answer.
@@ -75,6 +87,14 @@ impl Guest {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<UnixStream>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Guest {
+    /// Whoever waits for the end of the session sees it, and so does the owner.
+    fn drop(&mut self) {
+        // It may be closed already.
+        let _ = self.life.shutdown(std::net::Shutdown::Both);
     }
 }
 
