@@ -1,9 +1,11 @@
 //! Normalisation: what every event looks like before it is titled, tagged, grouped and shown.
 //!
 //! A list of small steps, each of one concern, in an order that matters: platform before stacks, stacks before
-//! exceptions' moves, trimming last. Steps never fail; what they change or leave out is remarked on the event. Rules are
+//! exceptions' moves, trimming last. Steps never fail; what they change or leave out is remarked on the event,
+//! and in its `_meta`. Rules are
 //! those of Sentry's normaliser unless a step says that it is kinder.
 
+mod bags;
 mod breadcrumbs;
 mod contexts;
 mod exceptions;
@@ -11,14 +13,17 @@ mod format;
 mod frames;
 mod identity;
 mod labels;
+mod mechanism;
 mod message;
 mod release;
+mod remarks;
 mod request;
 mod sdk;
 mod tags;
 mod timestamps;
 mod trimming;
 mod user;
+mod user_agent;
 
 use protocol::event::Event;
 use std::net::IpAddr;
@@ -34,6 +39,8 @@ pub struct Context<'c> {
     pub client_ip: Option<IpAddr>,
     /// `name/version` of the SDK from the authentication header or query.
     pub auth_client: Option<&'c str>,
+    /// The `User-Agent` of the request that brought it.
+    pub user_agent: Option<&'c str>,
 }
 
 type Step = for<'a> fn(&mut Event<'a>, &Context<'_>);
@@ -60,8 +67,14 @@ const STEPS: &[Step] = &[
     breadcrumbs::clean_breadcrumbs,
     request::clean_request,
     user::set_user,
+    contexts::read_descriptions,
+    user_agent::set_contexts,
     contexts::set_types,
+    contexts::set_shown_names,
+    mechanism::name_signals,
     trimming::trim_fields,
+    bags::fit_data,
+    remarks::write_meta,
 ];
 
 /// Returns the event normalised: ids, times, level, platform, message, tags, release, user and the rest by the rules of

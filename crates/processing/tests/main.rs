@@ -7,6 +7,7 @@ mod hostile;
 mod normalised;
 mod searchable_tags;
 mod titles;
+mod user_agents;
 
 use processing::{Context, normalise};
 use protocol::event::Event;

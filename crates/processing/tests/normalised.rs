@@ -263,3 +263,76 @@ fn what_was_wrong_is_remarked_with_its_path_and_value() {
     assert_eq!(remark.path, "exception.values.0.stacktrace.frames.0.lineno");
     assert_eq!((remark.kind, &remark.value), (RemarkKind::InvalidData, &Some(Value::text("x"))));
 }
+
+#[test]
+fn what_was_changed_is_in_meta() {
+    check(r#"{"release":"a/b"}"#, "_meta.release", r#"{"":{"err":["invalid_data"],"val":"a/b"}}"#);
+    check(r#"{"release":"a/b","_meta":{"user":{"":{}}}}"#, "_meta.user", r#"{"":{}}"#);
+    check(
+        &format!(r#"{{"logger":"{}"}}"#, "l".repeat(65)),
+        "_meta.logger",
+        r#"{"":{"rem":[["!limit","s"]],"len":65}}"#,
+    );
+    check(r#"{"release":"a/b","_meta":{"release":3}}"#, "_meta", r#"{"release":3}"#);
+    check("{}", "_meta", "-");
+}
+
+#[test]
+fn free_form_data_has_a_size_and_a_depth() {
+    let long = "v".repeat(20_000);
+    check(&format!(r#"{{"extra":{{"a":"{long}","b":1}}}}"#), "extra.b", "1");
+    let cut = format!("\"{}...\"", &long[..16_384 - 4]);
+    check(&format!(r#"{{"extra":{{"a":"{long}"}}}}"#), "extra.a", &cut);
+    check(&format!(r#"{{"extra":{{"a":"{long}"}}}}"#), "_meta.extra.a..len", "20001");
+    let many = vec!["[]"; 20_000].join(",");
+    check(&format!(r#"{{"request":{{"data":[{many}]}}}}"#), "request.data.8190", "[]");
+    check(&format!(r#"{{"request":{{"data":[{many}]}}}}"#), "request.data.8191", "-");
+    check(&format!(r#"{{"request":{{"cookies":{{"a":"{long}","b":"x"}}}}}}"#), "request.cookies.1", "-");
+    let nested = |inner: &str| format!(r#"{{"extra":{{"a":{{"b":{{"c":{{"d":{{"e":{{"f":{inner}}}}}}}}}}}}}}}"#);
+    check(&nested(r#"{"g":1}"#), "extra.a.b.c.d.e.f", r#"{"g":1}"#);
+    check(&nested(r#"{"g":[[1],[]]}"#), "extra.a.b.c.d.e.f", r#"{"g":["[1]",[]]}"#);
+}
+
+#[test]
+fn long_stacks_keep_details_at_their_ends() {
+    let frame = |number: usize| {
+        let in_app = number == 30;
+        format!(r#"{{"lineno":{number},"in_app":{in_app},"vars":{{"a":1}},"context_line":"c","pre_context":["p"]}}"#)
+    };
+    let frames: Vec<String> = (0..100).map(frame).collect();
+    let json = format!(r#"{{"stacktrace":{{"frames":[{}]}}}}"#, frames.join(","));
+    for (index, has_vars) in [(0, true), (23, true), (24, false), (30, true), (74, false), (75, true), (99, true)] {
+        let expected = if has_vars { r#"{"a":1}"# } else { "-" };
+        check(&json, &format!("stacktrace.frames.{index}.vars"), expected);
+        check(&json, &format!("stacktrace.frames.{index}.context_line"), r#""c""#);
+    }
+}
+
+#[test]
+fn signals_get_their_names() {
+    let json = |os: &str, meta: &str| {
+        format!(r#"{{"contexts":{{"os":{{"name":"{os}"}}}},"exception":{{"type":"A","mechanism":{{"meta":{meta}}}}}}}"#)
+    };
+    let path = "exception.values.0.mechanism.meta";
+    check(&json("Linux", r#"{"signal":{"number":7}}"#), path, r#"{"signal":{"number":7,"name":"SIGBUS"}}"#);
+    check(&json("iOS", r#"{"signal":{"number":10}}"#), path, r#"{"signal":{"number":10,"name":"SIGBUS"}}"#);
+    check(&json("Windows", r#"{"signal":{"number":11}}"#), path, r#"{"signal":{"number":11}}"#);
+    check(
+        &json("macOS", r#"{"mach_exception":{"exception":1}}"#),
+        path,
+        r#"{"mach_exception":{"exception":1,"name":"EXC_BAD_ACCESS"}}"#,
+    );
+}
+
+#[test]
+fn forms_are_taken_apart_and_prose_is_not() {
+    let data = |data: &str| format!(r#"{{"request":{{"data":"{data}"}}}}"#);
+    check(&data("a=1&b=x+y"), "request.data", r#"{"a":"1","b":"x y"}"#);
+    check(&data("x = 1 & y = 2"), "request.data", r#""x = 1 & y = 2""#);
+    check(&data("aGVsbG8="), "request.data", r#""aGVsbG8=""#);
+    check(
+        r#"{"request":{"data":"a=b c","headers":{"content-type":"application/x-www-form-urlencoded; charset=utf-8"}}}"#,
+        "request.data",
+        r#"{"a":"b c"}"#,
+    );
+}

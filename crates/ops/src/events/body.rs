@@ -36,6 +36,7 @@ impl Body {
             sent_at: self.header.get("sent_at").and_then(time),
             client_ip: self.text("client_ip").and_then(|text| text.parse::<IpAddr>().ok()),
             auth_client: self.text("client").or_else(|| self.text("auth_client")),
+            user_agent: self.text("user_agent"),
         }
     }
 

@@ -137,6 +137,7 @@ fn context<'c>(accepted: &'c AcceptedJob<'_>) -> Context<'c> {
         sent_at: accepted.sent_at,
         client_ip: accepted.client_ip.as_deref().and_then(|ip| ip.parse().ok()),
         auth_client: accepted.auth_client.as_deref(),
+        user_agent: accepted.user_agent.as_deref(),
     }
 }
 

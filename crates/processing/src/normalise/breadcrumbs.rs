@@ -3,13 +3,14 @@
 use super::Context;
 use crate::limits::{BREADCRUMB_CATEGORY_CHARS_MAX, BREADCRUMB_MESSAGE_CHARS_MAX};
 use crate::text::{cut_field, drop_empty};
-use protocol::event::{Event, Level};
-use protocol::json::Str;
+use protocol::event::{Event, Level, RemarkKind};
+use protocol::json::{Str, Value};
 
 const KIND_DEFAULT: &str = "default";
 
 pub(super) fn clean_breadcrumbs<'a>(event: &mut Event<'a>, _context: &Context<'_>) {
-    for breadcrumb in event.breadcrumbs.iter_mut().flatten() {
+    let mut cuts = Vec::new();
+    for (index, breadcrumb) in event.breadcrumbs.iter_mut().flatten().enumerate() {
         drop_empty(&mut breadcrumb.kind);
         drop_empty(&mut breadcrumb.category);
         drop_empty(&mut breadcrumb.message);
@@ -17,7 +18,11 @@ pub(super) fn clean_breadcrumbs<'a>(event: &mut Event<'a>, _context: &Context<'_
         breadcrumb.level.get_or_insert(Level::Info);
         cut_field(&mut breadcrumb.kind, BREADCRUMB_CATEGORY_CHARS_MAX);
         cut_field(&mut breadcrumb.category, BREADCRUMB_CATEGORY_CHARS_MAX);
-        cut_field(&mut breadcrumb.message, BREADCRUMB_MESSAGE_CHARS_MAX);
+        cuts.extend(cut_field(&mut breadcrumb.message, BREADCRUMB_MESSAGE_CHARS_MAX).map(|length| (index, length)));
+    }
+    for (index, length) in cuts {
+        let path = format!("breadcrumbs.values.{index}.message");
+        event.remark(path, RemarkKind::ValueTooLong, Some(Value::length(length)));
     }
     event.breadcrumbs = event.breadcrumbs.take().filter(|list| !list.is_empty());
 }

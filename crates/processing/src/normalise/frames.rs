@@ -1,7 +1,7 @@
 //! Frames of every stack: empty texts are absent, paths fill each other, endless stacks lose their middle.
 
 use super::Context;
-use crate::limits::{FRAMES_NEWEST_KEPT, FRAMES_OLDEST_KEPT, FUNCTION_CHARS_MAX};
+use crate::limits::{FRAMES_DETAILED_MAX, FRAMES_NEWEST_KEPT, FRAMES_OLDEST_KEPT, FUNCTION_CHARS_MAX};
 use crate::text::{cut_field, drop_empty};
 use protocol::event::{Event, Frame, RemarkKind, Stacktrace};
 use protocol::json::{Str, Value};
@@ -45,6 +45,7 @@ fn clean_stack(stack: &mut Option<Stacktrace<'_>>) -> Option<usize> {
         clean_frame(frame);
     }
     frames.retain(|frame| *frame != Frame::default());
+    thin_out(frames);
     if frames.is_empty() {
         *stack = None;
     }
@@ -83,6 +84,29 @@ fn fill_paths(frame: &mut Frame<'_>) {
     } else if frame.filename.is_none() {
         let path = frame.abs_path.as_ref().and_then(|path| url_path(path)).map(|path| Str::from(path.to_owned()));
         frame.filename = path.or_else(|| frame.abs_path.clone());
+    }
+}
+
+/// In long stacks variables and surrounding lines stay with the outermost frames, the application's before others.
+fn thin_out(frames: &mut [Frame<'_>]) {
+    if frames.len() <= FRAMES_DETAILED_MAX {
+        return;
+    }
+    let is_app = |frame: &Frame<'_>| frame.in_app == Some(true);
+    let app_count = frames.iter().filter(|frame| is_app(frame)).count();
+    let app_max = app_count.min(FRAMES_DETAILED_MAX);
+    for (wanted, count, kept_max) in
+        [(true, app_count, app_max), (false, frames.len() - app_count, FRAMES_DETAILED_MAX - app_max)]
+    {
+        let oldest = kept_max / 2;
+        let newest = kept_max - oldest;
+        let middle = oldest..count.saturating_sub(newest);
+        let same = frames.iter_mut().filter(|frame| is_app(frame) == wanted).enumerate();
+        for (_, frame) in same.filter(|(index, _)| middle.contains(index)) {
+            frame.vars = None;
+            frame.pre_context = None;
+            frame.post_context = None;
+        }
     }
 }
 

@@ -4,9 +4,10 @@ use super::Context;
 use crate::limits::{URL_CHARS_MAX, URL_FRAGMENT_CHARS_MAX};
 use crate::text::{cut_field, drop_empty};
 use protocol::event::{Event, Pairs, RemarkKind, Request};
-use protocol::json::{self, Str, Value};
+use protocol::json::{self, Object, Str, Value};
 use std::borrow::Cow;
 
+const FORM_TYPE: &str = "application/x-www-form-urlencoded";
 const METHOD_CHARS: std::ops::RangeInclusive<usize> = 3..=32;
 
 pub(super) fn clean_request<'a>(event: &mut Event<'a>, _context: &Context<'_>) {
@@ -21,8 +22,13 @@ pub(super) fn clean_request<'a>(event: &mut Event<'a>, _context: &Context<'_>) {
     take_cookie_header(request);
     read_body(request);
     drop_empty(&mut request.fragment);
-    cut_field(&mut request.url, URL_CHARS_MAX);
-    cut_field(&mut request.fragment, URL_FRAGMENT_CHARS_MAX);
+    let url_length = cut_field(&mut request.url, URL_CHARS_MAX);
+    let fragment_length = cut_field(&mut request.fragment, URL_FRAGMENT_CHARS_MAX);
+    for (path, length) in [("request.url", url_length), ("request.fragment", fragment_length)] {
+        if let Some(length) = length {
+            event.remark(path, RemarkKind::ValueTooLong, Some(Value::length(length)));
+        }
+    }
     if let Some(method) = refused {
         event.remark("request.method", RemarkKind::InvalidData, Some(Value::Str(method)));
     }
@@ -96,16 +102,34 @@ fn take_cookie_header(request: &mut Request<'_>) {
     }
 }
 
-/// A body that is the text of a JSON object or list is shown as such.
+/// A body that is the text of a JSON object or list, or of a form, is shown as such.
 fn read_body(request: &mut Request<'_>) {
     let Some(Value::Str(text)) = &request.data else {
         return;
     };
     if !text.trim_start().starts_with(['{', '[']) {
+        let declared = request.headers.as_ref().and_then(|headers| headers.get("Content-Type"));
+        if is_form(text, declared) {
+            let form = Pairs::from_query(text).0.into_iter();
+            let fields = form.map(|(name, value)| (name, value.map_or(Value::Null, Value::Str)));
+            request.data = Some(Value::Object(Object(fields.collect())));
+            request.inferred_content_type.get_or_insert(Str::from(FORM_TYPE));
+        }
         return;
     }
     if let Ok(value) = json::parse(text.as_bytes()) {
         request.data = Some(value.into_static());
         request.inferred_content_type.get_or_insert(Str::from("application/json"));
+    }
+}
+
+/// Without a declared type only what no prose looks like is a form: names and values without blanks.
+fn is_form(text: &str, declared: Option<&str>) -> bool {
+    let fits = |part: &str| part.split_once('=').is_some_and(|(name, _)| !name.is_empty());
+    let is_plain = |text: &str| !text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '<');
+    match declared {
+        Some(declared) => declared.starts_with(FORM_TYPE) && text.contains('='),
+        // Text in base64 ends in equals signs too.
+        None => is_plain(text) && !text.ends_with('=') && text.split('&').all(fits),
     }
 }

@@ -24,13 +24,20 @@ pub(super) fn set_user<'a>(event: &mut Event<'a>, context: &Context<'_>) {
         *field = field.take().map(|text| text.trimmed());
         drop_empty(field);
     }
-    cut_field(&mut user.id, USER_CHARS_MAX);
-    cut_field(&mut user.username, USER_CHARS_MAX);
-    cut_field(&mut user.name, USER_CHARS_MAX);
-    cut_field(&mut user.email, USER_EMAIL_CHARS_MAX);
+    let cuts = [
+        ("user.id", cut_field(&mut user.id, USER_CHARS_MAX)),
+        ("user.username", cut_field(&mut user.username, USER_CHARS_MAX)),
+        ("user.name", cut_field(&mut user.name, USER_CHARS_MAX)),
+        ("user.email", cut_field(&mut user.email, USER_EMAIL_CHARS_MAX)),
+    ];
     let unknown = std::mem::take(&mut user.other);
     if !unknown.is_empty() {
         user.data.get_or_insert_with(Object::default).extend(unknown.0);
+    }
+    for (path, length) in cuts {
+        if let Some(length) = length {
+            event.remark(path, RemarkKind::ValueTooLong, Some(Value::length(length)));
+        }
     }
     name_user(event);
 }
