@@ -4,15 +4,17 @@ use crate::command;
 use clap::Args;
 use std::process::ExitCode;
 
+/// Seeds that are run if nobody says how many.
+const SEEDS: u64 = 10_000;
 /// Seeds that `cargo xtask test` runs.
 pub const SEEDS_OF_A_TEST: u64 = 2_000;
 
 #[derive(Args)]
 pub struct Options {
-    /// How many seeds
-    #[arg(long, default_value_t = 10_000)]
-    seeds: u64,
-    /// One seed alone, to see a failure again
+    /// How many seeds [default: 10000, and 1 with --seed]
+    #[arg(long)]
+    seeds: Option<u64>,
+    /// The first of them; alone, to see a failure again
     #[arg(long)]
     seed: Option<u64>,
 }
@@ -20,8 +22,8 @@ pub struct Options {
 /// # Errors
 /// If a seed breaks a promise, or the simulator cannot be built.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let (seeds, first) = options.seed.map_or((options.seeds, 0), |seed| (1, seed));
-    run_seeds(seeds, first)?;
+    let seeds = options.seeds.unwrap_or(if options.seed.is_some() { 1 } else { SEEDS });
+    run_seeds(seeds, options.seed.unwrap_or(0))?;
     Ok(ExitCode::SUCCESS)
 }
 
