@@ -10,6 +10,9 @@ macro_rules! on_every_broker {
         mod on_embedded {
             $(#[test] fn $claim() { super::$claim(super::Kind::Embedded); })*
         }
+        mod on_member {
+            $(#[test] fn $claim() { super::$claim(super::Kind::Member); })*
+        }
         mod on_redis {
             $(#[test] fn $claim() {
                 if crate::support::redis_is_here() {

@@ -1,4 +1,5 @@
-//! A broker with a clock that stands still: embedded in a temporary folder, or on a Redis server of its own.
+//! A broker with a clock that stands still: embedded in a temporary folder, a guest of such a one, or on a Redis server of
+//! its own.
 
 mod redis_server;
 
@@ -6,6 +7,7 @@ pub use redis_server::{RedisServer, redis_is_here};
 
 use bytes::Bytes;
 use queue::brokers::embedded::{Config, Durability, Embedded};
+use queue::brokers::member::{self, Member};
 use queue::{Broker, ClaimRequest, Claimed, Finish, JobId, Ledger, NewJob, Published, QueueBounds, QueueError};
 use std::path::Path;
 use std::sync::Arc;
@@ -132,6 +134,8 @@ pub fn job(id: &str) -> NewJob {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Embedded,
+    /// A guest of the process that owns the folder, over its socket.
+    Member,
     Redis,
 }
 
@@ -145,6 +149,8 @@ pub struct AnyRig {
     pub kind: Kind,
     pub clock: ManualClock,
     pub broker: Box<dyn Both>,
+    /// Whose guest the broker is; it goes after its guest.
+    owner: Option<Member>,
     /// What the broker lies in.
     folder: Option<tempfile::TempDir>,
     server: Option<Arc<RedisServer>>,
@@ -159,7 +165,7 @@ impl AnyRig {
     pub fn with_jobs_max(kind: Kind, jobs_max: u64) -> AnyRig {
         let clock = ManualClock::at(Timestamp::from_seconds(1_000_000));
         let (folder, server) = match kind {
-            Kind::Embedded => (Some(tempfile::tempdir().expect("a temporary folder")), None),
+            Kind::Embedded | Kind::Member => (Some(tempfile::tempdir().expect("a temporary folder")), None),
             Kind::Redis => (None, Some(Arc::new(RedisServer::start(&[])))),
         };
         AnyRig::over(kind, clock, folder, server, jobs_max)
@@ -172,7 +178,13 @@ impl AnyRig {
         server: Option<Arc<RedisServer>>,
         jobs_max: u64,
     ) -> AnyRig {
+        let mut owner = None;
         let broker: Box<dyn Both> = match (&folder, &server) {
+            (Some(folder), _) if kind == Kind::Member => {
+                let guest;
+                (owner, guest) = owner_and_guest(folder.path(), &clock, jobs_max);
+                Box::new(guest)
+            }
             (Some(folder), _) => {
                 let free = Arc::new(AtomicU64::new(u64::MAX));
                 Box::new(open(folder.path(), &clock, &free, jobs_max).expect("the broker opens"))
@@ -180,13 +192,14 @@ impl AnyRig {
             (None, Some(server)) => Box::new(server.broker(&clock, jobs_max)),
             (None, None) => unreachable!("a broker lies somewhere"),
         };
-        AnyRig { kind, clock, broker, folder, server, jobs_max }
+        AnyRig { kind, clock, broker, owner, folder, server, jobs_max }
     }
 
     /// Closes the broker as a killed process would (nothing is given back) and opens it again.
     pub fn restart(self) -> AnyRig {
-        let AnyRig { kind, clock, broker, folder, server, jobs_max } = self;
+        let AnyRig { kind, clock, broker, owner, folder, server, jobs_max } = self;
         drop(broker);
+        drop(owner);
         AnyRig::over(kind, clock, folder, server, jobs_max)
     }
 
@@ -224,6 +237,19 @@ impl AnyRig {
         let depths = self.broker.depths().expect("depths");
         depths.iter().map(|depth| depth.ready + depth.delayed + depth.leased + depth.parked).sum()
     }
+}
+
+/// Two processes' places at one queue, in this process.
+fn owner_and_guest(folder: &Path, clock: &ManualClock, jobs_max: u64) -> (Option<Member>, Member) {
+    let open = |name: &str, prefers_to_own| {
+        let embedded = Config { folder: folder.join("queue"), jobs_max, ..config(folder) };
+        let socket = folder.join("queue.sock");
+        let config = member::Config { embedded, socket, name: name.to_owned(), prefers_to_own };
+        Member::open(config, Arc::new(clock.clone())).expect("a place at the queue")
+    };
+    let (owner, guest) = (open("web", true), open("worker", false));
+    assert!(owner.is_owner() && !guest.is_owner());
+    (Some(owner), guest)
 }
 
 pub fn wait_for<T>(future: impl Future<Output = T>) -> T {
