@@ -2,12 +2,13 @@
 //! One that is dropped without either is counted as refused for an internal reason and logged, never forgotten.
 //!
 //! Refusals and items that leave no job behind are summed in memory and flushed to the store every second; what was
-//! accepted into the queue is counted by the digest, in the transaction that is its effect.
+//! accepted into the queue is counted by the digest, in the transaction that is its effect. That an event was accepted is
+//! counted here as well: as a second witness, with which `ops::conservation` compares what the digest says.
 
 use crate::metrics;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use stdx::{Clock, Hour};
+use stdx::{Clock, Hour, Timestamp};
 
 /// Distinct sums kept between two flushes; reasons are a closed set, so this bounds projects and keys in one second.
 const SUMS_MAX: usize = 10_000;
@@ -29,10 +30,24 @@ pub struct Outcome {
     pub reason: String,
 }
 
+/// What was counted since the last flush.
+#[derive(Default, Debug)]
+pub struct Sums {
+    pub outcomes: HashMap<Outcome, i64>,
+    /// Events that were accepted, by project and hour of receipt.
+    pub accepted: HashMap<(i64, Hour), i64>,
+}
+
+impl Sums {
+    pub fn is_empty(&self) -> bool {
+        self.outcomes.is_empty() && self.accepted.is_empty()
+    }
+}
+
 /// The sums since the last flush.
 pub struct Accounting {
     clock: Arc<dyn Clock>,
-    sums: Mutex<HashMap<Outcome, i64>>,
+    sums: Mutex<Sums>,
 }
 
 impl Accounting {
@@ -54,28 +69,36 @@ impl Accounting {
     fn add(&self, owner: Owner, category: &'static str, outcome: &'static str, reason: &str, quantity: i64) {
         let key = Outcome { owner, hour: self.clock.now().hour(), category, outcome, reason: reason.to_owned() };
         let mut sums = self.lock();
-        if sums.len() >= SUMS_MAX && !sums.contains_key(&key) {
+        if sums.outcomes.len() >= SUMS_MAX && !sums.outcomes.contains_key(&key) {
             // Still counted, only without its owner: the sum over all projects stays exact.
             let anonymous = Outcome { owner: Owner::default(), ..key };
-            *sums.entry(anonymous).or_default() += quantity;
+            *sums.outcomes.entry(anonymous).or_default() += quantity;
             return;
         }
-        *sums.entry(key).or_default() += quantity;
+        *sums.outcomes.entry(key).or_default() += quantity;
+    }
+
+    /// Projects are as many as have keys, and each has one hour or two: this map needs no bound of its own.
+    fn witness(&self, owner: Owner, received_at: Timestamp) {
+        *self.lock().accepted.entry((owner.project_id, received_at.hour())).or_default() += 1;
     }
 
     /// Takes all sums, to be written; `put_back` returns them if writing fails.
-    pub fn take(&self) -> Vec<(Outcome, i64)> {
-        self.lock().drain().collect()
+    pub fn take(&self) -> Sums {
+        std::mem::take(&mut *self.lock())
     }
 
-    pub fn put_back(&self, sums: Vec<(Outcome, i64)>) {
+    pub fn put_back(&self, sums: Sums) {
         let mut current = self.lock();
-        for (key, quantity) in sums {
-            *current.entry(key).or_default() += quantity;
+        for (key, quantity) in sums.outcomes {
+            *current.outcomes.entry(key).or_default() += quantity;
+        }
+        for (key, quantity) in sums.accepted {
+            *current.accepted.entry(key).or_default() += quantity;
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Outcome, i64>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Sums> {
         self.sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -89,16 +112,24 @@ pub struct Received {
 }
 
 impl Received {
-    /// The request's job is durable; the digest counts its items.
-    pub fn accept(mut self) {
+    /// The request's job with an event in it is durable; the digest counts its items.
+    pub fn accept(mut self, received_at: Timestamp) {
+        self.is_settled = true;
+        metrics::count_accepted();
+        self.accounting.witness(self.owner, received_at);
+    }
+
+    /// The same for a job without an event.
+    pub fn accept_loose(mut self) {
         self.is_settled = true;
         metrics::count_accepted();
     }
 
     /// The request was accepted, but a job with its id waits already: counted here, since no job will be.
-    pub fn accept_duplicate(mut self) {
+    pub fn accept_duplicate(mut self, received_at: Timestamp) {
         self.is_settled = true;
         metrics::count_accepted();
+        self.accounting.witness(self.owner, received_at);
         self.accounting.add(self.owner, "error", "accepted", "", 1);
         self.accounting.add(self.owner, "error", "duplicate", "duplicate", 1);
     }
@@ -148,24 +179,33 @@ mod tests {
         let accounting = accounting();
         drop(accounting.receive(Owner { project_id: 1, key_id: 2 }));
         let sums = accounting.take();
-        assert_eq!(sums.len(), 1);
-        assert_eq!((sums[0].0.outcome, sums[0].0.reason.as_str(), sums[0].1), ("refused", "connection_closed", 1));
+        let rows: Vec<_> = sums.outcomes.iter().map(|(row, n)| (row.outcome, row.reason.as_str(), *n)).collect();
+        assert_eq!(rows, [("refused", "connection_closed", 1)]);
     }
 
     #[test]
     fn sums_that_could_not_be_written_come_back() {
         let accounting = accounting();
-        accounting.receive(Owner::default()).refuse("queue_full");
+        let both = || {
+            accounting.receive(Owner::default()).refuse("queue_full");
+            accounting.receive(Owner::default()).accept(Timestamp::EPOCH);
+        };
+        both();
         let sums = accounting.take();
-        accounting.receive(Owner::default()).refuse("queue_full");
+        both();
         accounting.put_back(sums);
-        assert_eq!(accounting.take()[0].1, 2);
+        let sums = accounting.take();
+        assert_eq!(sums.outcomes.into_values().collect::<Vec<_>>(), [2]);
+        assert_eq!(sums.accepted.into_values().collect::<Vec<_>>(), [2]);
     }
 
     #[test]
-    fn an_accepted_request_leaves_no_refusal() {
+    fn an_accepted_event_leaves_a_witness_and_no_refusal() {
         let accounting = accounting();
-        accounting.receive(Owner::default()).accept();
-        assert!(accounting.take().is_empty());
+        accounting.receive(Owner { project_id: 7, key_id: 1 }).accept(Timestamp::from_seconds(3_600));
+        accounting.receive(Owner { project_id: 7, key_id: 1 }).accept_loose();
+        let sums = accounting.take();
+        assert!(sums.outcomes.is_empty());
+        assert_eq!(sums.accepted.into_iter().collect::<Vec<_>>(), [((7, Hour(1)), 1)]);
     }
 }

@@ -1,11 +1,12 @@
-//! Writes the counts of refusals to the store every second. A second's counts are lost if the process is killed; what
-//! was accepted is not counted here but by the digest, from the durable job.
+//! Writes the counts of the endpoints to the store every second. A second's counts are lost if the process is killed:
+//! of refusals for good; of what was accepted only the second witness, the digest counts that from the durable job.
 
 use crate::accounting::Accounting;
 use std::sync::Arc;
 use std::time::Duration;
 use stdx::Shutdown;
 use stdx::component::ComponentError;
+use store::conservation::{self, AcceptedRow};
 use store::outcomes::{self, OutcomeRow};
 use store::{StoreError, Stores};
 
@@ -38,6 +39,7 @@ async fn flush(accounting: &Accounting, stores: &Stores) {
         return;
     }
     let rows: Vec<OutcomeRow> = sums
+        .outcomes
         .iter()
         .map(|(outcome, quantity)| OutcomeRow {
             project_id: outcome.owner.project_id,
@@ -49,10 +51,18 @@ async fn flush(accounting: &Accounting, stores: &Stores) {
             quantity: *quantity,
         })
         .collect();
-    let written = stores.db.write(move |tx| outcomes::add(tx, &rows)).await;
-    if let Err(error) = written {
+    let accepted: Vec<AcceptedRow> = sums
+        .accepted
+        .iter()
+        .map(|((project_id, hour), quantity)| AcceptedRow { project_id: *project_id, hour: *hour, quantity: *quantity })
+        .collect();
+    let written = stores.db.write(move |tx| {
+        outcomes::add(tx, &rows)?;
+        conservation::add_accepted(tx, &accepted)
+    });
+    if let Err(error) = written.await {
         let error: &StoreError = &error;
-        tracing::warn!(error = %error, "refusal counts not written, kept for later");
+        tracing::warn!(error = %error, "counts of the endpoints not written, kept for later");
         accounting.put_back(sums);
     }
 }

@@ -20,6 +20,9 @@ pub struct Ops {
     pub clock: Arc<dyn Clock>,
     /// What happens by the clock.
     pub(crate) schedule: Vec<queue::cron::Entry>,
+    /// Queues whose jobs are accepted events.
+    pub(crate) event_queues: Vec<String>,
+    pub(crate) pulse: crate::pulse::Recorder,
     public_url: RwLock<String>,
     pub(crate) login_limits: LoginLimits,
     file_reads: Semaphore,
@@ -33,6 +36,8 @@ impl Ops {
             queue,
             clock,
             schedule: Vec::new(),
+            event_queues: Vec::new(),
+            pulse: crate::pulse::Recorder::default(),
             public_url: RwLock::new(public_url.trim_end_matches('/').to_owned()),
             login_limits: LoginLimits::default(),
             file_reads: Semaphore::new(FILE_READS_MAX),
@@ -43,6 +48,13 @@ impl Ops {
     #[must_use]
     pub fn with_schedule(mut self, schedule: Vec<queue::cron::Entry>) -> Ops {
         self.schedule = schedule;
+        self
+    }
+
+    /// Names the queues whose jobs are accepted events, for the conservation ledger.
+    #[must_use]
+    pub fn with_event_queues(mut self, names: &[&str]) -> Ops {
+        self.event_queues = names.iter().map(|&name| name.to_owned()).collect();
         self
     }
 

@@ -1,14 +1,54 @@
 //! Dead letters: jobs that stopped, to be looked at, tried again or thrown away. For superusers and the system.
 
-use crate::{Actor, ApiError, Ops};
+use crate::{Actor, ApiError, Ops, conservation, receipts};
 pub use queue::DeadLetter;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+
+const DISCARDED: &str = "discarded by an operator";
 
 /// Which of them an operator means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
     Ids(Vec<String>),
     Queue(String),
+    /// All that failed alike, by the group's key.
+    Group(String),
     All,
+}
+
+/// Dead letters that failed alike: the same task, reason and error, whatever numbers are in it.
+#[derive(Clone, Debug)]
+pub struct LetterGroup<'a> {
+    /// Names the group in a form.
+    pub key: String,
+    /// The oldest first; never empty.
+    pub letters: Vec<&'a DeadLetter>,
+}
+
+/// Characters of an error that tell groups apart.
+const GROUPED_CHARS: usize = 200;
+
+/// Returns the groups, the largest first.
+pub fn group(letters: &[DeadLetter]) -> Vec<LetterGroup<'_>> {
+    let mut groups: HashMap<String, Vec<&DeadLetter>> = HashMap::new();
+    for letter in letters {
+        groups.entry(group_key(letter)).or_default().push(letter);
+    }
+    let mut groups: Vec<LetterGroup<'_>> =
+        groups.into_iter().map(|(key, letters)| LetterGroup { key, letters }).collect();
+    groups.sort_by(|a, b| b.letters.len().cmp(&a.letters.len()).then_with(|| a.key.cmp(&b.key)));
+    groups
+}
+
+fn group_key(letter: &DeadLetter) -> String {
+    let mut hash = Sha256::new();
+    let error: String = letter.error.chars().filter(|c| !c.is_ascii_digit()).take(GROUPED_CHARS).collect();
+    for part in [&letter.task, &letter.reason, &error] {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    stdx::hex::encode(&hash.finalize()[..8])
 }
 
 /// Returns them, the oldest first.
@@ -58,8 +98,7 @@ pub async fn discard(cx: &Ops, actor: &Actor, selection: &Selection) -> Result<V
     let ids = select(cx, actor, selection).await?;
     let mut discarded = Vec::with_capacity(ids.len());
     for id in ids {
-        let asked = id.clone();
-        match cx.ask("discard a dead letter", move |queue| queue.discard_dead(&asked)).await? {
+        match discard_one(cx, &id).await? {
             true => discarded.push(id),
             false if matches!(selection, Selection::Ids(_)) => return Err(ApiError::NotFound),
             false => {}
@@ -68,8 +107,29 @@ pub async fn discard(cx: &Ops, actor: &Actor, selection: &Selection) -> Result<V
     Ok(discarded)
 }
 
+async fn discard_one(cx: &Ops, id: &str) -> Result<bool, ApiError> {
+    let asked = id.to_owned();
+    let letter = cx.ask("read a dead letter", move |queue| queue.dead_letter(&asked)).await?;
+    let Some(letter) = letter else { return Ok(false) };
+    let asked = id.to_owned();
+    let is_gone = cx.ask("discard a dead letter", move |queue| queue.discard_dead(&asked)).await?;
+    if is_gone {
+        conservation::withdraw(cx, &letter.queue, 1, DISCARDED).await?;
+        receipts::note_dead(cx, &letter, DISCARDED).await?;
+    }
+    Ok(is_gone)
+}
+
 async fn select(cx: &Ops, actor: &Actor, selection: &Selection) -> Result<Vec<String>, ApiError> {
     let queue = match selection {
+        Selection::Group(key) => {
+            let letters = list(cx, actor, None).await?;
+            return Ok(letters
+                .into_iter()
+                .filter(|letter| group_key(letter) == *key)
+                .map(|letter| letter.id)
+                .collect());
+        }
         Selection::Ids(ids) => {
             for id in ids {
                 get(cx, actor, id).await?;
@@ -80,4 +140,28 @@ async fn select(cx: &Ops, actor: &Actor, selection: &Selection) -> Result<Vec<St
         Selection::All => None,
     };
     Ok(list(cx, actor, queue).await?.into_iter().map(|letter| letter.id).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_that_failed_alike_are_one_group_whatever_their_numbers() {
+        let letter = |id: &str, error: &str| DeadLetter {
+            id: id.to_owned(),
+            queue: "q".to_owned(),
+            task: "t".to_owned(),
+            reason: "attempts".to_owned(),
+            attempts: 5,
+            deaths: 0,
+            error: error.to_owned(),
+            at: stdx::Timestamp::EPOCH,
+        };
+        let letters =
+            [letter("1", "port 80 is closed"), letter("2", "no such host"), letter("3", "port 443 is closed")];
+        let groups = group(&letters);
+        let ids: Vec<Vec<&str>> = groups.iter().map(|g| g.letters.iter().map(|l| l.id.as_str()).collect()).collect();
+        assert_eq!(ids, [vec!["1", "3"], vec!["2"]]);
+    }
 }

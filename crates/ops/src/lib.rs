@@ -16,6 +16,7 @@ mod lookup;
 mod passwords;
 
 pub mod attachments;
+pub mod conservation;
 pub mod dead_letters;
 pub mod events;
 pub mod first_run;
@@ -23,6 +24,7 @@ pub mod issues;
 pub mod keys;
 pub mod organizations;
 pub mod projects;
+pub mod pulse;
 pub mod queues;
 pub mod receipts;
 pub mod schedules;

@@ -1,6 +1,6 @@
 //! Queues: how deep each is, and what an operator may do with one. For superusers and the system.
 
-use crate::{Actor, ApiError, Ops};
+use crate::{Actor, ApiError, Ops, conservation};
 use queue::call::Call;
 use queue::{JobId, JobOptions, JobResult, NewJob, Published};
 use std::time::Duration;
@@ -66,7 +66,10 @@ pub async fn resume(cx: &Ops, actor: &Actor, name: &str) -> Result<(), ApiError>
 /// `NotFound` if there is no such queue.
 pub async fn purge(cx: &Ops, actor: &Actor, name: &str) -> Result<u64, ApiError> {
     let name = known(cx, actor, name).await?;
-    cx.ask("purge a queue", move |queue| queue.purge(&name)).await
+    let asked = name.clone();
+    let removed = cx.ask("purge a queue", move |queue| queue.purge(&asked)).await?;
+    conservation::withdraw(cx, &name, removed, "purged by an operator").await?;
+    Ok(removed)
 }
 
 async fn known(cx: &Ops, actor: &Actor, name: &str) -> Result<String, ApiError> {

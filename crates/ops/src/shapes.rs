@@ -5,7 +5,9 @@ use crate::keys::Key;
 use crate::organizations::Organization;
 use crate::projects::Project;
 use crate::queues::QueueDepth;
+use crate::schedules::ScheduleRow;
 use crate::tokens::{CreatedToken, Token};
+use crate::workers::Worker;
 use serde_json::{Value, json};
 
 /// `features` may not be missing: sentry-cli 3 refuses an organization without it.
@@ -114,6 +116,25 @@ pub fn queue(depth: &QueueDepth) -> Value {
         "parked": depth.parked,
         "oldest_age_s": depth.oldest_age_s,
         "paused": depth.paused,
+    })
+}
+
+/// A worker's row with whether it lives.
+pub fn worker(worker: &Worker) -> Value {
+    let mut row = serde_json::to_value(&worker.row).unwrap_or_default();
+    row["alive"] = json!(worker.is_alive);
+    row
+}
+
+pub fn schedule(row: &ScheduleRow) -> Value {
+    json!({
+        "name": row.name, "when": row.when, "task": row.task, "queue": row.queue,
+        "last": row.last.as_ref().map(|cursor| cursor.scheduled_at.to_string()),
+        "fired": row.last.as_ref().map(|cursor| cursor.fired_at.to_string()),
+        "job": row.last.as_ref().map(|cursor| &cursor.job),
+        "lateness_s": row.lateness.map(|lateness| lateness.as_secs_f64()),
+        "next": row.next.map(|next| next.to_string()),
+        "result": row.outcome(),
     })
 }
 

@@ -19,6 +19,7 @@ pub mod tokens;
 pub mod users;
 
 pub mod attachments;
+pub mod conservation;
 pub mod digest;
 pub mod event_lookup;
 pub mod issues;

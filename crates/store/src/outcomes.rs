@@ -57,3 +57,29 @@ pub fn sums(
         &[Val::from(since), Val::from(project_id)],
     )?)
 }
+
+/// One sum over all projects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HourSum {
+    pub hour: Hour,
+    pub category: String,
+    pub outcome: String,
+    pub reason: String,
+    pub quantity: i64,
+}
+
+/// Returns the sums over all projects since `since`, by hour.
+///
+/// # Errors
+/// If the database fails.
+pub fn by_hour(tx: &mut Tx<'_>, since: Hour) -> Result<Vec<HourSum>, StoreError> {
+    let rows: Vec<(i64, String, String, String, i64)> = tx.query(
+        "SELECT hour, category, outcome, reason, SUM(quantity) FROM outcome_hour
+         WHERE hour >= $1
+         GROUP BY hour, category, outcome, reason ORDER BY hour, category, outcome, reason",
+        &[Val::from(since)],
+    )?;
+    let sum =
+        |(hour, category, outcome, reason, quantity)| HourSum { hour: Hour(hour), category, outcome, reason, quantity };
+    Ok(rows.into_iter().map(sum).collect())
+}

@@ -13,8 +13,10 @@ use stdx::Timestamp;
 const METADATA_FILE: &str = "metadata.sqlite";
 
 /// Numbered scripts, applied in order; each engine has its own folder with the same numbers.
-const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "0001_first", sql: include_str!("../migrations/sqlite/0001_first.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "0001_first", sql: include_str!("../migrations/sqlite/0001_first.sql") },
+    Migration { number: 2, name: "0002_conservation", sql: include_str!("../migrations/sqlite/0002_conservation.sql") },
+];
 
 /// The stores of a data directory.
 pub struct Stores {

@@ -4,6 +4,7 @@
 
 mod progress;
 
+use ops::Ops;
 use progress::Progress;
 use queue::{Queue, QueueDepth, QueueError, WORKER_DEAD_AFTER, WorkerRow};
 use serde_json::{Value, json};
@@ -68,6 +69,7 @@ pub(crate) struct Seen {
 pub struct Doctor(Arc<Inner>);
 
 struct Inner {
+    ops: Arc<Ops>,
     stores: Arc<Stores>,
     queue: Arc<dyn Queue>,
     clock: Arc<dyn Clock>,
@@ -83,10 +85,11 @@ struct State {
 }
 
 impl Doctor {
-    pub fn new(stores: Arc<Stores>, queue: Arc<dyn Queue>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(ops: Arc<Ops>) -> Self {
         let state = State { last: None, accepting: None, progress: Progress::starting_at(Instant::now()) };
         let looking = tokio::sync::Mutex::new(());
-        Doctor(Arc::new(Inner { stores, queue, clock, state: Mutex::new(state), looking }))
+        let (stores, queue, clock) = (ops.stores.clone(), ops.queue.clone(), ops.clock.clone());
+        Doctor(Arc::new(Inner { ops, stores, queue, clock, state: Mutex::new(state), looking }))
     }
 
     /// Returns the last look, or `None` before the first.
@@ -120,6 +123,7 @@ impl Doctor {
             }
             Err(detail) => checks.push(Check::bad("queue", detail)),
         }
+        checks.push(self.check_conservation());
         let health = Health { checks, waiting, oldest_age };
         self.lock().last = Some((Instant::now(), health.clone()));
         health
@@ -150,6 +154,17 @@ impl Doctor {
             Ok(Ok(())) => Check::good("metadata", format!("answered in {} ms", started.elapsed().as_millis())),
             Ok(Err(error)) => Check::bad("metadata", stdx::causes::on_one_line(&error)),
             Err(_) => Check::bad("metadata", format!("no answer in {} s", ANSWER_DEADLINE.as_secs())),
+        }
+    }
+
+    /// From memory: the ledger is looked at by the pulse.
+    fn check_conservation(&self) -> Check {
+        match ops::pulse::missing(&self.0.ops) {
+            0 => Check::good("conservation", "every accepted event is accounted for"),
+            missing => Check::bad(
+                "conservation",
+                format!("{missing} accepted events are neither settled nor in the queue (/system/ has the ledger)"),
+            ),
         }
     }
 

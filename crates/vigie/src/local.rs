@@ -35,7 +35,8 @@ impl Local {
             .context("read the public address from the store")?;
         let url = public_address::of_command(config, recorded);
         let schedule = pipeline::schedules::all().context("read the schedule table")?;
-        let ops = Arc::new(Ops::new(stores.clone(), queue, clock, &url).with_schedule(schedule));
+        let ops = Ops::new(stores.clone(), queue, clock, &url).with_schedule(schedule);
+        let ops = Arc::new(ops.with_event_queues(&[pipeline::tasks::EVENTS_QUEUE]));
         Ok(Local { ops, stores, runtime })
     }
 

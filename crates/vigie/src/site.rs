@@ -1,7 +1,7 @@
 //! One listener for everything: SDK endpoints go straight to ingest, the rest to the router of pages, web API, health
 //! and metrics.
 
-use crate::health::Doctor;
+use crate::health::{Check, Doctor};
 use crate::metrics;
 use axum::Router;
 use axum::extract::State;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use stdx::Clock;
 use telemetry::metrics::Registry;
 use tower::ServiceExt;
-use web::{ClientAddress, PipelineHealth, PipelineLight, WebState};
+use web::{ClientAddress, HealthCheck, PipelineHealth, PipelineLight, WebState};
 
 /// Waiting longer than this is worth an amber dot.
 const AMBER_AGE_SECONDS: u64 = 10;
@@ -97,7 +97,8 @@ fn boxed(body: axum::body::Body) -> Body {
 /// What the dot on every page shows, from the last look.
 pub fn pipeline_health(doctor: &Doctor) -> PipelineHealth {
     let Some(health) = doctor.last() else {
-        return PipelineHealth { light: PipelineLight::Green, summary: "starting".to_owned(), waiting: 0 };
+        let (light, summary) = (PipelineLight::Green, "starting".to_owned());
+        return PipelineHealth { light, summary, waiting: 0, checks: Vec::new() };
     };
     let age = health.oldest_age.unwrap_or_default().as_secs();
     let failing = health.checks.iter().find(|check| !check.ok);
@@ -108,5 +109,6 @@ pub fn pipeline_health(doctor: &Doctor) -> PipelineHealth {
         }
         None => (PipelineLight::Green, "events are stored as they come".to_owned()),
     };
-    PipelineHealth { light, summary, waiting: health.waiting }
+    let check = |check: Check| HealthCheck { name: check.name.to_owned(), ok: check.ok, detail: check.detail };
+    PipelineHealth { light, summary, waiting: health.waiting, checks: health.checks.into_iter().map(check).collect() }
 }

@@ -15,6 +15,7 @@ mod projects;
 mod request;
 mod routes;
 mod shapes;
+mod system;
 
 pub use routes::{ROUTES, RouteInfo, route_list};
 

@@ -21,7 +21,7 @@ mod local_path;
 mod search_text;
 mod state;
 
-pub use state::{ClientAddress, HealthSource, PipelineHealth, PipelineLight, WebState};
+pub use state::{ClientAddress, HealthCheck, HealthSource, PipelineHealth, PipelineLight, WebState};
 
 /// Returns the router of `/api/0/…` and of all pages, with its fallback. Health and metrics routes are the binary's.
 pub fn router(state: WebState) -> axum::Router {

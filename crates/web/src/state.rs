@@ -23,6 +23,16 @@ pub struct PipelineHealth {
     pub summary: String,
     /// Events accepted and not yet digested; pages say so when they may be behind.
     pub waiting: u64,
+    /// All checks of the last look.
+    pub checks: Vec<HealthCheck>,
+}
+
+/// One check of the health, as `/health/ready` says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    pub name: String,
+    pub ok: bool,
+    pub detail: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -89,6 +89,29 @@
     setTimeout(ask, 1000);
   }
 
+  // A page of the console draws itself anew, unless somebody is in the middle of something on it.
+  const live = one("[data-live]");
+  if (live) {
+    const isBusy = () => document.hidden || live.contains(document.activeElement) || one("details[open]", live)
+      || one("input:checked", live) || !getSelection().isCollapsed;
+    const refresh = async () => {
+      if (!isBusy()) {
+        try {
+          const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+          const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+          const fresh = one("[data-live]", page);
+          const dot = one(".pipeline", page);
+          if (answer.ok && fresh && !isBusy()) {
+            live.innerHTML = fresh.innerHTML;
+            one(".pipeline").replaceWith(dot);
+          }
+        } catch { /* the server is away for a moment: ask again */ }
+      }
+      setTimeout(refresh, 1000 * live.dataset.live);
+    };
+    setTimeout(refresh, 1000 * live.dataset.live);
+  }
+
   // Keys. j and k walk rows, or sections where there are no rows.
   const stops = () => (one("[data-row]") ? all("[data-row]") : all("[data-section]"));
   let place = -1;

@@ -29,8 +29,9 @@ impl Ingest {
         match self.broker.publish(vec![job]).await {
             Ok(published) => {
                 match published.first() {
-                    Some(Published::AlreadyThere) => received.accept_duplicate(),
-                    Some(Published::Accepted) | None => received.accept(),
+                    _ if !taken.examined.has_event => received.accept_loose(),
+                    Some(Published::AlreadyThere) => received.accept_duplicate(head.received_at),
+                    Some(Published::Accepted) | None => received.accept(head.received_at),
                 }
                 if head.method == Method::GET { answer::pixel() } else { answer::accepted(Some(event_id)) }
             }

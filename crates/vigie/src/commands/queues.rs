@@ -38,14 +38,7 @@ pub fn run(config: &Config, command: Queues) -> anyhow::Result<ExitCode> {
 fn list(local: &Local, listing: Listing) -> anyhow::Result<ExitCode> {
     let queues = local.wait(ops::queues::list(&local.ops, &local.actor()))?;
     if listing.json {
-        let shape = |depth: &QueueDepth| {
-            json!({
-                "queue": depth.queue, "ready": depth.ready, "delayed": depth.delayed, "leased": depth.leased,
-                "dead": depth.dead, "parked": depth.parked, "oldest_age_s": depth.oldest_age_s,
-                "paused": depth.paused,
-            })
-        };
-        output::json(&queues.iter().map(shape).collect())?;
+        output::json(&queues.iter().map(ops::shapes::queue).collect())?;
         return Ok(ExitCode::SUCCESS);
     }
     let row = |depth: &QueueDepth| {

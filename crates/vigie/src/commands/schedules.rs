@@ -5,7 +5,6 @@ use crate::cli::Schedules;
 use crate::config::Config;
 use crate::local::Local;
 use ops::schedules::ScheduleRow;
-use serde_json::json;
 use std::process::ExitCode;
 
 pub fn run(config: &Config, command: &Schedules) -> anyhow::Result<ExitCode> {
@@ -13,18 +12,7 @@ pub fn run(config: &Config, command: &Schedules) -> anyhow::Result<ExitCode> {
     let local = Local::open(config)?;
     let rows = local.wait(ops::schedules::list(&local.ops, &local.actor()))?;
     if listing.json {
-        let shape = |row: &ScheduleRow| {
-            json!({
-                "name": row.name, "when": row.when, "task": row.task, "queue": row.queue,
-                "last": row.last.as_ref().map(|cursor| cursor.scheduled_at.to_string()),
-                "fired": row.last.as_ref().map(|cursor| cursor.fired_at.to_string()),
-                "job": row.last.as_ref().map(|cursor| &cursor.job),
-                "lateness_s": row.lateness.map(|lateness| lateness.as_secs_f64()),
-                "next": row.next.map(|next| next.to_string()),
-                "result": row.outcome(),
-            })
-        };
-        output::json(&rows.iter().map(shape).collect())?;
+        output::json(&rows.iter().map(ops::shapes::schedule).collect())?;
         return Ok(ExitCode::SUCCESS);
     }
     let line = |row: &ScheduleRow| {

@@ -5,7 +5,6 @@ use crate::cli::Workers;
 use crate::config::Config;
 use crate::local::Local;
 use ops::workers::Worker;
-use serde_json::json;
 use std::process::ExitCode;
 
 pub fn run(config: &Config, command: &Workers) -> anyhow::Result<ExitCode> {
@@ -13,12 +12,7 @@ pub fn run(config: &Config, command: &Workers) -> anyhow::Result<ExitCode> {
     let local = Local::open(config)?;
     let workers = local.wait(ops::workers::list(&local.ops, &local.actor()))?;
     if listing.json {
-        let shape = |worker: &Worker| {
-            let mut row = serde_json::to_value(&worker.row).unwrap_or_default();
-            row["alive"] = json!(worker.is_alive);
-            row
-        };
-        output::json(&workers.iter().map(shape).collect())?;
+        output::json(&workers.iter().map(ops::shapes::worker).collect())?;
         return Ok(ExitCode::SUCCESS);
     }
     let now = local.ops.clock.now();

@@ -39,23 +39,24 @@ pub(super) async fn add(base: &mut Base, components: &mut Components) -> anyhow:
     let url = public_address::of_listener(&config, bound);
     let schedule = pipeline::schedules::all().context("read the schedule table")?;
     let ops = Ops::new(base.stores.clone(), base.queue.clone(), base.clock.clone(), &url);
-    let ops = Arc::new(ops.with_schedule(schedule));
+    let ops = Arc::new(ops.with_schedule(schedule).with_event_queues(&[EVENTS_QUEUE]));
     let first = first_run(&config.data_dir, &ops).await?;
     record_address(&base.stores, &url, &*base.clock).await.context("record the public address")?;
     let stores = base.stores.clone();
     let keyring = base.boot.step("keys", || Keyring::load(stores).context("load the keys"))?;
     let keyring = Arc::new(keyring);
     let accounting = Arc::new(Accounting::new(base.clock.clone()));
-    let doctor = Doctor::new(base.stores.clone(), base.queue.clone(), base.clock.clone());
+    let doctor = Doctor::new(ops.clone());
     let vitals = Vitals { doctor, queue: base.queue.clone(), clock: base.clock.clone(), registry };
     let ingest = Arc::new(ingest(base, keyring.clone(), accounting.clone())?);
     greet(&config.data_dir, &url, &ops, first).await?;
     let stop = || base.shutdown.clone();
-    let router = site::router(web_state(&vitals, ops), vitals.clone());
+    let router = site::router(web_state(&vitals, ops.clone()), vitals.clone());
     components.push(Component::new("http", server::serve(listener, site::handler(ingest, router), stop())));
     components.push(Component::new("keys", keyring.keep_fresh(stop())));
     components.push(Component::new("refusal-counts", flush::flush_counts(accounting, base.stores.clone(), stop())));
     components.push(Component::new("health", keep_looking(vitals.doctor.clone(), stop())));
+    components.push(Component::new("pulse", keep_sampling(ops, stop())));
     components.push(Component::new("metrics", keep_folding(vitals.clone(), stop())));
     let answerer = answerer(base, vitals, url);
     components.push(Component::new("control", control::serve(config.data_dir, answerer, stop())));
@@ -121,6 +122,18 @@ async fn keep_looking(doctor: Doctor, shutdown: Shutdown) -> Result<(), Componen
         tokio::select! {
             () = shutdown.triggered() => return Ok(()),
             () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+async fn keep_sampling(ops: Arc<Ops>, shutdown: Shutdown) -> Result<(), ComponentError> {
+    loop {
+        if let Err(error) = ops::pulse::sample(&ops, &Actor::System).await {
+            tracing::warn!(error = %stdx::causes::on_one_line(&error), "pipeline not sampled");
+        }
+        tokio::select! {
+            () = shutdown.triggered() => return Ok(()),
+            () = tokio::time::sleep(ops::pulse::SAMPLE_EVERY) => {}
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The one table of the API's routes: method, path, scope, handler. A test sends an anonymous request to each.
 
 use super::request::{Answer, ApiRequest};
-use super::{events, issues, organizations, projects};
+use super::{events, issues, organizations, projects, system};
 use http::Method;
 use ops::{ApiError, Scope};
 use std::future::Future;
@@ -34,6 +34,7 @@ const ANY: Option<Scope> = None;
 const ORG: Option<Scope> = Some(Scope::OrgRead);
 const READ_PROJECT: Option<Scope> = Some(Scope::ProjectRead);
 const WRITE_PROJECT: Option<Scope> = Some(Scope::ProjectWrite);
+const ADMIN: Option<Scope> = Some(Scope::OrgAdmin);
 const READ: Option<Scope> = Some(Scope::EventRead);
 const WRITE: Option<Scope> = Some(Scope::EventWrite);
 
@@ -77,4 +78,15 @@ pub static ROUTES: &[RouteInfo] = &[
     route!(GET    "/projects/{org}/{project}/events/{event_id}/receipt/" READ, events::receipt),
     route!(GET    "/projects/{org}/{project}/events/{event_id}/attachments/" READ, events::attachments),
     route!(GET    "/projects/{org}/{project}/events/{event_id}/attachments/{attachment}/" READ, events::attachment),
+    route!(GET    "/system/pipeline/" ADMIN, system::pipeline),
+    route!(GET    "/system/ledger/" ADMIN, system::ledger),
+    route!(GET    "/system/queues/" ADMIN, system::queues),
+    route!(PUT    "/system/queues/{queue}/" ADMIN, system::update_queue),
+    route!(POST   "/system/queues/{queue}/purge/" ADMIN, system::purge_queue),
+    route!(GET    "/system/workers/" ADMIN, system::workers),
+    route!(GET    "/system/dead-letters/" ADMIN, system::dead_letters),
+    route!(GET    "/system/dead-letters/{id}/" ADMIN, system::dead_letter),
+    route!(POST   "/system/dead-letters/{id}/retry/" ADMIN, system::retry_dead_letter),
+    route!(DELETE "/system/dead-letters/{id}/" ADMIN, system::discard_dead_letter),
+    route!(GET    "/system/schedules/" ADMIN, system::schedules),
 ];

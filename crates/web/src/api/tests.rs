@@ -35,7 +35,8 @@ impl Api {
         let world = World::new().await;
         world.person("ann@example.com", 1, "owner", true).await;
         let token = world.token("ann@example.com", &[]).await;
-        let health = || PipelineHealth { light: PipelineLight::Green, summary: String::new(), waiting: 0 };
+        let health =
+            || PipelineHealth { light: PipelineLight::Green, summary: String::new(), waiting: 0, checks: Vec::new() };
         let state = WebState { ops: world.ops.clone(), health: Arc::new(health) };
         Api { router: router(state), world, token }
     }
@@ -68,6 +69,7 @@ fn filled(path: &str) -> String {
     let id = "0".repeat(32);
     let filled = path.replace("{org}", "acme").replace("{project}", "shop").replace("{issue}", "1");
     let filled = filled.replace("{event_id}", &id).replace("{key}", "1").replace("{attachment}", "1");
+    let filled = filled.replace("{queue}", "events").replace("{id}", "1");
     assert!(!filled.contains('{'), "{path} has a parameter this test does not know");
     filled
 }

@@ -1,6 +1,6 @@
 //! A small line of bars: how often, over a period, without axes.
 
-use crate::format::counted;
+use crate::format::{counted, grouped};
 use askama::Template;
 use stdx::Timestamp;
 
@@ -31,15 +31,23 @@ impl Sparkline {
     pub fn of(series: &[(Timestamp, i64)], period: &str) -> Sparkline {
         let highest = series.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
         let total = series.iter().map(|(_, count)| *count).fold(0, i64::saturating_add);
+        let title = format!("{} in {period}, at most {highest} in one step", counted(total, "event", "events"));
+        Sparkline::draw(series, title)
+    }
+
+    /// Of levels rather than counts: `what` names their unit.
+    pub fn of_levels(series: &[(Timestamp, i64)], what: &str, period: &str) -> Sparkline {
+        let highest = series.iter().map(|(_, level)| *level).max().unwrap_or(0);
+        Sparkline::draw(series, format!("at most {} {what} in the last {period}", grouped(highest)))
+    }
+
+    fn draw(series: &[(Timestamp, i64)], title: String) -> Sparkline {
+        let highest = series.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
         let bars = (0i64..).zip(series).filter(|(_, (_, count))| *count > 0).map(|(place, (_, count))| {
             let height = bar_height(*count, highest, HEIGHT);
             Bar { x: place * STEP, y: HEIGHT - height, height }
         });
-        Sparkline {
-            title: format!("{} in {period}, at most {} in one step", counted(total, "event", "events"), highest),
-            width: i64::try_from(series.len()).unwrap_or(0).max(1) * STEP,
-            bars: bars.collect(),
-        }
+        Sparkline { title, width: i64::try_from(series.len()).unwrap_or(0).max(1) * STEP, bars: bars.collect() }
     }
 }
 

@@ -55,13 +55,37 @@ async fn the_system_page_is_for_superusers() {
     let world = World::new().await;
     let id = world.store(&Stored::new(world.shop, "boom", NOON));
     let member = Browser::of_member(&world).await;
-    assert_eq!(member.get("/system/").await.status, StatusCode::FORBIDDEN);
     let root = Browser::of_superuser(&world).await;
+    for tab in ["", "queues/", "workers/", "dead-letters/", "dead-letters/export/", "schedules/", "events/"] {
+        let path = format!("/system/{tab}");
+        assert_eq!(member.get(&path).await.status, StatusCode::FORBIDDEN, "{path}");
+        assert_eq!(root.get(&path).await.status, StatusCode::OK, "{path}");
+    }
     let page = root.read("/system/").await;
     assert!(page.contains("Event lookup") && page.contains("<td>error</td>"), "outcomes are counted");
-    let found = root.read(&format!("/system/?event={id}")).await;
+    let found = root.read(&format!("/system/events/?event={id}")).await;
     assert!(found.contains("acme/shop") && found.contains("stored"));
-    assert!(root.read("/system/?event=00000000000000000000000000000001").await.contains("No project knows"));
+    assert!(root.read("/system/events/?event=00000000000000000000000000000001").await.contains("No project knows"));
+}
+
+#[tokio::test]
+async fn only_superusers_act_on_queues_and_a_purge_must_be_meant() {
+    let world = World::new().await;
+    let member = Browser::of_member(&world).await;
+    let root = Browser::of_superuser(&world).await;
+    let pause: &[(&str, &str)] = &[("queue", "events"), ("act", "pause")];
+    let purge: &[(&str, &str)] = &[("queue", "events"), ("sure", "yes")];
+    let letters: &[(&str, &str)] = &[("act", "retry"), ("id", "1-abc")];
+    for (path, form) in [("queues/pause", pause), ("queues/purge", purge), ("dead-letters/act", letters)] {
+        let path = format!("/system/{path}/");
+        assert_eq!(member.post(&path, form).await.status, StatusCode::FORBIDDEN, "{path}");
+    }
+    assert_eq!(root.post("/system/queues/pause/", pause).await.location(), "/system/queues/");
+    assert_eq!(root.post("/system/queues/purge/", purge).await.location(), "/system/queues/?purged=0");
+    assert_eq!(root.post("/system/queues/purge/", &pause[..1]).await.status, StatusCode::BAD_REQUEST);
+    let unknown: &[(&str, &str)] = &[("queue", "none"), ("act", "pause")];
+    assert_eq!(root.post("/system/queues/pause/", unknown).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(root.post("/system/dead-letters/act/", letters).await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

@@ -36,7 +36,8 @@ impl Answer {
 impl Browser {
     /// A browser nobody is logged in with.
     pub fn of(world: &World) -> Browser {
-        let health = PipelineHealth { light: PipelineLight::Amber, summary: "7 events wait".to_owned(), waiting: 7 };
+        let (light, summary) = (PipelineLight::Amber, "7 events wait".to_owned());
+        let health = PipelineHealth { light, summary, waiting: 7, checks: Vec::new() };
         let state = WebState { ops: world.ops.clone(), health: Arc::new(move || health.clone()) };
         Browser { router: web::router(state), cookies: Mutex::default() }
     }

@@ -2,7 +2,7 @@
 
 use crate::pages::issue::{EventFacts, IssueFacts};
 use crate::shell::{Nav, Shell, ShellUser};
-use crate::state::{PipelineHealth, PipelineLight};
+use crate::state::{HealthCheck, PipelineHealth, PipelineLight};
 use crate::viewer::Theme;
 use ops::attachments::Attachment;
 use ops::events::{EventDetail, EventEntry, EventSummary};
@@ -29,7 +29,12 @@ pub fn shell(is_superuser: bool) -> Shell {
         title: "Page".to_owned(),
         nav: Nav::Issues,
         user: Some(ShellUser { email: "ana@example.com".to_owned(), is_superuser }),
-        health: PipelineHealth { light: PipelineLight::Green, summary: "Nothing waits".to_owned(), waiting: 0 },
+        health: PipelineHealth {
+            light: PipelineLight::Green,
+            summary: "Nothing waits".to_owned(),
+            waiting: 0,
+            checks: vec![HealthCheck { name: "workers".to_owned(), ok: false, detail: "none was heard".to_owned() }],
+        },
         theme: Theme::Auto,
         notice: None,
         path: "/".to_owned(),

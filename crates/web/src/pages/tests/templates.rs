@@ -4,22 +4,16 @@ use super::fixtures::{self, now, shell};
 use crate::components::issue_row::IssueRow;
 use crate::components::notice::Notice;
 use crate::components::pager::Pager;
-use crate::components::receipt::Receipt;
 use crate::components::snippets::Snippets;
 use crate::components::stacktrace::FrameChoice;
 use crate::format::Ago;
-use crate::pages::{account, errors, event_list, issue, issue_list, login, project, project_list, system};
+use crate::pages::{account, errors, event_list, issue, issue_list, login, project, project_list};
 use askama::Template;
-use ops::dead_letters::DeadLetter;
 use ops::issues::{IssueStatus, SeriesPeriod};
 use ops::keys::Key;
 use ops::page::PageLink;
-use ops::queues::QueueDepth;
-use ops::schedules::ScheduleRow;
 use ops::sessions::Session;
-use ops::status::{OutcomeCount, Status};
 use ops::tokens::Token;
-use ops::workers::{Parked, RunningRow, Worker, WorkerRow};
 use std::path::Path;
 
 /// Returns every page with `text` in every field that a stranger fills, by the name of its template.
@@ -37,16 +31,13 @@ pub fn every_page(text: &str) -> Vec<(&'static str, String)> {
             ("account.html", render(&account(text, is_superuser))),
         ]);
     }
-    pages.extend([
-        ("system.html", render(&system(text))),
-        ("login.html", render(&login(text))),
-        ("error.html", render(&error(text))),
-    ]);
+    pages.extend([("login.html", render(&login(text))), ("error.html", render(&error(text)))]);
+    pages.extend(super::console::pages(text));
     pages.extend(empty_lists(text).iter().map(|page| ("issue_list.html", render(page))));
     pages
 }
 
-fn render(page: &impl Template) -> String {
+pub fn render(page: &impl Template) -> String {
     page.render().expect("the page renders")
 }
 
@@ -188,72 +179,6 @@ fn account(text: &str, is_superuser: bool) -> account::AccountPage {
     }
 }
 
-fn system(text: &str) -> system::SystemPage {
-    let queue = QueueDepth { queue: text.to_owned(), ready: 3, dead: 1, paused: true, ..Default::default() };
-    let status = Status {
-        now: now(),
-        public_url: text.to_owned(),
-        queues: vec![queue],
-        organizations: 1,
-        projects: 2,
-        event_days: vec!["2026-11-21".to_owned(), "2026-11-22".to_owned()],
-    };
-    let found = system::FoundEvent {
-        project: text.to_owned(),
-        url: Some("/issues/17/".to_owned()),
-        receipt: Receipt::of(&fixtures::receipt(text)),
-    };
-    let outcome =
-        OutcomeCount { category: text.to_owned(), outcome: text.to_owned(), reason: text.to_owned(), quantity: 12_000 };
-    let lookup = system::Lookup { event_id: text.to_owned(), found: vec![found] };
-    system::SystemPage::of(shell(true), status, vec![outcome], work(text), lookup)
-}
-
-fn work(text: &str) -> system::Work {
-    let running = RunningRow { task: text.to_owned(), job: text.to_owned(), jobs: 2, since: now() };
-    let row = WorkerRow {
-        name: text.to_owned(),
-        host: text.to_owned(),
-        pid: 1,
-        version: text.to_owned(),
-        started_at: now(),
-        heard_at: now(),
-        slots: 2,
-        queues: vec![text.to_owned()],
-        tasks: vec![text.to_owned()],
-        running: vec![running],
-        finished: 1,
-        failed: 1,
-        dead: 1,
-        last_error: Some(text.to_owned()),
-        is_stopping: false,
-    };
-    let letter = DeadLetter {
-        id: text.to_owned(),
-        queue: text.to_owned(),
-        task: text.to_owned(),
-        reason: text.to_owned(),
-        attempts: 1,
-        deaths: 0,
-        error: text.to_owned(),
-        at: now(),
-    };
-    let parked = Parked { queue: text.to_owned(), task: text.to_owned(), jobs: 3, since: now() };
-    let schedule = ScheduleRow {
-        name: text.to_owned(),
-        when: text.to_owned(),
-        task: text.to_owned(),
-        queue: text.to_owned(),
-        last: None,
-        lateness: None,
-        result: Some(ops::schedules::JobResult::Failure { error: text.to_owned() }),
-        state: None,
-        next: Some(now()),
-    };
-    let work = system::Work::of(&[Worker { row, is_alive: true }], &[letter], &[parked], now());
-    work.with_schedules(&[schedule])
-}
-
 fn login(text: &str) -> login::LoginPage {
     let shell = crate::shell::Shell { user: None, ..shell(false) };
     login::LoginPage { shell, next: text.to_owned(), email: text.to_owned(), problem: Some(text.to_owned()) }
@@ -293,7 +218,7 @@ fn every_template_in_the_folder_is_rendered_by_a_test() {
     let rendered: Vec<_> = every_page("text").into_iter().map(|(name, _)| name.to_owned()).collect();
     let sources = sources();
     for (name, _) in &sources {
-        let is_page = rendered.contains(name) || name == "layout.html";
+        let is_page = rendered.contains(name) || name == "layout.html" || name == "system/console.html";
         // A part is drawn by the page that includes it, or by the component that names it.
         let stem = name.trim_start_matches("components/").trim_end_matches(".html");
         let is_included = sources.iter().any(|(_, other)| other.contains(&format!("include \"{name}\"")));

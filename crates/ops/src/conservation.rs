@@ -1,0 +1,188 @@
+//! The conservation ledger (promise G8): per project and hour of receipt, accepted = stored + filtered + duplicate +
+//! expired + dead + in flight. Two witnesses that know nothing of each other are compared: the endpoints count what they
+//! answered 200 to, the digest counts what came of it; the queue says how much is between them. For superusers and the
+//! system.
+//!
+//! The order of the looks makes the comparison sound without stopping anything: first what was accepted, then what the
+//! queue holds, then what was settled. An event of the first look is in the second or in the third.
+
+use crate::{Actor, ApiError, Ops};
+use std::collections::{BTreeMap, HashMap};
+use stdx::Hour;
+use store::conservation::{AcceptedRow, SettledRow};
+use store::outcomes::OutcomeRow;
+
+/// Hours that are compared. Whatever waits longer is among the queue's oldest jobs, which have an alarm of their own.
+pub const HOURS: i64 = 48;
+
+/// What became of the events of one project and hour.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BalanceRow {
+    pub project_id: i64,
+    /// `org/project`; empty for what belongs to no project any more.
+    pub project: String,
+    pub hour: Hour,
+    pub accepted: i64,
+    pub stored: i64,
+    pub filtered: i64,
+    pub duplicate: i64,
+    pub expired: i64,
+    pub dead: i64,
+}
+
+impl BalanceRow {
+    pub fn settled(&self) -> i64 {
+        self.stored + self.filtered + self.duplicate + self.expired + self.dead
+    }
+
+    /// Accepted, and not settled yet.
+    pub fn in_flight(&self) -> i64 {
+        (self.accepted - self.settled()).max(0)
+    }
+
+    /// Settled, although the endpoints' count of it was lost: a web process was killed within a second of it.
+    pub fn unwitnessed(&self) -> i64 {
+        (self.settled() - self.accepted).max(0)
+    }
+}
+
+/// The ledger at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Balance {
+    /// By hour, the latest first, then by project.
+    pub rows: Vec<BalanceRow>,
+    /// Jobs of events that the queue holds in whatever state, dead letters too.
+    pub queued: i64,
+    /// Events that an operator took out of the queue.
+    pub withdrawn: i64,
+}
+
+impl Balance {
+    fn of(accepted: Vec<AcceptedRow>, queued: i64, settled: Vec<SettledRow>) -> Balance {
+        let mut rows: BTreeMap<(i64, i64), BalanceRow> = BTreeMap::new();
+        let mut withdrawn = 0;
+        for row in accepted {
+            rows.entry((-row.hour.0, row.project_id)).or_default().accepted += row.quantity;
+        }
+        for row in settled {
+            if row.project_id == 0 {
+                withdrawn += row.quantity;
+                continue;
+            }
+            let balance = rows.entry((-row.hour.0, row.project_id)).or_default();
+            match row.outcome.as_str() {
+                "stored" => balance.stored += row.quantity,
+                "filtered" => balance.filtered += row.quantity,
+                "duplicate" => balance.duplicate += row.quantity,
+                "expired" => balance.expired += row.quantity,
+                _ => balance.dead += row.quantity,
+            }
+        }
+        let named =
+            |((hour, project_id), row): ((i64, i64), BalanceRow)| BalanceRow { hour: Hour(-hour), project_id, ..row };
+        Balance { rows: rows.into_iter().map(named).collect(), queued, withdrawn }
+    }
+
+    pub fn in_flight(&self) -> i64 {
+        self.rows.iter().map(BalanceRow::in_flight).sum()
+    }
+
+    /// Events that were accepted and are neither settled nor in the queue. Anything but 0 is a broken promise.
+    pub fn missing(&self) -> i64 {
+        (self.in_flight() - self.withdrawn - self.queued).max(0)
+    }
+}
+
+/// Returns the ledger of the last `HOURS`.
+///
+/// # Errors
+/// `Forbidden` for anybody else, `Queue` if it does not answer.
+pub async fn balance(cx: &Ops, actor: &Actor) -> Result<Balance, ApiError> {
+    actor.require_superuser()?;
+    let since = Hour(cx.clock.now().hour().0 - HOURS + 1);
+    let accepted = cx.read("sum what was accepted", move |tx| Ok(store::conservation::accepted(tx, since)?)).await?;
+    let queued = queued(cx).await?;
+    let (settled, names) =
+        cx.read("sum what was settled", move |tx| Ok((store::conservation::settled(tx, since)?, names(tx)?))).await?;
+    let mut balance = Balance::of(accepted, queued, settled);
+    for row in &mut balance.rows {
+        row.project = names.get(&row.project_id).cloned().unwrap_or_default();
+    }
+    Ok(balance)
+}
+
+/// Accounts for accepted events that an operator took out of the queue: `dead`, with the reason, of no project, since a
+/// job that is gone does not say whose it was.
+pub(crate) async fn withdraw(cx: &Ops, queue: &str, quantity: u64, reason: &'static str) -> Result<(), ApiError> {
+    if quantity == 0 || !cx.event_queues.iter().any(|name| name == queue) {
+        return Ok(());
+    }
+    let row = OutcomeRow {
+        project_id: 0,
+        key_id: 0,
+        hour: cx.clock.now().hour(),
+        category: "error".to_owned(),
+        outcome: "dead".to_owned(),
+        reason: reason.to_owned(),
+        quantity: i64::try_from(quantity).unwrap_or(i64::MAX),
+    };
+    cx.write("account for withdrawn events", move |tx| Ok(store::outcomes::add(tx, &[row])?)).await
+}
+
+async fn queued(cx: &Ops) -> Result<i64, ApiError> {
+    let event_queues = cx.event_queues.clone();
+    let depths = cx.ask("look at the queues", |queue| queue.depths()).await?;
+    let held = depths.iter().filter(|depth| event_queues.contains(&depth.queue));
+    let jobs: u64 = held.map(|depth| depth.ready + depth.delayed + depth.leased + depth.dead + depth.parked).sum();
+    Ok(i64::try_from(jobs).unwrap_or(i64::MAX))
+}
+
+/// `org/project` by project id.
+fn names(tx: &mut db::Tx<'_>) -> Result<HashMap<i64, String>, store::StoreError> {
+    let mut names = HashMap::new();
+    for organization in store::organizations::list(tx)? {
+        for project in store::projects::list(tx, organization.id)? {
+            names.insert(project.id, format!("{}/{}", organization.slug, project.slug));
+        }
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepted(project_id: i64, hour: i64, quantity: i64) -> AcceptedRow {
+        AcceptedRow { project_id, hour: Hour(hour), quantity }
+    }
+
+    fn settled(project_id: i64, hour: i64, outcome: &str, quantity: i64) -> SettledRow {
+        SettledRow { project_id, hour: Hour(hour), outcome: outcome.to_owned(), quantity }
+    }
+
+    #[test]
+    fn what_the_queue_holds_is_not_missing_and_one_event_less_is() {
+        let of = |queued| {
+            let settled = vec![settled(1, 5, "stored", 80), settled(1, 5, "filtered", 5), settled(2, 5, "dead", 1)];
+            Balance::of(vec![accepted(1, 5, 100), accepted(2, 5, 10)], queued, settled)
+        };
+        assert_eq!((of(24).in_flight(), of(24).missing()), (24, 0));
+        assert_eq!(of(30).missing(), 0, "digested and not yet taken from the queue");
+        assert_eq!(of(23).missing(), 1);
+    }
+
+    #[test]
+    fn a_count_lost_in_one_hour_hides_no_event_lost_in_another() {
+        let settled = vec![settled(1, 4, "stored", 10), settled(1, 5, "stored", 9)];
+        let balance = Balance::of(vec![accepted(1, 4, 7), accepted(1, 5, 10)], 0, settled);
+        assert_eq!(balance.missing(), 1);
+        assert_eq!(balance.rows[1].unwitnessed(), 3);
+        assert_eq!(balance.rows.iter().map(|row| row.hour.0).collect::<Vec<_>>(), [5, 4], "the latest first");
+    }
+
+    #[test]
+    fn what_an_operator_withdrawn_is_accounted_for() {
+        let balance = Balance::of(vec![accepted(1, 5, 10)], 2, vec![settled(0, 5, "dead", 8)]);
+        assert_eq!((balance.withdrawn, balance.missing()), (8, 0));
+    }
+}

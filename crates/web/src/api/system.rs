@@ -1,0 +1,112 @@
+//! The console's facts for scripts: the pipeline, its ledger, queues, workers, dead letters and schedules. Paths of ours,
+//! not Sentry's; for superusers.
+
+use super::request::{Answer, ApiRequest};
+use ops::conservation::{self, BalanceRow};
+use ops::dead_letters::{self, DeadLetter, Selection};
+use ops::pulse::{self, Tendency};
+use ops::{ApiError, queues, schedules, shapes, workers};
+use serde_json::{Value, json};
+
+/// Rates of the last minute, as the first page of the console shows them.
+pub(super) async fn pipeline(request: ApiRequest) -> Result<Answer, ApiError> {
+    let pulse = pulse::get(&request.ops, &request.actor).await?;
+    let flow = &pulse.flow;
+    let by_project = |(id, rate): &(i64, pulse::Rate)| json!({"project": pulse.project_name(*id), "accepted": rate.0});
+    let refusal = |(reason, rate): &(String, pulse::Rate)| json!({"reason": reason, "refused": rate.0});
+    Ok(Answer::ok(json!({
+        "over_s": flow.over.as_secs(),
+        "per_second": {
+            "accepted": flow.accepted.0, "refused": flow.refused.0, "stored": flow.stored.0,
+            "filtered": flow.filtered.0, "duplicate": flow.duplicate.0, "expired": flow.expired.0,
+            "dead": flow.dead.0, "jobs_finished": flow.finished.0,
+        },
+        "backlog": match flow.tendency {
+            Tendency::Growing => "growing",
+            Tendency::Draining => "draining",
+            Tendency::Steady => "steady",
+        },
+        "refusals": flow.refusals.iter().map(refusal).collect::<Vec<Value>>(),
+        "projects": flow.accepted_by_project.iter().map(by_project).collect::<Vec<Value>>(),
+        "missing": pulse.balance.missing(),
+    })))
+}
+
+/// The conservation ledger, a row for each project and hour of receipt.
+pub(super) async fn ledger(request: ApiRequest) -> Result<Answer, ApiError> {
+    let balance = conservation::balance(&request.ops, &request.actor).await?;
+    let row = |row: &BalanceRow| {
+        json!({
+            "hour": stdx::Timestamp::from_seconds(row.hour.0 * 3_600).to_rfc3339(), "project": row.project,
+            "accepted": row.accepted, "stored": row.stored, "filtered": row.filtered, "duplicate": row.duplicate,
+            "expired": row.expired, "dead": row.dead, "in_flight": row.in_flight(), "unwitnessed": row.unwitnessed(),
+        })
+    };
+    Ok(Answer::ok(json!({
+        "rows": balance.rows.iter().map(row).collect::<Vec<Value>>(),
+        "queued": balance.queued, "withdrawn": balance.withdrawn, "missing": balance.missing(),
+    })))
+}
+
+pub(super) async fn queues(request: ApiRequest) -> Result<Answer, ApiError> {
+    let rows = queues::list(&request.ops, &request.actor).await?;
+    Ok(Answer::list(&rows, shapes::queue))
+}
+
+/// `{"paused": true|false}`
+pub(super) async fn update_queue(request: ApiRequest) -> Result<Answer, ApiError> {
+    let name = request.param("queue");
+    match request.json()?.get("paused") {
+        Some(Value::Bool(true)) => queues::pause(&request.ops, &request.actor, name).await?,
+        Some(Value::Bool(false)) => queues::resume(&request.ops, &request.actor, name).await?,
+        Some(_) | None => return Err(ApiError::invalid("paused: a boolean is expected.")),
+    }
+    let rows = queues::list(&request.ops, &request.actor).await?;
+    let row = rows.iter().find(|row| row.queue == name).ok_or(ApiError::NotFound)?;
+    Ok(Answer::ok(shapes::queue(row)))
+}
+
+pub(super) async fn purge_queue(request: ApiRequest) -> Result<Answer, ApiError> {
+    let name = request.param("queue");
+    let purged = queues::purge(&request.ops, &request.actor, name).await?;
+    Ok(Answer::ok(json!({"queue": name, "purged": purged})))
+}
+
+pub(super) async fn workers(request: ApiRequest) -> Result<Answer, ApiError> {
+    let rows = workers::list(&request.ops, &request.actor).await?;
+    Ok(Answer::list(&rows, shapes::worker))
+}
+
+/// All, or those of one `queue`.
+pub(super) async fn dead_letters(request: ApiRequest) -> Result<Answer, ApiError> {
+    let letters = dead_letters::list(&request.ops, &request.actor, request.first("queue")).await?;
+    Ok(Answer::list(&letters, letter))
+}
+
+pub(super) async fn dead_letter(request: ApiRequest) -> Result<Answer, ApiError> {
+    let found = dead_letters::get(&request.ops, &request.actor, request.param("id")).await?;
+    Ok(Answer::ok(letter(&found)))
+}
+
+pub(super) async fn retry_dead_letter(request: ApiRequest) -> Result<Answer, ApiError> {
+    dead_letters::retry(&request.ops, &request.actor, &one(&request)).await?;
+    Ok(Answer::Nothing)
+}
+
+pub(super) async fn discard_dead_letter(request: ApiRequest) -> Result<Answer, ApiError> {
+    dead_letters::discard(&request.ops, &request.actor, &one(&request)).await?;
+    Ok(Answer::Nothing)
+}
+
+pub(super) async fn schedules(request: ApiRequest) -> Result<Answer, ApiError> {
+    let rows = schedules::list(&request.ops, &request.actor).await?;
+    Ok(Answer::list(&rows, shapes::schedule))
+}
+
+fn one(request: &ApiRequest) -> Selection {
+    Selection::Ids(vec![request.param("id").to_owned()])
+}
+
+fn letter(letter: &DeadLetter) -> Value {
+    serde_json::to_value(letter).unwrap_or_default()
+}

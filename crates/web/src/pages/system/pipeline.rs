@@ -1,0 +1,317 @@
+//! `/system/`: the pipeline from the endpoints to the stores: what comes in, what waits, what goes out and why not, and
+//! the ledger that proves it.
+
+use super::reasons::{self, Reason};
+use super::{Tab, count};
+use crate::components::sparkline::Sparkline;
+use crate::error::PageError;
+use crate::format::{absolute, grouped, percent, span};
+use crate::pages::html;
+use crate::shell::{Nav, Shell};
+use crate::state::WebState;
+use crate::viewer::Viewer;
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use ops::conservation::{Balance, BalanceRow};
+use ops::pulse::{self, Pulse, Rate, Tendency};
+use ops::queues::QueueDepth;
+use ops::schedules::{self, ScheduleRow};
+use ops::status::{self, OutcomeCount, Status};
+use std::time::Duration;
+use stdx::Timestamp;
+
+/// Rows of the ledger on the page; the API has all.
+const LEDGER_ROWS_MAX: usize = 24;
+/// Projects in the table.
+const PROJECTS_MAX: usize = 20;
+const BARS_MAX: usize = 40;
+
+#[derive(Template)]
+#[template(path = "system/pipeline.html")]
+pub struct PipelinePage {
+    pub shell: Shell,
+    pub reasons: Vec<Reason>,
+    /// What the rates are taken over.
+    pub over: String,
+    pub stages: Vec<Stage>,
+    pub projects: Vec<ProjectRow>,
+    pub outcomes: Vec<OutcomeRow>,
+    pub ledger: Ledger,
+    pub public_url: String,
+    pub organizations: String,
+    pub project_count: String,
+    pub event_days: Vec<String>,
+}
+
+pub struct Stage {
+    pub name: &'static str,
+    pub figure: String,
+    pub unit: &'static str,
+    pub line: Option<Sparkline>,
+    pub facts: Vec<Fact>,
+    pub is_bad: bool,
+}
+
+pub struct Fact {
+    pub name: &'static str,
+    pub value: String,
+    pub is_bad: bool,
+}
+
+pub struct ProjectRow {
+    pub name: String,
+    pub url: String,
+    pub rate: String,
+    pub share: i64,
+    pub in_flight: String,
+}
+
+/// How many items came to one end for one reason.
+pub struct OutcomeRow {
+    pub category: String,
+    pub outcome: String,
+    pub reason: String,
+    pub quantity: String,
+}
+
+pub struct Ledger {
+    pub is_bad: bool,
+    pub word: &'static str,
+    pub sentence: String,
+    pub rows: Vec<LedgerRow>,
+    pub is_cut: bool,
+}
+
+pub struct LedgerRow {
+    pub hour: String,
+    pub project: String,
+    pub accepted: String,
+    pub is_unwitnessed: bool,
+    pub stored: String,
+    pub filtered: String,
+    pub duplicate: String,
+    pub expired: String,
+    pub dead: String,
+    pub has_dead: bool,
+    pub in_flight: String,
+}
+
+/// What the page is made of.
+pub struct Facts {
+    pub status: Status,
+    pub pulse: Pulse,
+    pub outcomes: Vec<OutcomeCount>,
+    pub schedules: Vec<ScheduleRow>,
+}
+
+/// `GET /system/`
+pub async fn show(State(state): State<WebState>, viewer: Viewer) -> Result<Response, PageError> {
+    let facts = Facts {
+        status: status::get(&state.ops, &viewer.actor).await?,
+        pulse: pulse::get(&state.ops, &viewer.actor).await?,
+        outcomes: status::outcomes(&state.ops, &viewer.actor).await?,
+        schedules: schedules::list(&state.ops, &viewer.actor).await?,
+    };
+    html(&PipelinePage::of(Shell::of(&state, &viewer, Nav::System, "System"), facts))
+}
+
+impl PipelinePage {
+    pub fn of(shell: Shell, facts: Facts) -> PipelinePage {
+        let Facts { status, pulse, outcomes, schedules } = facts;
+        let checks = &shell.health.checks;
+        let reasons =
+            reasons::of(&reasons::Facts { pulse: &pulse, queues: &status.queues, checks, schedules: &schedules });
+        let number = |number: u64| grouped(i64::try_from(number).unwrap_or(i64::MAX));
+        PipelinePage {
+            reasons,
+            over: match pulse.flow.over {
+                Duration::ZERO => "rates need two looks, five seconds apart".to_owned(),
+                over => format!("rates over the last {}", span(over)),
+            },
+            stages: stages(&pulse, &status.queues),
+            projects: projects(&pulse),
+            outcomes: outcomes.into_iter().map(OutcomeRow::of).collect(),
+            ledger: Ledger::of(&pulse.balance),
+            public_url: status.public_url,
+            organizations: number(status.organizations),
+            project_count: number(status.projects),
+            event_days: status.event_days,
+            shell,
+        }
+    }
+
+    fn tab(&self) -> Tab {
+        Tab::Pipeline
+    }
+}
+
+fn a_second(rate: Rate) -> String {
+    match rate.0 {
+        rate if rate >= 100.0 => grouped(rate.round() as i64),
+        rate => format!("{rate:.1}"),
+    }
+}
+
+fn fact(name: &'static str, value: impl Into<String>) -> Fact {
+    Fact { name, value: value.into(), is_bad: false }
+}
+
+fn bad_if(is_bad: bool, fact: Fact) -> Fact {
+    Fact { is_bad, ..fact }
+}
+
+fn stages(pulse: &Pulse, queues: &[QueueDepth]) -> Vec<Stage> {
+    vec![accept_stage(pulse), wait_stage(pulse, queues), digest_stage(pulse), work_stage(pulse, queues)]
+}
+
+fn accept_stage(pulse: &Pulse) -> Stage {
+    let flow = &pulse.flow;
+    let mut facts = vec![bad_if(flow.refused.0 > 0.0, fact("refused", format!("{}/s", a_second(flow.refused))))];
+    if let Some((reason, _)) = flow.refusals.first() {
+        facts.push(fact("most for", reason.clone()));
+    }
+    Stage { name: "Accept", figure: a_second(flow.accepted), unit: "events/s in", line: None, facts, is_bad: false }
+}
+
+fn wait_stage(pulse: &Pulse, queues: &[QueueDepth]) -> Stage {
+    let held: Vec<&QueueDepth> = queues.iter().filter(|queue| pulse.event_queues.contains(&queue.queue)).collect();
+    let waiting: u64 = held.iter().map(|queue| queue.ready + queue.delayed).sum();
+    let oldest = held.iter().filter_map(|queue| queue.oldest_age_s).max();
+    let tendency = match pulse.flow.tendency {
+        Tendency::Growing => "growing",
+        Tendency::Draining => "draining",
+        Tendency::Steady => "steady",
+    };
+    let is_paused = held.iter().any(|queue| queue.paused);
+    let mut facts = vec![
+        fact("oldest", oldest.map_or_else(|| "–".to_owned(), |age| span(Duration::from_secs(age)))),
+        bad_if(pulse.flow.tendency == Tendency::Growing, fact("backlog", tendency)),
+    ];
+    if is_paused {
+        facts.push(bad_if(true, fact("state", "paused")));
+    }
+    let name = pulse.event_queues.first().map(String::as_str).unwrap_or_default();
+    Stage {
+        name: "Wait",
+        figure: count(waiting),
+        unit: "events",
+        line: Some(line(pulse, name)),
+        facts,
+        is_bad: is_paused,
+    }
+}
+
+fn digest_stage(pulse: &Pulse) -> Stage {
+    let flow = &pulse.flow;
+    let part = |name, rate| fact(name, format!("{}/s", a_second(rate)));
+    let mut facts = vec![part("filtered", flow.filtered), part("duplicate", flow.duplicate)];
+    if flow.expired.0 > 0.0 {
+        facts.push(part("expired", flow.expired));
+    }
+    if flow.dead.0 > 0.0 {
+        facts.push(bad_if(true, part("dead", flow.dead)));
+    }
+    Stage { name: "Digest", figure: a_second(flow.stored), unit: "events/s stored", line: None, facts, is_bad: false }
+}
+
+fn work_stage(pulse: &Pulse, queues: &[QueueDepth]) -> Stage {
+    let alive = || pulse.workers.iter().filter(|worker| worker.is_alive && worker.row.slots > 0);
+    let slots: u32 = alive().map(|worker| worker.row.slots).sum();
+    let busy: usize = alive().map(|worker| worker.row.running.len()).sum();
+    let others = queues.iter().filter(|queue| !pulse.event_queues.contains(&queue.queue));
+    let waiting: u64 = others.map(|queue| queue.ready).sum();
+    let facts = vec![
+        bad_if(slots == 0, fact("slots busy", format!("{busy} of {slots}"))),
+        fact("other jobs wait", count(waiting)),
+    ];
+    let figure = a_second(pulse.flow.finished);
+    Stage { name: "Workers", figure, unit: "jobs/s finished", line: None, facts, is_bad: slots == 0 }
+}
+
+fn line(pulse: &Pulse, queue: &str) -> Sparkline {
+    let depths = pulse.ready_of(queue);
+    let every = depths.len().div_ceil(BARS_MAX).max(1);
+    let highest = |chunk: &[u64]| i64::try_from(chunk.iter().copied().max().unwrap_or(0)).unwrap_or(i64::MAX);
+    let bars: Vec<(Timestamp, i64)> = depths.chunks(every).map(|chunk| (Timestamp::EPOCH, highest(chunk))).collect();
+    let minutes = (pulse::SAMPLE_EVERY.as_secs() * depths.len() as u64).div_ceil(60);
+    Sparkline::of_levels(&bars, "jobs", &format!("{minutes} min"))
+}
+
+fn projects(pulse: &Pulse) -> Vec<ProjectRow> {
+    let in_flight = pulse.in_flight_by_project();
+    let mut names: Vec<(String, f64)> =
+        pulse.flow.accepted_by_project.iter().map(|(id, rate)| (pulse.project_name(*id), rate.0)).collect();
+    for (name, _) in &in_flight {
+        if !names.iter().any(|(known, _)| known == name) {
+            names.push((name.clone(), 0.0));
+        }
+    }
+    let all: f64 = names.iter().map(|(_, rate)| rate).sum();
+    names.truncate(PROJECTS_MAX);
+    let row = |(name, rate): (String, f64)| ProjectRow {
+        url: format!("/projects/{name}/"),
+        rate: format!("{}/s", a_second(Rate(rate))),
+        share: percent((rate * 1_000.0) as i64, (all * 1_000.0) as i64),
+        in_flight: grouped(in_flight.iter().find(|(other, _)| *other == name).map_or(0, |(_, events)| *events)),
+        name,
+    };
+    names.into_iter().map(row).collect()
+}
+
+impl OutcomeRow {
+    fn of(count: OutcomeCount) -> OutcomeRow {
+        OutcomeRow {
+            quantity: grouped(count.quantity),
+            category: count.category,
+            outcome: count.outcome,
+            reason: count.reason,
+        }
+    }
+}
+
+impl Ledger {
+    fn of(balance: &Balance) -> Ledger {
+        let missing = balance.missing();
+        let accepted: i64 = balance.rows.iter().map(|row| row.accepted.max(row.settled())).sum();
+        let settled: i64 = balance.rows.iter().map(BalanceRow::settled).sum();
+        let mut sentence = format!(
+            "{} events were accepted in the last 48 hours: {} are settled, {} are in flight.",
+            grouped(accepted),
+            grouped(settled),
+            grouped(balance.in_flight() - balance.withdrawn.min(balance.in_flight()))
+        );
+        if balance.withdrawn > 0 {
+            sentence.push_str(&format!(" {} were taken out by an operator.", grouped(balance.withdrawn)));
+        }
+        if missing > 0 {
+            sentence.push_str(&format!(" {} are nowhere.", grouped(missing)));
+        }
+        Ledger {
+            is_bad: missing > 0,
+            word: if missing > 0 { "does not balance" } else { "balances" },
+            sentence,
+            rows: balance.rows.iter().take(LEDGER_ROWS_MAX).map(LedgerRow::of).collect(),
+            is_cut: balance.rows.len() > LEDGER_ROWS_MAX,
+        }
+    }
+}
+
+impl LedgerRow {
+    fn of(row: &BalanceRow) -> LedgerRow {
+        let start = Timestamp::from_seconds(row.hour.0 * 3_600);
+        LedgerRow {
+            hour: absolute(start).chars().take(16).collect(),
+            project: if row.project.is_empty() { "(deleted)".to_owned() } else { row.project.clone() },
+            accepted: grouped(row.accepted.max(row.settled())),
+            is_unwitnessed: row.unwitnessed() > 0,
+            stored: grouped(row.stored),
+            filtered: grouped(row.filtered),
+            duplicate: grouped(row.duplicate),
+            expired: grouped(row.expired),
+            dead: grouped(row.dead),
+            has_dead: row.dead > 0,
+            in_flight: grouped(row.in_flight()),
+        }
+    }
+}

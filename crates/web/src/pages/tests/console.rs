@@ -1,0 +1,159 @@
+//! The pages of the console, with a stranger's text wherever one can be.
+
+use super::fixtures::{self, now, shell};
+use super::templates::render;
+use crate::components::receipt::Receipt;
+use crate::pages::system::{dead_letters, events, pipeline, queues, schedules, workers};
+use ops::conservation::{Balance, BalanceRow};
+use ops::dead_letters::DeadLetter;
+use ops::pulse::{Flow, Pulse, Rate, Tendency};
+use ops::queues::QueueDepth;
+use ops::schedules::ScheduleRow;
+use ops::status::{OutcomeCount, Status};
+use ops::workers::{Parked, RunningRow, Worker, WorkerRow};
+use std::time::Duration;
+
+/// Returns every page of the console, by the name of its template.
+pub fn pages(text: &str) -> Vec<(&'static str, String)> {
+    let letters = [letter(text)];
+    let workers = [worker(text)];
+    let parked = [Parked { queue: text.to_owned(), task: text.to_owned(), jobs: 3, since: now() }];
+    let found = events::FoundEvent {
+        project: text.to_owned(),
+        url: Some("/issues/17/".to_owned()),
+        receipt: Receipt::of(&fixtures::receipt(text)),
+    };
+    let queue = Some(text.to_owned());
+    let said = Some(text.to_owned());
+    vec![
+        ("system/pipeline.html", render(&pipeline::PipelinePage::of(shell(true), facts(text)))),
+        (
+            "system/queues.html",
+            render(&queues::QueuesPage::of(shell(true), &[depth(text)], &parked, &pulse(text), said.clone())),
+        ),
+        ("system/workers.html", render(&workers::WorkersPage::of(shell(true), &workers, now()))),
+        ("system/dead_letters.html", render(&dead_letters::DeadLettersPage::of(shell(true), queue, &letters, said))),
+        ("system/dead_letters.html", render(&dead_letters::DeadLettersPage::of(shell(true), None, &[], None))),
+        ("system/dead_letter.html", render(&dead_letters::DeadLetterPage::of(shell(true), &letters[0]))),
+        ("system/schedules.html", render(&schedules::SchedulesPage::of(shell(true), &[schedule(text)], &workers))),
+        (
+            "system/events.html",
+            render(&events::EventsPage { shell: shell(true), event_id: text.to_owned(), found: vec![found] }),
+        ),
+    ]
+}
+
+fn depth(text: &str) -> QueueDepth {
+    QueueDepth { queue: text.to_owned(), ready: 3, dead: 1, paused: true, ..Default::default() }
+}
+
+fn facts(text: &str) -> pipeline::Facts {
+    let status = Status {
+        now: now(),
+        public_url: text.to_owned(),
+        queues: vec![depth(text)],
+        organizations: 1,
+        projects: 2,
+        event_days: vec!["2026-11-21".to_owned(), "2026-11-22".to_owned()],
+    };
+    let outcome =
+        OutcomeCount { category: text.to_owned(), outcome: text.to_owned(), reason: text.to_owned(), quantity: 12_000 };
+    pipeline::Facts { status, pulse: pulse(text), outcomes: vec![outcome], schedules: vec![schedule(text)] }
+}
+
+fn pulse(text: &str) -> Pulse {
+    let row = BalanceRow {
+        project_id: 1,
+        project: text.to_owned(),
+        accepted: 500,
+        stored: 20,
+        dead: 1,
+        ..Default::default()
+    };
+    Pulse {
+        now: now(),
+        samples: Vec::new(),
+        flow: Flow {
+            accepted: Rate(120.0),
+            refused: Rate(3.0),
+            stored: Rate(20.0),
+            refusals: vec![(text.to_owned(), Rate(3.0))],
+            accepted_by_project: vec![(1, Rate(119.0)), (2, Rate(1.0))],
+            tendency: Tendency::Growing,
+            over: Duration::from_secs(60),
+            ..Flow::default()
+        },
+        workers: vec![worker(text)],
+        balance: Balance { rows: vec![row], queued: 1, withdrawn: 0 },
+        event_queues: vec![text.to_owned()],
+    }
+}
+
+fn worker(text: &str) -> Worker {
+    let since = fixtures::minutes_ago(5);
+    let running = RunningRow { task: text.to_owned(), job: text.to_owned(), jobs: 2, since };
+    let row = WorkerRow {
+        name: text.to_owned(),
+        host: text.to_owned(),
+        pid: 1,
+        version: text.to_owned(),
+        started_at: now(),
+        heard_at: now(),
+        slots: 2,
+        queues: vec![text.to_owned()],
+        tasks: vec![text.to_owned()],
+        running: vec![running],
+        finished: 1,
+        failed: 1,
+        dead: 1,
+        last_error: Some(text.to_owned()),
+        is_stopping: false,
+    };
+    Worker { row, is_alive: true }
+}
+
+fn letter(text: &str) -> DeadLetter {
+    DeadLetter {
+        id: text.to_owned(),
+        queue: text.to_owned(),
+        task: text.to_owned(),
+        reason: text.to_owned(),
+        attempts: 1,
+        deaths: 0,
+        error: text.to_owned(),
+        at: now(),
+    }
+}
+
+fn schedule(text: &str) -> ScheduleRow {
+    ScheduleRow {
+        name: text.to_owned(),
+        when: text.to_owned(),
+        task: text.to_owned(),
+        queue: text.to_owned(),
+        last: None,
+        lateness: None,
+        result: Some(ops::schedules::JobResult::Failure { error: text.to_owned() }),
+        state: None,
+        next: Some(now()),
+    }
+}
+
+/// What an operator must find on the first page, in words.
+#[test]
+fn the_first_page_names_what_is_wrong_and_where_to_look() {
+    let page = render(&pipeline::PipelinePage::of(shell(true), facts("events")));
+    for reason in [
+        "workers: none was heard",
+        "Queue events is paused, and 3 jobs wait in it.",
+        "The backlog grows: 120.0 events come in a second, 20.0 go out.",
+        "100 % of the events that wait are of events.",
+        "Job events of task events has run for 5 min on events.",
+        "3.0 requests a second are refused, most for: events",
+        "The last run of schedule events failed: events",
+        "1 jobs have stopped and wait for a decision.",
+        "does not balance",
+    ] {
+        assert!(page.contains(reason), "{reason}");
+    }
+}
