@@ -1,8 +1,10 @@
 //! The two seams. Every implementation passes the same conformance suite.
 
+use crate::broadcast::Broadcast;
 use crate::{Claimed, Finish, JobId, JobResult, JobState, LeaseId, NewJob, Published, QueueDepth, QueueError};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 use stdx::Timestamp;
 
@@ -81,6 +83,11 @@ pub trait Broker: Send + Sync + 'static {
     /// # Errors
     /// Why not.
     fn accepting(&self) -> Result<(), QueueError>;
+
+    /// Returns what carries the requests and events of Celery's tools, if they can speak to this broker.
+    fn broadcast(&self) -> Option<Arc<dyn Broadcast>> {
+        None
+    }
 }
 
 /// A job that stopped.

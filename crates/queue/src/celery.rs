@@ -4,15 +4,19 @@
 //! Source: docs.celeryq.dev "Message Protocol", kombu 5.7 `transport/virtual/base.py`, and captured traffic.
 
 mod body;
+pub(crate) mod control;
+pub(crate) mod events;
 mod follow;
 mod message;
 mod parcel;
-mod repr;
+pub(crate) mod repr;
 mod result;
+mod transient;
 
 pub(crate) use follow::{Parent, Sent, after_failure, after_success, chord_body, errors_of_chain};
 pub(crate) use message::{Edit, Received, Undecodable, decode, encode, retagged, rewrite, step_of, tag_of};
 pub(crate) use result::{Meta, chord_part, read_chord_part, read_result};
+pub(crate) use transient::{Transient, decode_transient, encode_transient};
 
 use stdx::Timestamp;
 

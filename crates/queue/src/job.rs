@@ -174,6 +174,8 @@ pub enum DeadReason {
     Damaged,
     /// Its time had passed before it began.
     Expired,
+    /// Somebody with a tool of Celery's took it back.
+    Revoked,
 }
 
 impl DeadReason {
@@ -184,6 +186,7 @@ impl DeadReason {
             DeadReason::Rejected => "rejected",
             DeadReason::Damaged => "damaged",
             DeadReason::Expired => "expired",
+            DeadReason::Revoked => "revoked",
         }
     }
 }

@@ -6,8 +6,10 @@
 //! * A run that lost its lease cannot finish the job (`finish` is fenced). Attempts are counted when claimed.
 //! * Every wait has a poll behind it of at most `POLL_MAX`.
 //!
-//! Two seams: `Broker` moves jobs, `Ledger` keeps what a broker cannot. This crate knows nothing of what its jobs mean.
+//! Two seams: `Broker` moves jobs, `Ledger` keeps what a broker cannot. A broker that Celery's tools know carries their
+//! requests and events too (`broadcast`). This crate knows nothing of what its jobs mean.
 
+pub mod broadcast;
 mod broker;
 pub mod call;
 mod celery;
@@ -30,4 +32,4 @@ pub use job::{
     PRIORITY_DEFAULT, Published, QueueDepth, RESULT_BYTES_MAX, RESULT_KEPT,
 };
 pub use task::{CallTask, Calls, Outcome, Policy, RunContext, Task};
-pub use worker::{Worker, WorkerConfig, WorkerProgress};
+pub use worker::{RemoteConfig, Worker, WorkerConfig, WorkerProgress};

@@ -5,12 +5,14 @@
 mod credit;
 mod keeper;
 mod leases;
+mod remote;
 mod run;
 mod seat;
 
 use crate::{Queue, QueueBounds, Task};
 use credit::Credit;
 use leases::Leases;
+pub use remote::RemoteConfig;
 use seat::Seat;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -39,6 +41,8 @@ pub struct WorkerConfig {
     pub threads: usize,
     /// Called first on each thread, for example to lower its priority.
     pub on_thread_start: fn(),
+    /// For Celery's tools.
+    pub remote: RemoteConfig,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -52,6 +56,7 @@ impl WorkerConfig {
             queues: Vec::new(),
             threads,
             on_thread_start: || {},
+            remote: RemoteConfig::default(),
             clock,
         }
     }
@@ -74,6 +79,7 @@ pub struct WorkerProgress {
 pub struct Worker {
     shared: Arc<Shared>,
     keeper: JoinHandle<()>,
+    remote: Vec<JoinHandle<()>>,
 }
 
 /// What each thread works with.
@@ -95,6 +101,7 @@ struct Shared {
     /// Unknown tasks that were said, and when.
     unknown: Mutex<HashMap<String, Instant>>,
     last_error: Mutex<Option<String>>,
+    remote: remote::Remote,
     started_at: Timestamp,
 }
 
@@ -122,13 +129,15 @@ impl Worker {
             hanging: AtomicUsize::new(0),
             unknown: Mutex::default(),
             last_error: Mutex::default(),
+            remote: remote::Remote::default(),
         });
+        let remote = shared.start_remote();
         for number in 0..config.threads {
             shared.seat(number);
         }
         let kept = shared.clone();
         let keeper = spawn("worker-keeper", move || kept.keep());
-        Worker { shared, keeper }
+        Worker { shared, keeper, remote }
     }
 
     pub fn progress(&self) -> Arc<WorkerProgress> {
@@ -163,6 +172,8 @@ impl Worker {
         if self.keeper.join().is_err() {
             tracing::error!("the worker's keeper had panicked");
         }
+        self.shared.remote.end();
+        remote::join(self.remote);
         is_finished
     }
 }
@@ -190,6 +201,7 @@ impl Shared {
         let shared = self.clone();
         drop(spawn(&format!("worker-{number}"), move || {
             (shared.config.on_thread_start)();
+            shared.remote.wait_until_synced();
             shared.work(&seat, number);
             shared.leave(&seat);
         }));

@@ -2,9 +2,11 @@
 //! own index, so that Celery's workers beside us leave our jobs alone; an end is fenced by what the lease wrote there last.
 //!
 //! `scripts` is what runs in the server, `link` the connections, `publish` the thread that publishes, `claim` and `leases`
-//! what is taken and held, `finish` how it ends, `restore` what becomes of jobs of dead workers, `wake` how claims wait.
+//! what is taken and held, `finish` how it ends, `restore` what becomes of jobs of dead workers, `wake` how claims wait,
+//! `broadcast` what Celery's tools ask and hear.
 //! Keys are kombu's and Celery's where those have a meaning for them; ours stand under `vigie:` (decision 0020).
 
+mod broadcast;
 mod claim;
 mod config;
 mod finish;
@@ -21,6 +23,7 @@ mod watch;
 pub use config::{Place, RedisConfig, RedisUrlError, Server, TimeSource, Tls};
 pub use watch::About;
 
+use crate::broadcast::Broadcast;
 use crate::broker::{BoxFuture, Broker, ClaimRequest};
 use crate::{Claimed, Finish, JobId, JobState, LeaseId, NewJob, Published, QueueDepth, QueueError};
 use claim::Claims;
@@ -277,5 +280,9 @@ impl Broker for Redis {
             return Err(QueueError::Closed);
         }
         self.shared.accepting()
+    }
+
+    fn broadcast(&self) -> Option<Arc<dyn Broadcast>> {
+        Some(Arc::new(broadcast::RedisBroadcast(self.shared.clone())))
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 /// Characters after which Celery's own clients cut.
 const REPR_CHARS_MAX: usize = 1_024;
 
-pub(super) fn of_args(args: &[Value]) -> String {
+pub(crate) fn of_args(args: &[Value]) -> String {
     let mut text = String::from("(");
     list(&mut text, args);
     if args.len() == 1 {
@@ -16,9 +16,15 @@ pub(super) fn of_args(args: &[Value]) -> String {
     cut(text)
 }
 
-pub(super) fn of_kwargs(kwargs: &Map<String, Value>) -> String {
+pub(crate) fn of_kwargs(kwargs: &Map<String, Value>) -> String {
     let mut text = String::new();
     object(&mut text, kwargs);
+    cut(text)
+}
+
+pub(crate) fn of_value(value: &Value) -> String {
+    let mut text = String::new();
+    write(&mut text, value);
     cut(text)
 }
 

@@ -8,8 +8,8 @@ use stdx::Timestamp;
 
 /// An error as Python's client wants it: it makes an exception of the class.
 pub(crate) struct Failure {
-    class: String,
-    message: String,
+    pub class: String,
+    pub message: String,
     module: &'static str,
 }
 

@@ -164,7 +164,7 @@ impl Shared {
             if age >= current.time_limit && !current.is_over_time.swap(true, Ordering::SeqCst) {
                 tracing::warn!(task = current.task, limit_s = current.time_limit.as_secs(), "a run is over its time");
             }
-            if age >= current.time_limit + HARD_GRACE {
+            if age >= current.time_limit + HARD_GRACE || self.is_kill_due(&current.jobs) {
                 self.abandon(&seat);
             }
         }
@@ -172,11 +172,16 @@ impl Shared {
 
     /// A run that does not end: its jobs fail, its thread is left alone, and another takes its place.
     fn abandon(self: &Arc<Self>, seat: &Arc<Seat>) {
+        let is_terminated = self.is_kill_due(&seat.current().map(|current| current.jobs).unwrap_or_default());
         let Some(current) = seat.abandon() else { return };
         let text =
             format!("TimeLimitExceeded: {} ran for longer than {} s", current.task, current.time_limit.as_secs());
-        tracing::error!(task = current.task, jobs = current.jobs.len(), "a run did not end at its time limit");
-        self.note_error(Some(text.clone()));
+        if is_terminated {
+            tracing::warn!(task = current.task, jobs = current.jobs.len(), "a run was terminated from outside");
+        } else {
+            tracing::error!(task = current.task, jobs = current.jobs.len(), "a run did not end at its time limit");
+            self.note_error(Some(text.clone()));
+        }
         self.end_from_outside(&current, &text);
         let hanging = self.hanging.fetch_add(1, Ordering::SeqCst) + 1;
         lock(&self.seats).retain(|other| !Arc::ptr_eq(other, seat));
@@ -193,8 +198,8 @@ impl Shared {
         let leases: Vec<LeaseId> = current.jobs.iter().map(|job| job.lease).collect();
         self.leases.let_go(&leases);
         let failed = || Outcome::Retry { error: text.to_owned() };
-        let finished: Vec<(LeaseId, Finish)> =
-            current.jobs.iter().map(|job| (job.lease, self.finish_of(job, failed(), &current.policy))).collect();
+        let outcomes = current.jobs.iter().map(|_| failed()).collect();
+        let finished = self.ends_of(&current.jobs, outcomes, &current.policy, current.since.elapsed());
         let count = finished.len() as u64;
         match self.queue.finish(finished) {
             Ok(_lost) => drop(self.progress.finished.fetch_add(count, Ordering::Relaxed)),

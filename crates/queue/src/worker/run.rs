@@ -66,6 +66,7 @@ impl Shared {
 
     /// Runs what was claimed, one batch after the other, and ends every lease. After a stop the rest goes back.
     fn run_claimed(&self, seat: &Seat, claimed: Vec<Claimed>) -> Result<(), QueueError> {
+        self.note_received(&claimed);
         let runs = self.plan(claimed)?;
         // Batches behind others wait for them at most as long as they all may take.
         let mut at_most = Duration::ZERO;
@@ -144,6 +145,7 @@ impl Shared {
     }
 
     fn run_batch(&self, seat: &Seat, run: Run) {
+        let Some(run) = self.admit(seat, run) else { return };
         let jobs = Arc::new(run.jobs);
         self.leases.run(&run.leases, run.policy.lease, run.time_limit + super::keeper::HARD_GRACE);
         let current = Current {
@@ -158,14 +160,15 @@ impl Shared {
         let context = RunContext { stopping: self.is_stopping.clone(), over_time: current.is_over_time.clone() };
         let since = current.since;
         seat.begin(current);
+        self.note_begun(run.task.name(), &jobs);
         let outcomes = self.outcomes(&run.task, &jobs, &context);
-        self.credit.note(&jobs[0].queue, jobs.len(), since.elapsed());
+        let took = since.elapsed();
+        self.credit.note(&jobs[0].queue, jobs.len(), took);
         if !seat.end() {
             tracing::warn!(task = run.task.name(), "a run ended after its time limit; its result is void");
             return;
         }
-        let finish = |(job, outcome): (&Claimed, Outcome)| (job.lease, self.finish_of(job, outcome, &run.policy));
-        seat.note_ended(jobs.iter().zip(outcomes).map(finish));
+        seat.note_ended(self.ends_of(&jobs, outcomes, &run.policy, took));
     }
 
     /// Tells the broker what ended; until then the leases are kept.
@@ -259,7 +262,7 @@ impl Shared {
     }
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

@@ -60,6 +60,11 @@ impl Seat {
         lock(&self.waiting).drain(..).collect()
     }
 
+    /// What waits, for people to see.
+    pub fn waiting_jobs(&self) -> Vec<Claimed> {
+        lock(&self.waiting).iter().flat_map(|run| run.jobs.iter().cloned()).collect()
+    }
+
     pub fn note_ended(&self, finished: impl IntoIterator<Item = (LeaseId, Finish)>) {
         let mut ended = lock(&self.ended);
         ended.finished.extend(finished);

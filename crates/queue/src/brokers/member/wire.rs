@@ -267,7 +267,7 @@ impl From<End> for Finish {
 }
 
 fn reason_of(word: &str) -> DeadReason {
-    let all = [DeadReason::Attempts, DeadReason::Poison, DeadReason::Damaged, DeadReason::Expired];
+    let all = [DeadReason::Attempts, DeadReason::Poison, DeadReason::Damaged, DeadReason::Expired, DeadReason::Revoked];
     all.into_iter().find(|reason| reason.as_str() == word).unwrap_or(DeadReason::Rejected)
 }
 

@@ -190,7 +190,7 @@ impl Shared {
         let Some(job) = held.job.as_deref() else { return };
         self.forget(into, job);
         let meta = match reason {
-            DeadReason::Expired => Meta::Revoked(error),
+            DeadReason::Expired | DeadReason::Revoked => Meta::Revoked(error),
             DeadReason::Attempts | DeadReason::Poison | DeadReason::Rejected | DeadReason::Damaged => {
                 Meta::Failure(error)
             }
