@@ -19,6 +19,9 @@ pub struct Config {
     pub listen: SocketAddr,
     pub worker_concurrency: usize,
     pub shutdown_grace: Duration,
+    /// For Celery's tools.
+    pub remote_control: bool,
+    pub sends_events: bool,
     pub durable_against_power_loss: bool,
     /// `embedded:`, or the address of a broker; holds its password.
     pub broker_url: Redacted<String>,
@@ -98,7 +101,8 @@ fn shown(key: &keys::Key, text: &str) -> String {
     }
 }
 
-fn without_password(text: &str) -> String {
+/// Returns addresses with `***` for their passwords.
+pub fn without_password(text: &str) -> String {
     let hide = |url: &str| {
         let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
         let end = rest.find('/').unwrap_or(rest.len());
@@ -146,6 +150,8 @@ impl Config {
             listen: text("web.listen").parse().expect(CHECKED),
             worker_concurrency: if concurrency == 0 { cores } else { concurrency },
             shutdown_grace: sources::parse_duration(text("worker.shutdown-grace")).expect(CHECKED),
+            remote_control: text("worker.remote-control") == "on",
+            sends_events: text("worker.send-events") == "on",
             durable_against_power_loss: text("queue.durability") == "power",
             broker_url: Redacted::new(text("broker.url").to_owned()),
             queue_bytes_max: bytes("queue.max-bytes"),

@@ -80,6 +80,18 @@ pub const KEYS: &[Key] = &[
         "how long running work may finish after SIGTERM before the process ends",
     ),
     key(
+        "worker.remote-control",
+        "on",
+        Kind::Choice(&["on", "off"]),
+        "whether Celery's tools (celery status, inspect, control, Flower) reach workers; only over a broker they know",
+    ),
+    key(
+        "worker.send-events",
+        "off",
+        Kind::Choice(&["on", "off"]),
+        "events of tasks from the start; off: once Flower or celery control enable_events asks for them",
+    ),
+    key(
         "queue.durability",
         "power",
         Kind::Choice(&["power", "process"]),

@@ -1,12 +1,14 @@
 //! The worker role: threads that run tasks, and the upkeep that follows when they rest.
 
-use super::Base;
+use super::{Base, Role};
+use crate::config::without_password;
 use crate::host;
 use anyhow::Context;
 use pipeline::outbox::Relay;
 use pipeline::tasks::{self, TaskWorld};
 use pipeline::{idle, pace};
-use queue::{QueueError, Worker, WorkerConfig};
+use queue::{QueueError, RemoteConfig, Worker, WorkerConfig};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use stdx::component::ComponentError;
@@ -96,9 +98,43 @@ fn start(base: &Base, queues: Vec<String>) -> Worker {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         queues,
         on_thread_start: pace::lower_thread_priority,
+        remote: remote(base),
         ..WorkerConfig::new(&base.node, base.config.worker_concurrency, base.clock.clone())
     };
     Worker::start(base.queue.clone(), tasks::all(&world), &config)
+}
+
+/// A process that also receives events is not stopped by whoever reaches the broker.
+fn remote(base: &Base) -> RemoteConfig {
+    let config = &base.config;
+    let shutdown = base.shutdown.clone();
+    let stop: Arc<dyn Fn() + Send + Sync> = Arc::new(move || shutdown.trigger());
+    // What stands behind the question mark may be a secret too.
+    let shown = |url: &str| without_password(url.split('?').next().unwrap_or_default());
+    let broker: Vec<String> = config.broker_url.expose().split(';').map(shown).collect();
+    let broker = broker.join(";");
+    let conf = serde_json::json!({
+        "broker_url": broker,
+        "result_backend": broker,
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "result_expires": queue::RESULT_KEPT.as_secs(),
+        "task_acks_late": true,
+        "task_reject_on_worker_lost": true,
+        "timezone": "UTC",
+        "enable_utc": true,
+        "worker_concurrency": config.worker_concurrency,
+        "worker_enable_remote_control": config.remote_control,
+        "worker_send_task_events": config.sends_events,
+        "worker_soft_shutdown_timeout": config.shutdown_grace.as_secs_f64(),
+    });
+    RemoteConfig {
+        is_on: config.remote_control,
+        sends_events: config.sends_events,
+        conf: conf.as_object().cloned().unwrap_or_default(),
+        stop: (base.role == Role::Worker).then_some(stop),
+    }
 }
 
 /// Without a choice, this release's queues: other programs' are for other programs. To choose from are also those that
