@@ -1,6 +1,7 @@
 //! Measures what the digest does to one event: `cargo run --release -p processing --example event_rate`.
 //! Prints the best of several rounds for each stage, in microseconds of one core.
 
+use processing::scrub::{Scrubber, Settings};
 use processing::{Context, normalise, summarise};
 use protocol::event::Event;
 use protocol::json;
@@ -36,8 +37,20 @@ fn main() {
     report("summarise (tags, title, group)", || {
         black_box(summarise(&event));
     });
+    let scrubber = Scrubber::new(&Settings::default(), b"").expect("the default settings");
+    let tree = json::parse(EVENT).expect("valid json");
+    report("copy tree", || {
+        black_box(tree.clone());
+    });
+    report("copy tree, scrub", || {
+        black_box(scrubber.scrub(&mut tree.clone()));
+    });
     report("all of it", || {
-        black_box(summarise(&normalise(Event::parse(EVENT).expect("an event"), &context)));
+        let mut tree = json::parse(EVENT).expect("valid json");
+        black_box(scrubber.scrub(&mut tree));
+        black_box(json::to_text(&tree));
+        let event = Event::from_value(tree).expect("an event");
+        black_box(summarise(&normalise(event, &context)));
     });
 }
 

@@ -1,4 +1,4 @@
-//! Pure functions over events: normalise, title, tags, group. Given the same event and context they answer the same, on
+//! Pure functions over events: normalise, scrub, title, tags, group. Given the same event and context they answer the same, on
 //! every machine and at every time.
 //!
 //! No input and no output, no clock, no randomness, no panic on any event. The digest calls `normalise` and
@@ -8,6 +8,7 @@ pub mod group;
 pub mod in_app;
 pub mod limits;
 pub mod normalise;
+pub mod scrub;
 pub mod summary;
 pub mod tags;
 pub mod title;

@@ -25,6 +25,8 @@ mod trimming;
 mod user;
 mod user_agent;
 
+pub(crate) use remarks::{append, leaf_at};
+
 use protocol::event::Event;
 use std::net::IpAddr;
 use stdx::Timestamp;

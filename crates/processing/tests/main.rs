@@ -5,6 +5,7 @@ mod golden_hashes;
 mod grouping_corpus;
 mod hostile;
 mod normalised;
+mod scrubbing;
 mod searchable_tags;
 mod titles;
 mod user_agents;

@@ -1,0 +1,304 @@
+//! Scrubbing: what is taken from an event, from every place and in every form that SDKs send, and what stays.
+
+use processing::scrub::{AttachmentFate, AttachmentKind, Scrubber, Settings};
+use proptest::prelude::*;
+use protocol::json::{self, Value};
+
+fn scrubber(settings: &Settings) -> Scrubber {
+    Scrubber::new(settings, b"key").expect("valid settings")
+}
+
+fn scrubbed_by(scrubber: &Scrubber, json: &str) -> Value<'static> {
+    let mut event = json::parse(json.as_bytes()).expect("valid json").into_static();
+    scrubber.scrub(&mut event);
+    event
+}
+
+/// Returns the value at a path of keys and indexes after scrubbing, as JSON text.
+fn at(event: &Value<'_>, path: &str) -> String {
+    let mut value = Some(event);
+    for step in path.split('/') {
+        value = value.and_then(|value| match (value, step.parse::<usize>()) {
+            (Value::Array(values), Ok(index)) => values.get(index),
+            (value, _) => value.get(step),
+        });
+    }
+    value.map_or("-".to_owned(), json::to_text)
+}
+
+fn check(json: &str, path: &str, expected: &str) {
+    assert_eq!(at(&scrubbed_by(&scrubber(&Settings::default()), json), path), expected, "{path} of {json}");
+}
+
+const SECRET: &str = "hunter2-correct-horse";
+
+/// Events with a secret, in each place and form; `§` stands for it.
+const WITH_SECRETS: &[&str] = &[
+    r#"{"extra":{"password":"§"}}"#,
+    r#"{"extra":{"environ":{"AWS_SECRET_ACCESS_KEY":"§","GITHUB_TOKEN":"§","SENTRY_AUTH_TOKEN":"§"}}}"#,
+    r#"{"extra":{"environ":{"DATABASE_URL":"postgres://bob:§@db/x"}}}"#,
+    r#"{"extra":{"deep":[{"a":[["api_key","§"]]}]}}"#,
+    r#"{"extra":{"text":"password: §"}}"#,
+    r#"{"extra":{"text":"my_token=§"}}"#,
+    r#"{"extra":{"h":"Bearer §"}}"#,
+    r#"{"extra":{"passwords":["§",{"x":"§"}]}}"#,
+    r#"{"extra":{"PassWord":{"value":"§"}}}"#,
+    r#"{"extra":{"otp":"§","two-factor":"§"}}"#,
+    r#"{"contexts":{"app":{"credentials":"§"}}}"#,
+    r#"{"contexts":{"secrets":{"a":"§"}}}"#,
+    r#"{"contexts":{"response":{"headers":{"Set-Cookie":"sessionid=§; Path=/"},"cookies":"csrf=§"}}}"#,
+    r#"{"contexts":{"response":{"data":"{\"token\":\"§\"}"}}}"#,
+    r#"{"contexts":{"trace":{"data":{"auth":"§"}}}}"#,
+    r#"{"sentry.interfaces.Contexts":{"x":{"passwd":"§"}}}"#,
+    r#"{"user":{"password":"§"}}"#,
+    r#"{"user":{"data":{"api_key":"§"},"id":"1"}}"#,
+    r#"{"sentry.interfaces.User":{"secret":"§"}}"#,
+    r#"{"request":{"headers":{"Authorization":"§","X-Api-Key":"§"}}}"#,
+    r#"{"request":{"headers":[["authorization","§"],["x-csrf-token","§"]]}}"#,
+    r#"{"request":{"headers":{"Cookie":"a=1; sessionid=§; b=2"}}}"#,
+    r#"{"request":{"headers":[["cookie","PHPSESSID=§"]]}}"#,
+    r#"{"request":{"headers":{"Referer":"https://x/?access_token=§"}}}"#,
+    r#"{"request":{"headers":{"Authorization":["§","§"]}}}"#,
+    r#"{"request":{"cookies":"sid=1; xsrf-token=§"}}"#,
+    r#"{"request":{"cookies":{"session":"§","_csrf":"§"}}}"#,
+    r#"{"request":{"cookies":[["jsessionid","§"]]}}"#,
+    r#"{"request":{"query_string":"a=1&password=§&b=2"}}"#,
+    r#"{"request":{"query_string":"?p%61ssword=§"}}"#,
+    r#"{"request":{"query_string":{"token":"§"}}}"#,
+    r#"{"request":{"query_string":[["secret","§"]]}}"#,
+    r#"{"request":{"url":"https://x/p?api_key=§#access_token=§"}}"#,
+    r#"{"request":{"url":"https://bob:§@x/p"}}"#,
+    r#"{"request":{"fragment":"access_token=§&state=1"}}"#,
+    r#"{"request":{"data":{"password":"§","nested":[{"secret":"§"}]}}}"#,
+    r#"{"request":{"data":"{\"user\":\"x\",\"password\":\"§\"}"}}"#,
+    r#"{"request":{"data":" [ {\"password\":\"§\"} ] "}}"#,
+    r#"{"request":{"data":"user=x&password=§"}}"#,
+    r#"{"request":{"data":"{\"password\":\"§"}}"#,
+    r#"{"request":{"env":{"HTTP_AUTHORIZATION":"§","HTTP_COOKIE":"session=§","QUERY_STRING":"token=§"}}}"#,
+    r#"{"sentry.interfaces.Http":{"headers":{"Authorization":"§"}}}"#,
+    r#"{"breadcrumbs":{"values":[{"message":"login with password=§"}]}}"#,
+    r#"{"breadcrumbs":[{"data":{"url":"https://x/?token=§"}}]}"#,
+    r#"{"breadcrumbs":[{"data":{"http":{"headers":{"authorization":"§"}}}}]}"#,
+    r#"{"sentry.interfaces.Breadcrumbs":[{"data":{"passwd":"§"}}]}"#,
+    r#"{"exception":{"values":[{"type":"A","stacktrace":{"frames":[{"vars":{"password":"§"}}]}}]}}"#,
+    r#"{"exception":[{"type":"A","raw_stacktrace":{"frames":[{"vars":["password=§"]}]}}]}"#,
+    r#"{"exception":{"type":"A","stacktrace":{"frames":[{"vars":{"self":{"api_key":"§"}}}]}}}"#,
+    r#"{"exception":{"type":"A","mechanism":{"type":"x","data":{"secret":"§"}}}}"#,
+    r#"{"sentry.interfaces.Exception":{"values":[{"stacktrace":{"frames":[{"vars":{"passwd":"§"}}]}}]}}"#,
+    r#"{"threads":{"values":[{"stacktrace":{"frames":[{"vars":{"token":"§"}}]}}]}}"#,
+    r#"{"stacktrace":{"frames":[{"vars":{"private_key":"§"},"data":{"secret":"§"}}]}}"#,
+    r#"{"logentry":{"message":"%s","params":["password=§"]}}"#,
+    r#"{"logentry":{"message":"%(a)s","params":{"password":"§"}}}"#,
+    r#"{"spans":[{"data":{"db.password":"§"}}]}"#,
+    r#"{"csp":{"document_uri":"https://x/?token=§"}}"#,
+    r#"{"some_new_field":{"password":"§"}}"#,
+    r#"{"exception":{"values":[{"type":"A","some_new_field":{"password":"§"}}]}}"#,
+    r#"{"server_name":"password=§"}"#,
+];
+
+#[test]
+fn a_secret_is_found_in_every_place_an_sdk_can_put_it() {
+    let scrubber = scrubber(&Settings::default());
+    for place in WITH_SECRETS {
+        let json = place.replace('§', SECRET);
+        assert!(json.contains(SECRET), "{json}");
+        let event = scrubbed_by(&scrubber, &json);
+        let text = json::to_text(&event);
+        assert!(!text.contains(SECRET), "{json}\n{text}");
+        assert!(event.get("_meta").is_some(), "{text}");
+        assert_eq!(json::to_text(&scrubbed_by(&scrubber, &text)), text, "scrubbing twice");
+    }
+}
+
+#[test]
+fn tokens_of_known_services_are_found_by_their_look() {
+    let key = "Ab1Cd2Ef3Gh4Ij5Kl6Mn7";
+    for start in ["ghp_", "glpat-", "sk_live_", "xoxb-", "AKIA", "sntrys_"] {
+        let json = format!(r#"{{"extra":{{"environ":{{"SOME_NAME":"x {start}{key} y"}}}}}}"#);
+        check(&json, "extra/environ/SOME_NAME", r#""x [Filtered] y""#);
+    }
+    check(r#"{"extra":{"a":"npm_config"}}"#, "extra/a", r#""npm_config""#);
+}
+
+#[test]
+fn numbers_that_identify_are_taken_and_the_rest_of_the_text_stays() {
+    let text = |text: &str| format!(r#"{{"extra":{{"a":"{text}"}}}}"#);
+    check(&text("card 4111-1111-1111-1111 used"), "extra/a", r#""card [Filtered] used""#);
+    check(&text("DE89 3704 0044 0532 0130 00"), "extra/a", r#""[Filtered]""#);
+    check(&text("ssn 078-05-1120"), "extra/a", r#""ssn [Filtered]""#);
+    check(&text("order 12345678901234567"), "extra/a", r#""order 12345678901234567""#);
+    check(
+        r#"{"extra":{"a":4111111111111111,"b":123456789012345678}}"#,
+        "extra",
+        r#"{"a":null,"b":123456789012345678}"#,
+    );
+    check(
+        &text("-----BEGIN PRIVATE KEY-----\\nMIIB\\n-----END PRIVATE KEY-----"),
+        "extra/a",
+        r#""-----BEGIN PRIVATE KEY-----[Filtered]-----END PRIVATE KEY-----""#,
+    );
+}
+
+#[test]
+fn messages_keep_their_words() {
+    let json = r#"{"logentry":{"formatted":"mail jane@example.com with password x, card 4111111111111111"}}"#;
+    check(json, "logentry/formatted", r#""mail [email] with password x, card [creditcard]""#);
+    check(r#"{"message":"from a@b.co: Bearer abcdef"}"#, "message", r#""from [email]: Bearer [token]""#);
+    check(r#"{"message":"a@b.co"}"#, "_meta/logentry/formatted//rem", r#"[["@email:replace","s",0,7]]"#);
+}
+
+#[test]
+fn what_default_rules_leave_alone_stays() {
+    let kept = r#"{"event_id":"a","platform":"python","transaction":"/auth/token","release":"auth@1","environment":"secret",
+        "tags":{"author":"x","token":"y"},"modules":{"oauthlib":"3"},"fingerprint":["password"],"logger":"auth",
+        "sdk":{"name":"auth"},"debug_meta":{"images":[{"code_file":"secret"}]},
+        "exception":{"values":[{"type":"AuthError","value":"wrong password=x","module":"auth",
+            "mechanism":{"type":"auth","meta":{"errno":{"number":1}}},
+            "stacktrace":{"frames":[{"function":"auth","filename":"auth.py","abs_path":"/secret","context_line":"password = 1",
+                "pre_context":["secret"],"lineno":1}]}}]},
+        "breadcrumbs":[{"category":"auth","type":"auth","level":"info","data":{"is_auth":true,"secret":""}}],
+        "request":{"url":"https://x/auth?a=1","method":"GET","headers":{"User-Agent":"auth"},"data":"{ \"a\" : 1 }"},
+        "user":{"id":"1","email":"jane@example.com","ip_address":"10.0.0.1"},
+        "extra":{"session":"s","pwd":"p","email":"e","ip":"10.0.0.1","null":null}}"#;
+    let before = json::to_text(&json::parse(kept.as_bytes()).expect("valid json"));
+    assert_eq!(json::to_text(&scrubbed_by(&scrubber(&Settings::default()), kept)), before);
+}
+
+#[test]
+fn remarks_say_what_was_there() {
+    let json =
+        r#"{"exception":[{"stacktrace":{"frames":[{"vars":{"password":"abc","token":{"a":1}}}]}}],"extra":{"a":"x"}}"#;
+    let vars = "_meta/exception/values/0/stacktrace/frames/0/vars";
+    check(json, &format!("{vars}/password/"), r#"{"rem":[["@password:filter","s",0,10]],"len":3}"#);
+    check(json, &format!("{vars}/token/"), r#"{"rem":[["@password:filter","x"]]}"#);
+    check(json, "_meta/extra", "-");
+}
+
+#[test]
+fn settings_decide() {
+    let with = |change: fn(&mut Settings)| {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        scrubber(&settings)
+    };
+    let json = r#"{"extra":{"password":"p","foo_bar":"f","x":"has foo in it"},"tags":{"foo":"t"},
+        "user":{"ip_address":"10.0.0.1","id":"i"},"message":"from 10.0.0.1"}"#;
+    let extra = |scrubber: &Scrubber| at(&scrubbed_by(scrubber, json), "extra");
+    let off = with(|settings| settings.scrubs_data = false);
+    assert_eq!(extra(&off), r#"{"password":"p","foo_bar":"f","x":"has foo in it"}"#);
+    let no_defaults = with(|settings| {
+        settings.with_defaults = false;
+        settings.sensitive_fields = vec!["FOO".to_owned()];
+    });
+    assert_eq!(extra(&no_defaults), r#"{"password":"p","foo_bar":"[Filtered]","x":"[Filtered]"}"#);
+    assert_eq!(at(&scrubbed_by(&no_defaults, json), "tags"), r#"{"foo":"[Filtered]"}"#);
+    let safe = with(|settings| settings.safe_fields = vec!["Password".to_owned()]);
+    assert_eq!(extra(&safe), r#"{"password":"p","foo_bar":"f","x":"has foo in it"}"#);
+    let elsewhere = with(|settings| settings.safe_fields = vec!["contexts.**".to_owned(), "$user.id".to_owned()]);
+    assert_eq!(extra(&elsewhere), r#"{"password":"[Filtered]","foo_bar":"f","x":"has foo in it"}"#);
+    let no_ip = with(|settings| settings.scrubs_ip = true);
+    let event = scrubbed_by(&no_ip, json);
+    assert_eq!(
+        (at(&event, "user"), at(&event, "message")),
+        (r#"{"ip_address":null,"id":"i"}"#.into(), r#""from [ip]""#.into())
+    );
+}
+
+fn with_rules(rules: &str) -> Settings {
+    Settings { scrubs_data: false, rules: rules.to_owned(), ..Settings::default() }
+}
+
+#[test]
+fn a_projects_own_rules_are_applied_where_they_say() {
+    let rules = r#"{"rules":{"order":{"type":"pattern","pattern":"o-[0-9]+","redaction":{"method":"replace","text":"<order>"}},
+        "keys":{"type":"redact_pair","keyPattern":"(?i)shoe"},"both":{"type":"multiple","rules":["order","@email:mask"]}},
+        "applications":{"extra.** && !extra.keep":["both"],"$user.id":["@anything:hash"],"**":["keys"],
+            "$http.headers.X-Trace":["@anything:remove"],"$error.value":["@ip"]}}"#;
+    let json = r#"{"extra":{"a":"o-12 of a@b.co","keep":"o-12","shoe_size":42},"user":{"id":"jane"},
+        "request":{"headers":[["X-Trace","t"],["Accept","a"]]},"exception":{"value":"at 10.0.0.1"}}"#;
+    let event = scrubbed_by(&scrubber(&with_rules(rules)), json);
+    let check = |path: &str, expected: &str| assert_eq!(at(&event, path), expected, "{path}");
+    check("extra", r#"{"a":"<order> of ******","keep":"o-12","shoe_size":null}"#);
+    check("user/id", r#""7e024875be2f82307efd9e99d8a6bbd558d334f5""#);
+    check("request/headers", r#"[["X-Trace",null],["Accept","a"]]"#);
+    check("exception/value", r#""at [ip]""#);
+    check("_meta/extra/a//rem/0/0", r#""order""#);
+}
+
+#[test]
+fn rules_that_cannot_be_used_are_refused_with_a_reason() {
+    fn check(rules: &str, expected: &str) {
+        let error = Scrubber::new(&with_rules(rules), b"").err().expect(rules);
+        assert!(error.to_string().contains(expected), "{rules}: {error}");
+    }
+    check("[", "no JSON object");
+    check(r#"{"rules":[]}"#, "'rules' has to be an object");
+    check(r#"{"applications":{"a..b":["@ip"]}}"#, "a key, '*'");
+    check(r#"{"applications":{"a":["@nothing"]}}"#, "rule '@nothing' does not exist");
+    check(r#"{"applications":{"a":["mine"]}}"#, "rule 'mine' does not exist");
+    check(r#"{"applications":{"a":"@ip"}}"#, "a list of names");
+    check(r#"{"rules":{"r":{"type":"pattern","pattern":"("}}}"#, "rule 'r'");
+    check(r#"{"rules":{"r":{"type":"pattern","pattern":"a","redaction":"burn"}}}"#, "its method is none of");
+    check(r#"{"rules":{"r":{"type":"multiple","rules":["r"]}}}"#, "made of itself");
+    check(&format!(r#"{{"rules":{{"r":{{"type":"pattern","pattern":"{}"}}}}}}"#, "(\\\\w{100}){100}"), "rule 'r'");
+}
+
+#[test]
+fn attachments_are_scrubbed_only_by_rules_that_name_them() {
+    let scrub = |rules: &str, kind, name: &str, content: &[u8]| {
+        let mut bytes = content.to_vec();
+        let scrubber = scrubber(&with_rules(rules));
+        let named = scrubber.names_attachments(kind);
+        let fate = scrubber.scrub_attachment(kind, name, &mut bytes);
+        (named, fate, bytes)
+    };
+    let (attachment, minidump) = (AttachmentKind::Attachment, AttachmentKind::Minidump);
+    let log = b"mail a@b.co \xff end";
+    let everywhere = r#"{"applications":{"**":["@email"]}}"#;
+    assert_eq!(scrub(everywhere, attachment, "a.log", log), (false, AttachmentFate::Kept, log.to_vec()));
+    let changed = AttachmentFate::Changed { rule: "@email".to_owned() };
+    let one = r#"{"applications":{"$attachments.'a.log'":["@email"]}}"#;
+    assert_eq!(scrub(one, attachment, "a.log", log), (true, changed.clone(), b"mail ****** \xff end".to_vec()));
+    assert_eq!(scrub(one, attachment, "b.log", log), (true, AttachmentFate::Kept, log.to_vec()));
+    assert_eq!(scrub(one, minidump, "a.log", log), (false, AttachmentFate::Kept, log.to_vec()));
+    let all = r#"{"applications":{"$minidump":["@email"],"$attachments.*":["@anything:remove"]}}"#;
+    assert_eq!(scrub(all, minidump, "x.dmp", log).1, changed);
+    assert_eq!(scrub(all, attachment, "x", log).1, AttachmentFate::Removed { rule: "@anything:remove".to_owned() });
+}
+
+fn any_value() -> impl Strategy<Value = serde_json::Value> {
+    let words = ["password", "extra", "request", "headers", "cookies", "data", "values", "exception", "a", "=", "tags"];
+    let texts =
+        ["Bearer x y", "a=1&token=b%4", "4111-1111-1111-1111", "{\"a\":1}", "http://a:b@c/?d#e", "ü;=,", "sk_live_"];
+    let leaf = prop_oneof![
+        any::<i64>().prop_map(serde_json::Value::from),
+        any::<String>().prop_map(serde_json::Value::from),
+        prop::sample::select(texts.to_vec()).prop_map(serde_json::Value::from),
+    ];
+    leaf.prop_recursive(6, 80, 6, move |inner| {
+        let key = prop::sample::select(words.to_vec()).prop_map(str::to_owned);
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::from),
+            proptest::collection::vec((key, inner), 0..6)
+                .prop_map(|entries| serde_json::Value::from(serde_json::Map::from_iter(entries))),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn anything_is_scrubbed_and_twice_is_once(value in any_value()) {
+        let settings = Settings {
+            scrubs_ip: true,
+            sensitive_fields: vec!["tag".to_owned()],
+            rules: r#"{"applications":{"**":["@email","@uuid:mask"],"extra.a":["@anything:remove"]}}"#.to_owned(),
+            ..Settings::default()
+        };
+        let scrubber = scrubber(&settings);
+        let json = serde_json::json!({ "event": value, "extra": value, "request": value, "exception": value }).to_string();
+        let once = json::to_text(&scrubbed_by(&scrubber, &json));
+        prop_assert_eq!(json::to_text(&scrubbed_by(&scrubber, &once)), once);
+    }
+}
