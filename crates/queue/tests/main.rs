@@ -8,6 +8,7 @@ mod member;
 mod model;
 mod redis_faults;
 mod redis_layout;
+mod remote;
 mod sim;
 mod support;
 mod worker;
