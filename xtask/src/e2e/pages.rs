@@ -2,7 +2,7 @@
 //! console, nothing wider than the screen, no request to another host. Screenshots stay under `target/xtask/screens`.
 
 use super::sdk::create_user;
-use super::{Case, Place, Verdict, programs};
+use super::{Case, Place, Verdict, eventually, programs};
 use crate::root::{root, work_dir};
 use anyhow::{Context, ensure};
 use bench::event::Shape;
@@ -16,6 +16,7 @@ const SHAPE: Shape = Shape { groups: 12, bytes: 6_000 };
 const EMAIL: &str = "pages@localhost";
 const PASSWORD: &str = "e2e-password-of-a-private-server";
 const SEND_WITHIN: Duration = Duration::from_secs(60);
+const STOPPED_WITHIN: Duration = Duration::from_secs(20);
 
 pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
     if !crate::command::works("node", &["--version"]) {
@@ -53,12 +54,37 @@ pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
     Ok(Verdict::Passed(format!("{} views without a problem; screenshots in target/xtask/screens", report["views"])))
 }
 
+/// Something for the console to show: a job that failed to the end, one that runs for long, one that nobody knows, and a
+/// paused queue. Returns the dead letter's id.
+fn trouble(place: &Place) -> anyhow::Result<String> {
+    let failing = say(place, &["queues", "send", "debug.append", "--args", "[\"../elsewhere\", \"x\"]"])?;
+    say(place, &["queues", "send", "debug.sleep", "--args", "[20]"])?;
+    say(place, &["queues", "send", "shop.tasks.bill", "--queue", "debug", "--args", "[1]"])?;
+    let stopped = failing.trim().to_owned();
+    eventually("the failing job to stop", STOPPED_WITHIN, || {
+        let letters: Value = serde_json::from_str(&say(place, &["queues", "dead", "list", "--json"])?)?;
+        let ids: Vec<&str> =
+            letters.as_array().into_iter().flatten().filter_map(|letter| letter["id"].as_str()).collect();
+        Ok(ids.contains(&stopped.as_str()).then_some(()))
+    })?;
+    say(place, &["queues", "pause", "debug"])?;
+    say(place, &["queues", "send", "debug.echo", "--args", "[1]"])?;
+    Ok(stopped)
+}
+
+fn say(place: &Place, words: &[&str]) -> anyhow::Result<String> {
+    let output = place.command(words)?;
+    ensure!(output.status.success(), "vigie {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// Names and paths of the pages to look at.
 fn pages(place: &mut Place) -> anyhow::Result<Value> {
     let (_, issues) = place.api("/projects/default/default/issues/?query=")?;
     let issue = issues[0]["id"].as_str().context("there is an issue")?.to_owned();
     let (_, event) = place.api(&format!("/issues/{issue}/events/latest/"))?;
     let event = event["eventID"].as_str().context("an issue has a latest event")?.to_owned();
+    let stopped = trouble(place)?;
     Ok(json!([
         ["issues", "/"],
         ["issues-search", "/?query=is%3Aunresolved+level%3Aerror&sort=freq"],
@@ -71,5 +97,11 @@ fn pages(place: &mut Place) -> anyhow::Result<Value> {
         ["project-new", "/projects/new/"],
         ["account", "/settings/account/"],
         ["system", "/system/"],
+        ["system-queues", "/system/queues/"],
+        ["system-workers", "/system/workers/"],
+        ["system-dead-letters", "/system/dead-letters/"],
+        ["system-dead-letter", format!("/system/dead-letters/{stopped}/")],
+        ["system-schedules", "/system/schedules/"],
+        ["system-event", format!("/system/events/?event={event}")],
     ]))
 }

@@ -69,16 +69,23 @@ fn of_queues(facts: &Facts<'_>) -> Vec<Reason> {
     let mut reasons = Vec::new();
     for queue in facts.queues.iter().filter(|queue| queue.ready > 0) {
         let name = &queue.queue;
-        let jobs = count(queue.ready);
+        let jobs = jobs(queue.ready);
         if queue.paused {
-            let text = format!("Queue {name} is paused, and {jobs} jobs wait in it.");
+            let text = format!("Queue {name} is paused; {jobs} in it.");
             reasons.push(Reason { topic: "paused", is_bad: false, text, link: link(Tab::Queues, "Resume it") });
         } else if !facts.pulse.workers.iter().any(|worker| worker.is_alive && worker.row.queues.contains(name)) {
-            let text = format!("{jobs} jobs wait in queue {name}, and no living worker serves it.");
+            let text = format!("No living worker serves queue {name}; {jobs} in it.");
             reasons.push(Reason { topic: "unserved", is_bad: true, text, link: link(Tab::Workers, "Workers") });
         }
     }
     reasons
+}
+
+fn jobs(waiting: u64) -> String {
+    match waiting {
+        1 => "one job waits".to_owned(),
+        more => format!("{} jobs wait", count(more)),
+    }
 }
 
 fn of_backlog(pulse: &Pulse) -> Option<Reason> {
@@ -154,6 +161,9 @@ fn of_dead(queues: &[QueueDepth]) -> Option<Reason> {
     if dead == 0 {
         return None;
     }
-    let text = format!("{} jobs have stopped and wait for a decision.", count(dead));
+    let text = match dead {
+        1 => "One job has stopped and waits for a decision.".to_owned(),
+        more => format!("{} jobs have stopped and wait for a decision.", count(more)),
+    };
     Some(Reason { topic: "dead letters", is_bad: true, text, link: link(Tab::DeadLetters, "Dead letters") })
 }

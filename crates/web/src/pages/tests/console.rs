@@ -145,13 +145,13 @@ fn the_first_page_names_what_is_wrong_and_where_to_look() {
     let page = render(&pipeline::PipelinePage::of(shell(true), facts("events")));
     for reason in [
         "workers: none was heard",
-        "Queue events is paused, and 3 jobs wait in it.",
+        "Queue events is paused; 3 jobs wait in it.",
         "The backlog grows: 120.0 events come in a second, 20.0 go out.",
         "100 % of the events that wait are of events.",
         "Job events of task events has run for 5 min on events.",
         "3.0 requests a second are refused, most for: events",
         "The last run of schedule events failed: events",
-        "1 jobs have stopped and wait for a decision.",
+        "One job has stopped and waits for a decision.",
         "does not balance",
     ] {
         assert!(page.contains(reason), "{reason}");
