@@ -1,9 +1,10 @@
-//! Pure functions over events: normalise, scrub, title, tags, group. Given the same event and context they answer the same, on
+//! Pure functions over events: normalise, filter, scrub, title, tags, group. Given the same event and context they answer the same, on
 //! every machine and at every time.
 //!
 //! No input and no output, no clock, no randomness, no panic on any event. The digest calls `normalise` and
 //! `summarise`; pages call `normalise` again on the stored payload to show what was understood of it.
 
+pub mod filter;
 pub mod group;
 pub mod in_app;
 pub mod limits;

@@ -26,6 +26,7 @@ mod user;
 mod user_agent;
 
 pub(crate) use remarks::{append, leaf_at};
+pub(crate) use user_agent::{browser, user_agent_of};
 
 use protocol::event::Event;
 use std::net::IpAddr;

@@ -1,6 +1,7 @@
 //! Black-box tests of processing: an event in, its normalised form, tags, title and groups out.
 
 mod corpus;
+mod filters;
 mod golden_hashes;
 mod grouping_corpus;
 mod hostile;

@@ -35,6 +35,11 @@ struct Device {
     brand: Option<&'static str>,
 }
 
+/// Returns the browser of a user agent's text.
+pub(crate) fn browser(user_agent: &str) -> Option<Named> {
+    browsers::find(bounded(user_agent))
+}
+
 /// Returns the user agent of an event's request, or for events made in browsers that of its submission.
 pub(crate) fn user_agent_of<'e>(event: &'e Event<'_>, submitted: Option<&'e str>) -> Option<&'e str> {
     let headers = event.request.as_ref().and_then(|request| request.headers.as_ref());
