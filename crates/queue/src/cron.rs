@@ -4,7 +4,7 @@
 
 mod when;
 
-use crate::brokers::member::wait_for;
+use crate::waiting::wait_for;
 use crate::{Cursor, JobId, JobOptions, JobResult, JobState, NewJob, Queue, QueueError, WORKER_BEAT_EVERY, WorkerRow};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -16,7 +16,9 @@ mod celery;
 pub mod cron;
 mod error;
 mod job;
+mod spool;
 mod task;
+mod waiting;
 mod worker;
 
 pub mod brokers;
@@ -31,5 +33,6 @@ pub use job::{
     Claimed, DeadReason, Finish, JobId, JobOptions, JobResult, JobState, LeaseId, NAME_BYTES_MAX, NewJob,
     PRIORITY_DEFAULT, Published, QueueDepth, RESULT_BYTES_MAX, RESULT_KEPT,
 };
+pub use spool::{Spool, SpoolState};
 pub use task::{CallTask, Calls, Outcome, Policy, RunContext, Task};
 pub use worker::{RemoteConfig, Worker, WorkerConfig, WorkerProgress};

@@ -10,5 +10,6 @@ mod redis_faults;
 mod redis_layout;
 mod remote;
 mod sim;
+mod spool;
 mod support;
 mod worker;

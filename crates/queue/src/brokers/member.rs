@@ -5,9 +5,7 @@
 mod calls;
 mod guest;
 mod server;
-mod waiting;
 
-pub(crate) use waiting::wait_for;
 mod wire;
 
 use crate::brokers::embedded::{self, Embedded};

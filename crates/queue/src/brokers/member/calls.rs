@@ -2,10 +2,10 @@
 //! again with the next one: publishing is idempotent, claims give what is free, ends are fenced.
 
 use super::guest::Broken;
-use super::waiting::wait_for;
 use super::wire::{self, ClaimedHead, Depth, End, JobHead, Request, State, WireError};
 use super::{Member, Place, Role, hangs, unreachable};
 use crate::brokers::embedded::Embedded;
+use crate::waiting::wait_for;
 use crate::{
     BoxFuture, Broker, ClaimRequest, Claimed, Cursor, DeadLetter, Finish, JobId, JobResult, JobState, LeaseId, Ledger,
     NewJob, Parked, Published, QueueDepth, QueueError, WorkerRow,

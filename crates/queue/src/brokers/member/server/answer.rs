@@ -2,8 +2,8 @@
 
 use super::Hall;
 use crate::brokers::member::REASSERTED_FOR;
-use crate::brokers::member::waiting::wait_for;
 use crate::brokers::member::wire::{self, ClaimedHead, Depth, JobHead, Request, State, WireError};
+use crate::waiting::wait_for;
 use crate::{BoxFuture, Broker, JobId, LeaseId, Ledger, Published, QueueError};
 use bytes::Bytes;
 use serde::Serialize;

@@ -1,0 +1,144 @@
+//! The forwarder: takes what the spool holds in order, publishes it to the broker, and only then lets go of it. A batch that
+//! cannot be published is kept in hand and tried again, so that nothing overtakes it.
+
+use super::{Inner, QUEUE, parcel};
+use crate::brokers::embedded::Embedded;
+use crate::waiting::wait_for;
+use crate::{Broker, ClaimRequest, Claimed, DeadReason, Finish, Ledger, NewJob, QueueBounds};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use stdx::Backoff;
+
+/// One call to the broker.
+const BATCH_JOBS_MAX: usize = 256;
+const BATCH_BYTES_MAX: usize = 4 << 20;
+/// A batch in hand is asserted again before each attempt, which is more often than this.
+const LEASE: Duration = Duration::from_secs(60);
+/// Pauses between two attempts: a broker that is back is noticed within the longest.
+const PAUSE: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+/// A stop is noticed within this.
+const STEP: Duration = Duration::from_millis(50);
+
+pub(super) fn start(inner: Arc<Inner>) -> JoinHandle<()> {
+    let run = move || {
+        let left = std::mem::take(&mut *inner.left.lock().unwrap_or_else(PoisonError::into_inner));
+        for spool in &left {
+            forward_all(&inner, spool);
+        }
+        drop(left);
+        while !is_stopping(&inner) {
+            forward_some(&inner, &inner.near);
+        }
+    };
+    std::thread::Builder::new().name("spool-forward".to_owned()).spawn(run).expect("a thread can be started")
+}
+
+fn is_stopping(inner: &Inner) -> bool {
+    inner.is_stopping.load(Ordering::SeqCst)
+}
+
+fn forward_all(inner: &Inner, spool: &Embedded) {
+    while !is_stopping(inner) && super::jobs_in(spool).is_ok_and(|jobs| jobs > 0) {
+        forward_some(inner, spool);
+    }
+}
+
+/// Waits for jobs and forwards one batch of them.
+fn forward_some(inner: &Inner, spool: &Embedded) {
+    let bounds =
+        QueueBounds { queue: QUEUE.to_owned(), jobs_max: BATCH_JOBS_MAX, bytes_max: BATCH_BYTES_MAX, lease: LEASE };
+    let claimed = match spool.claim(&ClaimRequest { queues: vec![bounds] }) {
+        Ok(claimed) => claimed,
+        Err(error) => {
+            tracing::error!(error = %error, "spool not read, tried again");
+            pause(inner, PAUSE.ceiling(3));
+            return;
+        }
+    };
+    match claimed.is_empty() {
+        true => revive(spool),
+        false => forward(inner, spool, claimed),
+    }
+}
+
+fn forward(inner: &Inner, spool: &Embedded, claimed: Vec<Claimed>) {
+    let (jobs, finished) = unpack(&claimed);
+    let mut attempt = 0;
+    while !jobs.is_empty() {
+        match wait_for(inner.far.publish(jobs.clone())) {
+            Ok(_) => break,
+            // A broker that is full is not away, and yet this batch waits for it: both are said alike.
+            Err(error) => inner.note_away(&error),
+        }
+        if is_stopping(inner) {
+            give_back(spool, &claimed);
+            return;
+        }
+        attempt += 1;
+        pause(inner, PAUSE.ceiling(attempt));
+        let leases: Vec<_> = claimed.iter().map(|job| job.lease).collect();
+        // A lease that was lost, because the machine slept, means a second publication of the same id.
+        let _ = spool.extend(&leases, LEASE);
+    }
+    inner.note_back();
+    inner.forwarded.fetch_add(jobs.len() as u64, Ordering::Relaxed);
+    match spool.finish(finished) {
+        Ok(lost) => {
+            // Whose lease was lost is forwarded once more, and counted out then.
+            let cleared = claimed.len().saturating_sub(lost.len());
+            inner.held.fetch_sub(cleared as u64, Ordering::SeqCst);
+        }
+        Err(error) => tracing::error!(error = %error, "spool not cleared of forwarded jobs, they are forwarded again"),
+    }
+}
+
+/// A process that was killed with a batch in hand counts as its death, and after three such deaths the job would stop as
+/// poison. Here nothing runs a job, so its deaths say nothing about it.
+pub(super) fn revive(spool: &Embedded) {
+    let Ok(letters) = spool.dead_letters() else { return };
+    for letter in letters.iter().filter(|letter| letter.reason == DeadReason::Poison.as_str()) {
+        if let Err(error) = wait_for(spool.retry_dead(&letter.id)) {
+            tracing::error!(error = %error, "a job that had stopped in the spool does not go on");
+        }
+    }
+}
+
+/// Jobs to publish, and how each parcel ends once they are. A parcel that cannot be read becomes a dead letter of the
+/// spool: its bytes are damaged, or of a newer release.
+fn unpack(claimed: &[Claimed]) -> (Vec<NewJob>, Vec<(crate::LeaseId, Finish)>) {
+    let mut jobs = Vec::with_capacity(claimed.len());
+    let mut finished = Vec::with_capacity(claimed.len());
+    for parcel in claimed {
+        let end = match parcel::unpack(&parcel.id, &parcel.payload) {
+            Some(job) => {
+                jobs.push(job);
+                Finish::Done
+            }
+            None => {
+                tracing::error!(job.id = %parcel.id, "a job in the spool cannot be read");
+                Finish::Dead { reason: DeadReason::Rejected, error: "the spool cannot read it".to_owned() }
+            }
+        };
+        finished.push((parcel.lease, end));
+    }
+    (jobs, finished)
+}
+
+fn give_back(spool: &Embedded, claimed: &[Claimed]) {
+    let back = claimed.iter().map(|job| (job.lease, Finish::GiveBack { after: Duration::ZERO })).collect();
+    // They are on disk: without this they wait for the end of their leases.
+    if let Err(error) = spool.finish(back) {
+        tracing::warn!(error = %error, "spool's batch not given back");
+    }
+}
+
+fn pause(inner: &Inner, long: Duration) {
+    let mut rest = long;
+    while !rest.is_zero() && !is_stopping(inner) {
+        let step = rest.min(STEP);
+        std::thread::sleep(step);
+        rest -= step;
+    }
+}
