@@ -1,5 +1,7 @@
 """What a test asks a Celery client to do, one small step each."""
 
+import time
+
 from celery.exceptions import TimeoutError as ResultTimeout
 
 from app import app
@@ -28,3 +30,25 @@ def get(id, timeout=20):
         kind = type(value)
         return {"state": result.state, "class": kind.__name__, "module": kind.__module__, "message": str(value)}
     return {"state": result.state, "value": value}
+
+
+def watch(sent, wanted, timeout=30):
+    """Sends tasks, a name and arguments each, once events are heard. Returns the events of these tasks and of workers, the
+    last of each type, as soon as all the wanted types came."""
+    came, ids = {}, set()
+    until = time.monotonic() + timeout
+
+    def on_event(event):
+        if not ids and event["type"] == "worker-heartbeat":
+            ids.update(app.send_task(task, args=args, queue="debug").id for task, args in sent)
+        if event.get("uuid", None) in ids or "uuid" not in event:
+            came[event["type"]] = {name: value for name, value in event.items() if name != "type"}
+        # Heartbeats come whether or not anything else does.
+        if set(wanted) <= set(came) or time.monotonic() > until:
+            receiver.should_stop = True
+
+    with app.connection_for_read() as connection:
+        receiver = app.events.Receiver(connection, handlers={"*": on_event})
+        app.control.enable_events()
+        receiver.capture(limit=None, timeout=timeout, wakeup=False)
+    return came

@@ -3,6 +3,7 @@
 
 mod celery;
 mod celery_interop;
+mod celery_remote_control;
 mod corpus;
 mod envelope_reader;
 mod full_disk;
@@ -77,6 +78,7 @@ const TESTS: &[(&str, Test)] = &[
     ("celery_interop_takeover", celery_interop::takeover),
     ("celery_interop_servers", celery_interop::servers),
     ("celery_interop_versions", celery_interop::versions),
+    ("celery_remote_control", celery_remote_control::run),
     ("queue_faults_kills", queue_faults::kills),
     ("queue_faults_owner", queue_faults::owner),
     ("queue_faults_broker_down", queue_faults::broker_down),

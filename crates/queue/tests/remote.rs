@@ -265,7 +265,7 @@ fn a_terminated_run_ends_and_costs_its_company_nothing() {
     // The worker has no other thread: these wait, and are then claimed together.
     rig.publish(&["long", "company"]);
     assert_eq!(rig.next().0, "long");
-    let said = rig.call("revoke", &json!({"task_id": ["long", "unknown"], "terminate": true}));
+    let said = rig.call("revoke", &json!({"task_id": ["long", "unknown"], "terminate": 1}));
     assert_eq!(said, json!({"ok": "terminate: long"}));
     assert_eq!(rig.ended_as("long"), "TaskRevokedError: terminated");
     let mut ran = rig.next();

@@ -1,6 +1,7 @@
 //! Real Celery from PyPI: a client that stays, and workers, over the application in `e2e/celery`.
 
 mod installed;
+mod tools;
 
 use super::eventually;
 use crate::root::root;
@@ -110,10 +111,22 @@ impl Celery {
     /// # Errors
     /// If it is not in time.
     pub fn worker(&self, name: &str, queues: &str) -> anyhow::Result<Worker> {
+        self.worker_with(name, queues, &["--without-mingle"])
+    }
+
+    /// Starts a worker that asks the others at its start what was revoked.
+    ///
+    /// # Errors
+    /// If it is not in time.
+    pub fn mingling_worker(&self, name: &str, queues: &str) -> anyhow::Result<Worker> {
+        self.worker_with(name, queues, &[])
+    }
+
+    fn worker_with(&self, name: &str, queues: &str, options: &[&str]) -> anyhow::Result<Worker> {
         let log = self.folder.join(format!("celery-{name}.log"));
         let mut command = self.command();
         command.args(["-m", "celery", "-A", "app", "worker", "--pool", "solo", "-l", "INFO", "--without-gossip"]);
-        command.args(["--without-mingle", "-Q", queues, "-n", &format!("{name}@%h")]);
+        command.args(["-Q", queues, "-n", &format!("{name}@%h")]).args(options);
         let file = self.log(name)?;
         command.stdin(Stdio::null()).stdout(file.try_clone().context("share the log")?).stderr(file);
         let mut worker = Worker { child: command.spawn().context("start a Celery worker")?, log };

@@ -5,10 +5,13 @@ use crate::command;
 use crate::e2e::programs;
 use crate::root::work_dir;
 use anyhow::Context;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Pinned: a newer release may not install or run on the day that matters. `backports.zstd` gives kombu zstd.
 const CURRENT: &[&str] = &["celery==5.7.0", "kombu==5.7.0", "redis==8.1.0", "packaging==25.0", "backports.zstd==1.2.0"];
+
+/// Pinned too; nobody but Celery's monitor needs it, so it comes when it is asked for.
+const FLOWER: &str = "flower==2.2.0";
 
 /// Older kombus whose messages and keys are on the wire for years, each with the Celery of its time.
 pub const OLD_VERSIONS: &[(&str, &str)] = &[("5.3.7", "5.3.6"), ("5.5.4", "5.5.3"), ("5.6.2", "5.6.3")];
@@ -37,6 +40,18 @@ pub fn current() -> anyhow::Result<Version> {
         command::run(&text, &[&install, CURRENT].concat())?;
     }
     Ok(Version { python, packages: None })
+}
+
+/// Sees to it that the current Celery's environment has Flower.
+///
+/// # Errors
+/// If it is not there and cannot be installed.
+pub fn flower(python: &Path) -> anyhow::Result<()> {
+    let text = python.display().to_string();
+    if command::works(&text, &["-c", "import flower"]) {
+        return Ok(());
+    }
+    command::run(&text, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", FLOWER])
 }
 
 /// Returns a Celery with an older kombu.

@@ -140,8 +140,16 @@ fn texts(arguments: &Arguments, name: &str) -> Vec<String> {
     }
 }
 
+/// What Python takes for true: Flower sends numbers.
 fn is_true(arguments: &Arguments, name: &str) -> bool {
-    arguments.get(name).and_then(Value::as_bool).unwrap_or(false)
+    match arguments.get(name) {
+        Some(Value::Bool(is_so)) => *is_so,
+        Some(Value::Number(number)) => number.as_f64() != Some(0.0),
+        Some(Value::String(text)) => !text.is_empty(),
+        Some(Value::Array(values)) => !values.is_empty(),
+        Some(Value::Object(fields)) => !fields.is_empty(),
+        Some(Value::Null) | None => false,
+    }
 }
 
 fn short(text: &str) -> &str {
