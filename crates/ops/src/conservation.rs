@@ -51,14 +51,14 @@ impl BalanceRow {
 pub struct Balance {
     /// By hour, the latest first, then by project.
     pub rows: Vec<BalanceRow>,
-    /// Jobs of events that the queue holds in whatever state, dead letters too.
-    pub queued: i64,
+    /// Jobs of events that the queue holds in whatever state, dead letters too; `None` while it does not answer.
+    pub queued: Option<i64>,
     /// Events that an operator took out of the queue.
     pub withdrawn: i64,
 }
 
 impl Balance {
-    fn of(accepted: Vec<AcceptedRow>, queued: i64, settled: Vec<SettledRow>) -> Balance {
+    fn of(accepted: Vec<AcceptedRow>, queued: Option<i64>, settled: Vec<SettledRow>) -> Balance {
         let mut rows: BTreeMap<(i64, i64), BalanceRow> = BTreeMap::new();
         let mut withdrawn = 0;
         for row in accepted {
@@ -87,21 +87,22 @@ impl Balance {
         self.rows.iter().map(BalanceRow::in_flight).sum()
     }
 
-    /// Events that were accepted and are neither settled nor in the queue. Anything but 0 is a broken promise.
-    pub fn missing(&self) -> i64 {
-        (self.in_flight() - self.withdrawn - self.queued).max(0)
+    /// Events that were accepted and are neither settled nor in the queue. Anything but 0 is a broken promise; it is not
+    /// known while the queue does not answer.
+    pub fn missing(&self) -> Option<i64> {
+        self.queued.map(|queued| (self.in_flight() - self.withdrawn - queued).max(0))
     }
 }
 
 /// Returns the ledger of the last `HOURS`.
 ///
 /// # Errors
-/// `Forbidden` for anybody else, `Queue` if it does not answer.
+/// `Forbidden` for anybody else.
 pub async fn balance(cx: &Ops, actor: &Actor) -> Result<Balance, ApiError> {
     actor.require_superuser()?;
     let since = Hour(cx.clock.now().hour().0 - HOURS + 1);
     let accepted = cx.read("sum what was accepted", move |tx| Ok(store::conservation::accepted(tx, since)?)).await?;
-    let queued = queued(cx).await?;
+    let queued = queued(cx).await;
     let (settled, names) =
         cx.read("sum what was settled", move |tx| Ok((store::conservation::settled(tx, since)?, names(tx)?))).await?;
     let mut balance = Balance::of(accepted, queued, settled);
@@ -129,12 +130,15 @@ pub(crate) async fn withdraw(cx: &Ops, queue: &str, quantity: u64, reason: &'sta
     cx.write("account for withdrawn events", move |tx| Ok(store::outcomes::add(tx, &[row])?)).await
 }
 
-async fn queued(cx: &Ops) -> Result<i64, ApiError> {
+/// The spool first: what leaves it meanwhile is in the queue.
+async fn queued(cx: &Ops) -> Option<i64> {
+    let spooled = cx.spool_state().map_or(0, |spool| spool.jobs);
     let event_queues = cx.event_queues.clone();
-    let depths = cx.ask("look at the queues", |queue| queue.depths()).await?;
+    // That it does not answer is the health's to say.
+    let depths = cx.ask("look at the queues", |queue| queue.depths()).await.ok()?;
     let held = depths.iter().filter(|depth| event_queues.contains(&depth.queue));
     let jobs: u64 = held.map(|depth| depth.ready + depth.delayed + depth.leased + depth.dead + depth.parked).sum();
-    Ok(i64::try_from(jobs).unwrap_or(i64::MAX))
+    Some(i64::try_from(jobs.saturating_add(spooled)).unwrap_or(i64::MAX))
 }
 
 /// `org/project` by project id.
@@ -164,25 +168,27 @@ mod tests {
     fn what_the_queue_holds_is_not_missing_and_one_event_less_is() {
         let of = |queued| {
             let settled = vec![settled(1, 5, "stored", 80), settled(1, 5, "filtered", 5), settled(2, 5, "dead", 1)];
-            Balance::of(vec![accepted(1, 5, 100), accepted(2, 5, 10)], queued, settled)
+            Balance::of(vec![accepted(1, 5, 100), accepted(2, 5, 10)], Some(queued), settled)
         };
-        assert_eq!((of(24).in_flight(), of(24).missing()), (24, 0));
-        assert_eq!(of(30).missing(), 0, "digested and not yet taken from the queue");
-        assert_eq!(of(23).missing(), 1);
+        assert_eq!((of(24).in_flight(), of(24).missing()), (24, Some(0)));
+        assert_eq!(of(30).missing(), Some(0), "digested and not yet taken from the queue");
+        assert_eq!(of(23).missing(), Some(1));
     }
 
     #[test]
     fn a_count_lost_in_one_hour_hides_no_event_lost_in_another() {
         let settled = vec![settled(1, 4, "stored", 10), settled(1, 5, "stored", 9)];
-        let balance = Balance::of(vec![accepted(1, 4, 7), accepted(1, 5, 10)], 0, settled);
-        assert_eq!(balance.missing(), 1);
+        let balance = Balance::of(vec![accepted(1, 4, 7), accepted(1, 5, 10)], Some(0), settled);
+        assert_eq!(balance.missing(), Some(1));
         assert_eq!(balance.rows[1].unwitnessed(), 3);
         assert_eq!(balance.rows.iter().map(|row| row.hour.0).collect::<Vec<_>>(), [5, 4], "the latest first");
     }
 
     #[test]
     fn what_an_operator_withdrawn_is_accounted_for() {
-        let balance = Balance::of(vec![accepted(1, 5, 10)], 2, vec![settled(0, 5, "dead", 8)]);
-        assert_eq!((balance.withdrawn, balance.missing()), (8, 0));
+        let balance = Balance::of(vec![accepted(1, 5, 10)], Some(2), vec![settled(0, 5, "dead", 8)]);
+        assert_eq!((balance.withdrawn, balance.missing()), (8, Some(0)));
+        let unheard = Balance { queued: None, ..balance };
+        assert_eq!(unheard.missing(), None, "nobody says what is in the queue");
     }
 }

@@ -4,7 +4,7 @@
 use crate::ApiError;
 use crate::login_limits::LoginLimits;
 use db::{DbError, Tx};
-use queue::{JobId, JobState, Queue, QueueError};
+use queue::{Broker, JobId, JobState, Queue, QueueError, Spool, SpoolState};
 use std::sync::{Arc, PoisonError, RwLock};
 use stdx::Clock;
 use store::{StoreError, Stores};
@@ -23,6 +23,8 @@ pub struct Ops {
     /// Queues whose jobs are accepted events.
     pub(crate) event_queues: Vec<String>,
     pub(crate) pulse: crate::pulse::Recorder,
+    /// Where this process keeps accepted events while their broker is away.
+    pub spool: Option<Arc<Spool>>,
     public_url: RwLock<String>,
     pub(crate) login_limits: LoginLimits,
     file_reads: Semaphore,
@@ -38,6 +40,7 @@ impl Ops {
             schedule: Vec::new(),
             event_queues: Vec::new(),
             pulse: crate::pulse::Recorder::default(),
+            spool: None,
             public_url: RwLock::new(public_url.trim_end_matches('/').to_owned()),
             login_limits: LoginLimits::default(),
             file_reads: Semaphore::new(FILE_READS_MAX),
@@ -56,6 +59,18 @@ impl Ops {
     pub fn with_event_queues(mut self, names: &[&str]) -> Ops {
         self.event_queues = names.iter().map(|&name| name.to_owned()).collect();
         self
+    }
+
+    /// Adds the spool, which the ledger counts, receipts ask and the console shows.
+    #[must_use]
+    pub fn with_spool(mut self, spool: Option<Arc<Spool>>) -> Ops {
+        self.spool = spool;
+        self
+    }
+
+    /// Returns what the spool holds; `None` where there is none.
+    pub fn spool_state(&self) -> Option<SpoolState> {
+        self.spool.as_ref().map(|spool| spool.state())
     }
 
     /// Returns the public address without a trailing slash.
@@ -100,8 +115,12 @@ impl Ops {
 
     /// Returns where a job stands, and if it is dead, why.
     pub(crate) async fn locate_job(&self, id: JobId) -> Result<(Option<JobState>, Option<String>), ApiError> {
+        let spool = self.spool.clone();
         self.ask("look a job up", move |queue| {
-            let state = queue.locate(&id)?;
+            let state = match &spool {
+                Some(spool) => spool.locate(&id)?,
+                None => queue.locate(&id)?,
+            };
             let letter = if state == Some(JobState::Dead) { queue.dead_letter(id.as_str())? } else { None };
             let reason = letter.map(|letter| match letter.error.is_empty() {
                 true => letter.reason,

@@ -9,6 +9,7 @@ use crate::queues::{self, QueueDepth};
 use crate::workers::{self, Worker};
 use crate::{Actor, ApiError, Ops};
 pub use pace::{Counters, Flow, Rate, Tendency};
+pub use queue::SpoolState;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -43,9 +44,13 @@ pub struct Pulse {
     pub samples: Vec<Sample>,
     pub flow: Flow,
     pub workers: Vec<Worker>,
+    /// Why the queue does not answer, while that is so.
+    pub unheard: Option<String>,
     pub balance: Balance,
     /// Queues whose jobs are accepted events.
     pub event_queues: Vec<String>,
+    /// Where this process keeps accepted events while their broker is away.
+    pub spool: Option<SpoolState>,
 }
 
 #[derive(Default)]
@@ -70,7 +75,8 @@ impl Recorder {
 /// Takes one sample, and looks at the ledger.
 ///
 /// # Errors
-/// If a store or the queue does not answer; the next sample then covers the gap.
+/// If a store does not answer; the next sample then covers the gap. Of a queue that does not answer nothing is sampled:
+/// that is the health's to say.
 pub async fn sample(cx: &Ops, actor: &Actor) -> Result<(), ApiError> {
     actor.require_superuser()?;
     let since = Hour(cx.clock.now().hour().0 - 1);
@@ -80,9 +86,10 @@ pub async fn sample(cx: &Ops, actor: &Actor) -> Result<(), ApiError> {
         Ok(pace::Hourly::of(&accepted, outcomes))
     });
     let hourly = hourly.await?;
-    let queues = queues::depths(cx).await?;
-    let finished = workers::list(cx, actor).await?.iter().map(|worker| worker.row.finished).fold(0, u64::wrapping_add);
-    let missing = conservation::balance(cx, actor).await?.missing();
+    let queues = queues::depths(cx).await.unwrap_or_default();
+    let workers = workers::list(cx, actor).await.unwrap_or_default();
+    let finished = workers.iter().map(|worker| worker.row.finished).fold(0, u64::wrapping_add);
+    let missing = conservation::balance(cx, actor).await?.missing().unwrap_or(0);
     let at = cx.clock.now();
     let mut state = cx.pulse.lock();
     let growth = state.hourly.as_ref().map(|last| hourly.growth_since(last)).unwrap_or_default();
@@ -107,14 +114,18 @@ pub fn missing(cx: &Ops) -> i64 {
 /// Returns the state of the pipeline.
 ///
 /// # Errors
-/// `Forbidden` for anybody else, `Queue` if it does not answer.
+/// `Forbidden` for anybody else.
 pub async fn get(cx: &Ops, actor: &Actor) -> Result<Pulse, ApiError> {
     actor.require_superuser()?;
-    let workers = workers::list(cx, actor).await?;
+    let (workers, unheard) = match workers::list(cx, actor).await {
+        Ok(workers) => (workers, None),
+        Err(error) => (Vec::new(), Some(stdx::causes::on_one_line(&error))),
+    };
     let balance = conservation::balance(cx, actor).await?;
     let samples: Vec<Sample> = cx.pulse.lock().samples.iter().cloned().collect();
     let flow = Flow::of(&samples);
-    Ok(Pulse { now: cx.clock.now(), samples, flow, workers, balance, event_queues: cx.event_queues.clone() })
+    let (event_queues, spool) = (cx.event_queues.clone(), cx.spool_state());
+    Ok(Pulse { now: cx.clock.now(), samples, flow, workers, unheard, balance, event_queues, spool })
 }
 
 impl Pulse {

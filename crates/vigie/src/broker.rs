@@ -8,7 +8,7 @@ use anyhow::Context;
 use queue::brokers::embedded::{self, Durability};
 use queue::brokers::member::{self, Member};
 use queue::brokers::redis::{About, Redis, RedisConfig};
-use queue::{Queue, QueueError};
+use queue::{Queue, QueueError, Spool};
 use std::sync::Arc;
 use std::time::Duration;
 use stdx::SystemClock;
@@ -48,6 +48,23 @@ pub fn look_at_boot(config: &Config) -> anyhow::Result<String> {
         }
         Err(error) => Ok(format!("{name} does not answer yet: {}", stdx::causes::on_one_line(&error))),
     }
+}
+
+/// Where accepted events wait while a broker elsewhere is away; `None` with the embedded one, which is its own disk.
+///
+/// # Errors
+/// If it cannot be opened.
+pub fn spool_of_web(config: &Config, far: Arc<dyn Queue>) -> anyhow::Result<Option<Arc<Spool>>> {
+    if config.broker_url.expose() == EMBEDDED {
+        return Ok(None);
+    }
+    let spool = embedded::Config {
+        folder: config.data_dir.join("spool"),
+        bytes_max: config.spool_bytes_max.bytes(),
+        ..embedded_config(config)
+    };
+    let opened = Spool::open(spool, far, Arc::new(SystemClock)).context("open the spool")?;
+    Ok(Some(Arc::new(opened)))
 }
 
 /// The queue as a command sees it, beside running processes or without any.

@@ -27,6 +27,7 @@ pub struct Config {
     pub broker_url: Redacted<String>,
     pub queue_bytes_max: ByteSize,
     pub queue_jobs_max: u64,
+    pub spool_bytes_max: ByteSize,
     pub disk_free_min: ByteSize,
     pub envelope_bytes_max: ByteSize,
 }
@@ -153,6 +154,7 @@ impl Config {
             remote_control: text("worker.remote-control") == "on",
             sends_events: text("worker.send-events") == "on",
             durable_against_power_loss: text("queue.durability") == "power",
+            spool_bytes_max: bytes("queue.spool-max-bytes"),
             broker_url: Redacted::new(text("broker.url").to_owned()),
             queue_bytes_max: bytes("queue.max-bytes"),
             queue_jobs_max: number("queue.max-jobs"),

@@ -6,7 +6,7 @@ mod progress;
 
 use ops::Ops;
 use progress::Progress;
-use queue::{Queue, QueueDepth, QueueError, WORKER_DEAD_AFTER, WorkerRow};
+use queue::{Broker, Queue, QueueDepth, QueueError, WORKER_DEAD_AFTER, WorkerRow};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,6 +17,8 @@ use store::Stores;
 pub(crate) const STUCK_AFTER: Duration = Duration::from_secs(45);
 /// A store or queue that does not answer in this time is down.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
+/// A broker that is restarted is no reason to wake anybody.
+const AWAY_GRACE: Duration = Duration::from_secs(10);
 /// Checks are cheap but pages ask on every request: an answer this fresh is used again.
 const FRESH_FOR: Duration = Duration::from_secs(1);
 
@@ -123,6 +125,7 @@ impl Doctor {
             }
             Err(detail) => checks.push(Check::bad("queue", detail)),
         }
+        checks.extend(self.check_spool());
         checks.push(self.check_conservation());
         let health = Health { checks, waiting, oldest_age };
         self.lock().last = Some((Instant::now(), health.clone()));
@@ -139,7 +142,12 @@ impl Doctor {
     }
 
     async fn look_at_accepting(&self) -> Check {
-        let check = match self.ask(|queue| queue.accepting()).await {
+        let spool = self.0.ops.spool.clone();
+        let accepting = move |queue: &dyn Queue| match &spool {
+            Some(spool) => spool.accepting(),
+            None => queue.accepting(),
+        };
+        let check = match self.ask(accepting).await {
             Ok(()) => Check::good("accept", "events are accepted durably"),
             Err(detail) => Check::bad("accept", detail),
         };
@@ -155,6 +163,17 @@ impl Doctor {
             Ok(Err(error)) => Check::bad("metadata", stdx::causes::on_one_line(&error)),
             Err(_) => Check::bad("metadata", format!("no answer in {} s", ANSWER_DEADLINE.as_secs())),
         }
+    }
+
+    /// A broker that has been away for long is stuck work, however much the spool can take.
+    fn check_spool(&self) -> Option<Check> {
+        let spool = self.0.ops.spool_state()?;
+        let held = format!("{} events wait in the spool", spool.jobs);
+        let Some(since) = spool.away_since else { return Some(Check::good("spool", held)) };
+        let away = self.0.clock.now().since(since);
+        let why = spool.why.unwrap_or_default();
+        let detail = format!("the broker has not answered for {} s ({why}); {held}", away.as_secs());
+        Some(if away < AWAY_GRACE { Check::good("spool", detail) } else { Check::bad("spool", detail) })
     }
 
     /// From memory: the ledger is looked at by the pulse.

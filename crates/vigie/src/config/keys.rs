@@ -99,6 +99,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("queue.max-bytes", "2GB", Kind::Bytes, "bytes of waiting jobs beyond which events are refused with 429"),
     key(
+        "queue.spool-max-bytes",
+        "2GB",
+        Kind::Bytes,
+        "bytes of jobs kept in the data directory while broker.url cannot be reached; beyond, events are refused with 503",
+    ),
+    key(
         "queue.max-jobs",
         "1000000",
         Kind::Number { min: 1, max: 100_000_000 },

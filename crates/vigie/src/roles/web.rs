@@ -4,7 +4,7 @@ use super::Base;
 use crate::control::{self, Answerer, Question};
 use crate::health::Doctor;
 use crate::site::{self, Vitals};
-use crate::{host, metrics, public_address};
+use crate::{broker, host, metrics, public_address};
 use anyhow::Context;
 use ingest::accounting::Accounting;
 use ingest::keyring::Keyring;
@@ -39,7 +39,9 @@ pub(super) async fn add(base: &mut Base, components: &mut Components) -> anyhow:
     let url = public_address::of_listener(&config, bound);
     let schedule = pipeline::schedules::all().context("read the schedule table")?;
     let ops = Ops::new(base.stores.clone(), base.queue.clone(), base.clock.clone(), &url);
-    let ops = Arc::new(ops.with_schedule(schedule).with_event_queues(&[EVENTS_QUEUE]));
+    let spool = base.boot.step("spool", || broker::spool_of_web(&config, base.queue.clone()))?;
+    let ops = ops.with_schedule(schedule).with_event_queues(&[EVENTS_QUEUE]).with_spool(spool);
+    let ops = Arc::new(ops);
     let first = first_run(&config.data_dir, &ops).await?;
     record_address(&base.stores, &url, &*base.clock).await.context("record the public address")?;
     let stores = base.stores.clone();
@@ -48,7 +50,7 @@ pub(super) async fn add(base: &mut Base, components: &mut Components) -> anyhow:
     let accounting = Arc::new(Accounting::new(base.clock.clone()));
     let doctor = Doctor::new(ops.clone());
     let vitals = Vitals { doctor, queue: base.queue.clone(), clock: base.clock.clone(), registry };
-    let ingest = Arc::new(ingest(base, keyring.clone(), accounting.clone())?);
+    let ingest = Arc::new(ingest(base, &ops, keyring.clone(), accounting.clone())?);
     greet(&config.data_dir, &url, &ops, first).await?;
     let stop = || base.shutdown.clone();
     let router = site::router(web_state(&vitals, ops.clone()), vitals.clone());
@@ -78,10 +80,13 @@ async fn first_run(data_dir: &Path, ops: &Ops) -> anyhow::Result<Option<ops::fir
     ops::first_run::set_up(ops, &Actor::System).await.context("create the first organization")
 }
 
-fn ingest(base: &Base, keyring: Arc<Keyring>, accounting: Arc<Accounting>) -> anyhow::Result<Ingest> {
+fn ingest(base: &Base, ops: &Ops, keyring: Arc<Keyring>, accounting: Arc<Accounting>) -> anyhow::Result<Ingest> {
     let incoming_dir = base.config.data_dir.join("incoming");
     empty_folder(&incoming_dir).context("prepare the folder for large bodies")?;
-    let broker: Arc<dyn Broker> = base.queue.clone();
+    let broker: Arc<dyn Broker> = match &ops.spool {
+        Some(spool) => spool.clone(),
+        None => base.queue.clone(),
+    };
     Ok(Ingest {
         stores: base.stores.clone(),
         broker,

@@ -29,7 +29,17 @@ pub(super) async fn pipeline(request: ApiRequest) -> Result<Answer, ApiError> {
         "refusals": flow.refusals.iter().map(refusal).collect::<Vec<Value>>(),
         "projects": flow.accepted_by_project.iter().map(by_project).collect::<Vec<Value>>(),
         "missing": pulse.balance.missing(),
+        "queue_error": pulse.unheard,
+        "spool": pulse.spool.as_ref().map(spool),
     })))
+}
+
+fn spool(state: &pulse::SpoolState) -> Value {
+    json!({
+        "jobs": state.jobs, "bytes": state.bytes, "oldest_age_s": state.oldest_age.map(|age| age.as_secs()),
+        "forwarded": state.forwarded, "refused": state.refused,
+        "away_since": state.away_since.map(|since| since.to_rfc3339()), "why": state.why,
+    })
 }
 
 /// The conservation ledger, a row for each project and hour of receipt.

@@ -5,7 +5,7 @@ use super::reasons::{self, Reason};
 use super::{Tab, count};
 use crate::components::sparkline::Sparkline;
 use crate::error::PageError;
-use crate::format::{absolute, grouped, percent, span};
+use crate::format::{absolute, bytes, grouped, percent, span};
 use crate::pages::html;
 use crate::shell::{Nav, Shell};
 use crate::state::WebState;
@@ -14,7 +14,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use ops::conservation::{Balance, BalanceRow};
-use ops::pulse::{self, Pulse, Rate, Tendency};
+use ops::pulse::{self, Pulse, Rate, SpoolState, Tendency};
 use ops::queues::QueueDepth;
 use ops::schedules::{self, ScheduleRow};
 use ops::status::{self, OutcomeCount, Status};
@@ -77,6 +77,8 @@ pub struct OutcomeRow {
 
 pub struct Ledger {
     pub is_bad: bool,
+    /// Whether the queue says what it holds.
+    pub is_known: bool,
     pub word: &'static str,
     pub sentence: String,
     pub rows: Vec<LedgerRow>,
@@ -111,7 +113,8 @@ pub async fn show(State(state): State<WebState>, viewer: Viewer) -> Result<Respo
         status: status::get(&state.ops, &viewer.actor).await?,
         pulse: pulse::get(&state.ops, &viewer.actor).await?,
         outcomes: status::outcomes(&state.ops, &viewer.actor).await?,
-        schedules: schedules::list(&state.ops, &viewer.actor).await?,
+        // A queue that does not answer is told of once, above.
+        schedules: schedules::list(&state.ops, &viewer.actor).await.unwrap_or_default(),
     };
     html(&PipelinePage::of(Shell::of(&state, &viewer, Nav::System, "System"), facts))
 }
@@ -162,7 +165,27 @@ fn bad_if(is_bad: bool, fact: Fact) -> Fact {
 }
 
 fn stages(pulse: &Pulse, queues: &[QueueDepth]) -> Vec<Stage> {
-    vec![accept_stage(pulse), wait_stage(pulse, queues), digest_stage(pulse), work_stage(pulse, queues)]
+    let mut stages = vec![accept_stage(pulse)];
+    stages.extend(pulse.spool.as_ref().map(|spool| spool_stage(spool, pulse.now)));
+    stages.extend([wait_stage(pulse, queues), digest_stage(pulse), work_stage(pulse, queues)]);
+    stages
+}
+
+fn spool_stage(spool: &SpoolState, now: Timestamp) -> Stage {
+    let oldest = spool.oldest_age.filter(|_| spool.jobs > 0);
+    let mut facts = vec![
+        fact("oldest", oldest.map_or_else(|| "–".to_owned(), span)),
+        fact("size", if spool.jobs > 0 { bytes(spool.bytes) } else { "–".to_owned() }),
+        fact("forwarded", count(spool.forwarded)),
+    ];
+    if spool.refused > 0 {
+        facts.push(bad_if(true, fact("refused", count(spool.refused))));
+    }
+    if let Some(since) = spool.away_since {
+        facts.push(bad_if(true, fact("broker away for", span(now.since(since)))));
+    }
+    let is_bad = spool.away_since.is_some();
+    Stage { name: "Spool", figure: count(spool.jobs), unit: "events", line: None, facts, is_bad }
 }
 
 fn accept_stage(pulse: &Pulse) -> Stage {
@@ -272,7 +295,8 @@ impl OutcomeRow {
 
 impl Ledger {
     fn of(balance: &Balance) -> Ledger {
-        let missing = balance.missing();
+        let missing = balance.missing().unwrap_or(0);
+        let is_known = balance.queued.is_some();
         let accepted: i64 = balance.rows.iter().map(|row| row.accepted.max(row.settled())).sum();
         let settled: i64 = balance.rows.iter().map(BalanceRow::settled).sum();
         let mut sentence = format!(
@@ -289,7 +313,12 @@ impl Ledger {
         }
         Ledger {
             is_bad: missing > 0,
-            word: if missing > 0 { "does not balance" } else { "balances" },
+            word: match missing {
+                _ if !is_known => "not known now",
+                0 => "balances",
+                _ => "does not balance",
+            },
+            is_known,
             sentence,
             rows: balance.rows.iter().take(LEDGER_ROWS_MAX).map(LedgerRow::of).collect(),
             is_cut: balance.rows.len() > LEDGER_ROWS_MAX,

@@ -40,6 +40,7 @@ pub struct Facts<'a> {
 /// Returns the reasons, the gravest first; nothing when all is well.
 pub fn of(facts: &Facts<'_>) -> Vec<Reason> {
     let mut reasons: Vec<Reason> = facts.checks.iter().filter(|check| !check.ok).map(of_check).collect();
+    reasons.extend(of_spool(facts.pulse));
     reasons.extend(of_queues(facts));
     reasons.extend(of_backlog(facts.pulse));
     reasons.extend(of_flood(facts.pulse));
@@ -63,6 +64,17 @@ fn of_check(check: &HealthCheck) -> Reason {
         _ => None,
     };
     Reason { topic: "failing", is_bad: true, text: format!("{}: {}", check.name, check.detail), link }
+}
+
+fn of_spool(pulse: &Pulse) -> Option<Reason> {
+    let spool = pulse.spool.as_ref()?;
+    let since = spool.away_since?;
+    let text = format!(
+        "The broker has not answered for {}. Events are accepted into the spool: {} wait there, and go on when it is back.",
+        span(pulse.now.since(since)),
+        count(spool.jobs)
+    );
+    Some(Reason { topic: "broker away", is_bad: true, text, link: None })
 }
 
 fn of_queues(facts: &Facts<'_>) -> Vec<Reason> {

@@ -6,7 +6,7 @@ use crate::components::receipt::Receipt;
 use crate::pages::system::{dead_letters, events, pipeline, queues, schedules, workers};
 use ops::conservation::{Balance, BalanceRow};
 use ops::dead_letters::DeadLetter;
-use ops::pulse::{Flow, Pulse, Rate, Tendency};
+use ops::pulse::{Flow, Pulse, Rate, SpoolState, Tendency};
 use ops::queues::QueueDepth;
 use ops::schedules::ScheduleRow;
 use ops::status::{OutcomeCount, Status};
@@ -84,8 +84,15 @@ fn pulse(text: &str) -> Pulse {
             ..Flow::default()
         },
         workers: vec![worker(text)],
-        balance: Balance { rows: vec![row], queued: 1, withdrawn: 0 },
+        balance: Balance { rows: vec![row], queued: Some(1), withdrawn: 0 },
         event_queues: vec![text.to_owned()],
+        unheard: Some(text.to_owned()),
+        spool: Some(SpoolState {
+            jobs: 7,
+            away_since: Some(fixtures::minutes_ago(3)),
+            why: Some(text.to_owned()),
+            ..SpoolState::default()
+        }),
     }
 }
 
@@ -145,6 +152,7 @@ fn the_first_page_names_what_is_wrong_and_where_to_look() {
     let page = render(&pipeline::PipelinePage::of(shell(true), facts("events")));
     for reason in [
         "workers: none was heard",
+        "The broker has not answered for 3 min. Events are accepted into the spool: 7 wait there",
         "Queue events is paused; 3 jobs wait in it.",
         "The backlog grows: 120.0 events come in a second, 20.0 go out.",
         "100 % of the events that wait are of events.",
