@@ -20,6 +20,7 @@ mod python_sdk;
 mod queue_faults;
 mod redis;
 mod sdk;
+mod spool_outage;
 
 use crate::command::say;
 pub use place::Place;
@@ -48,6 +49,9 @@ pub struct Options {
     /// Seconds of a black hole between a worker and its broker
     #[arg(long, default_value_t = 8)]
     pub hole_seconds: u64,
+    /// Seconds that spool_outage keeps the broker away
+    #[arg(long, default_value_t = 20)]
+    pub outage_seconds: u64,
 }
 
 /// How a test that did not fail ended, with what it saw in a few words.
@@ -86,6 +90,7 @@ const TESTS: &[(&str, Test)] = &[
     ("queue_faults_stops", queue_faults::stops),
     ("queue_faults_unknown", queue_faults::unknown),
     ("many_processes", many_processes::run),
+    ("spool_outage", spool_outage::run),
     ("health_red", health_red::run),
 ];
 
