@@ -7,10 +7,12 @@
 mod apply;
 mod envelope;
 mod plan;
+mod policy;
 
 use crate::metrics;
 use crate::training::Trainer;
 use plan::Planned;
+use policy::Policies;
 use queue::{Claimed, Outcome};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,6 +29,7 @@ pub struct Digest {
     stores: Arc<Stores>,
     clock: Arc<dyn Clock>,
     trainer: Trainer,
+    policies: Policies,
 }
 
 /// Why a planned envelope was not applied.
@@ -42,7 +45,7 @@ pub enum DigestError {
 
 impl Digest {
     pub fn new(stores: Arc<Stores>, clock: Arc<dyn Clock>) -> Self {
-        Digest { trainer: Trainer::new(stores.clone(), clock.clone()), stores, clock }
+        Digest { trainer: Trainer::new(stores.clone(), clock.clone()), stores, clock, policies: Policies::default() }
     }
 
     /// Digests a batch. Returns an outcome for each job, in order.
@@ -51,8 +54,9 @@ impl Digest {
         let mut outcomes: Vec<Option<Outcome>> = Vec::new();
         outcomes.resize_with(jobs.len(), || None);
         let mut days: BTreeMap<Day, Vec<(usize, Planned)>> = BTreeMap::new();
+        let mut policies = self.policies.of_batch(&self.stores);
         for (index, job) in jobs.iter().enumerate() {
-            match plan::plan(&self.stores, job) {
+            match plan::plan(&self.stores, &mut policies, job) {
                 Ok(planned) => days.entry(planned.plan.day()).or_default().push((index, planned)),
                 Err(refusal) => outcomes[index] = Some(refusal.into_outcome()),
             }
@@ -98,3 +102,6 @@ fn outcome_of(error: &DigestError) -> Outcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
-//! From a durable job to its effect: the digest (parse → normalise → group → plan → apply), the table of tasks, and the
-//! upkeep that follows (dictionaries, idle checkpoints).
+//! From a durable job to its effect: the digest (parse → filter → scrub → normalise → group → plan → apply), the table of
+//! tasks, and the upkeep that follows (dictionaries, idle checkpoints).
 //!
 //! `pipeline` knows nothing of HTTP, configuration or pages. It reads no clock and no environment: both are passed in.
 

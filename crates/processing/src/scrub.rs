@@ -49,6 +49,8 @@ pub struct Settings {
     pub safe_fields: Vec<String>,
     /// Rules by selector, as JSON text; empty for none.
     pub rules: String,
+    /// Random text of the project: hashes of one project are useless for guessing those of another. Never shown.
+    pub hash_key: String,
 }
 
 impl Default for Settings {
@@ -60,6 +62,7 @@ impl Default for Settings {
             sensitive_fields: Vec::new(),
             safe_fields: Vec::new(),
             rules: String::new(),
+            hash_key: String::new(),
         }
     }
 }
@@ -86,11 +89,11 @@ pub struct Scrubber {
 }
 
 impl Scrubber {
-    /// Returns the scrubber of these settings. `hash_key` makes the hashes of rules that hash the project's own.
+    /// Returns the scrubber of these settings.
     ///
     /// # Errors
     /// When a rule cannot be read or there is too much of something.
-    pub fn new(settings: &Settings, hash_key: &[u8]) -> Result<Scrubber, SettingsError> {
+    pub fn new(settings: &Settings) -> Result<Scrubber, SettingsError> {
         for fields in [&settings.sensitive_fields, &settings.safe_fields] {
             if fields.len() > FIELDS_MAX || fields.iter().any(|field| field.chars().count() > FIELD_CHARS_MAX) {
                 return Err(SettingsError::TooManyFields);
@@ -113,7 +116,7 @@ impl Scrubber {
             defaults,
             applications: rules::parse(&settings.rules)?,
             password_words: Words::new(true, &[]),
-            hash_key: hash_key.to_vec(),
+            hash_key: settings.hash_key.clone().into_bytes(),
         })
     }
 

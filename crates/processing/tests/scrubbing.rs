@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use protocol::json::{self, Value};
 
 fn scrubber(settings: &Settings) -> Scrubber {
-    Scrubber::new(settings, b"key").expect("valid settings")
+    Scrubber::new(settings).expect("valid settings")
 }
 
 fn scrubbed_by(scrubber: &Scrubber, json: &str) -> Value<'static> {
@@ -205,7 +205,7 @@ fn settings_decide() {
 }
 
 fn with_rules(rules: &str) -> Settings {
-    Settings { scrubs_data: false, rules: rules.to_owned(), ..Settings::default() }
+    Settings { scrubs_data: false, rules: rules.to_owned(), hash_key: "key".to_owned(), ..Settings::default() }
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn a_projects_own_rules_are_applied_where_they_say() {
 #[test]
 fn rules_that_cannot_be_used_are_refused_with_a_reason() {
     fn check(rules: &str, expected: &str) {
-        let error = Scrubber::new(&with_rules(rules), b"").err().expect(rules);
+        let error = Scrubber::new(&with_rules(rules)).err().expect(rules);
         assert!(error.to_string().contains(expected), "{rules}: {error}");
     }
     check("[", "no JSON object");

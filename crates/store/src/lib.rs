@@ -12,6 +12,7 @@ pub mod keys;
 pub mod leases;
 pub mod organizations;
 pub mod outbox;
+pub mod project_options;
 pub mod projects;
 pub mod sessions;
 pub mod settings;

@@ -16,6 +16,11 @@ const METADATA_FILE: &str = "metadata.sqlite";
 const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "0001_first", sql: include_str!("../migrations/sqlite/0001_first.sql") },
     Migration { number: 2, name: "0002_conservation", sql: include_str!("../migrations/sqlite/0002_conservation.sql") },
+    Migration {
+        number: 3,
+        name: "0003_project_option",
+        sql: include_str!("../migrations/sqlite/0003_project_option.sql"),
+    },
 ];
 
 /// The stores of a data directory.

@@ -1,6 +1,8 @@
 //! Opens an accepted job: decodes its body and sorts its items into the event, attachments and what is not kept.
-//! Attachments are put into the blob store here: a blob is written before anything refers to it.
+//! Attachments are put into the blob store here, scrubbed: a blob is written before anything refers to it, and not
+//! before its event was let through.
 
+use processing::scrub::{AttachmentFate, AttachmentKind, Scrubber};
 use protocol::accepted::{AcceptedBody, AcceptedJob, Endpoint};
 use protocol::encoding::{self, EncodingError};
 use protocol::envelope::stream::{EnvelopeReader, StreamError};
@@ -8,19 +10,21 @@ use protocol::envelope::{Envelope, EnvelopeError, ItemHeader};
 use protocol::item::attachment::{CONTENT_TYPE_DEFAULT, FILENAME_DEFAULT};
 use protocol::legacy::{self, LegacyError};
 use protocol::{ItemKind, limits};
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use store::digest::{DigestAttachment, NotKept};
 use store::{StoreError, Stores};
 
 /// Decoded size of a body that travels in its job; ingest examined it within the same bound.
 const INLINE_DECODED_BYTES_MAX: u64 = 4 << 20;
+/// Reasons in the receipt of attachments that are not kept.
+const OF_FILTERED: &str = "attachment of a filtered event";
+const SCRUBBED: &str = "attachment removed by scrubbing";
 /// Characters of an attachment's name and types that are kept.
 const NAME_CHARS_MAX: usize = 255;
 
-/// A job's content.
+/// What is kept of a job beside its event.
 #[derive(Debug, Default)]
-pub struct Opened {
-    pub event: Option<Vec<u8>>,
+pub struct Companions {
     pub attachments: Vec<DigestAttachment>,
     pub not_kept: Vec<NotKept>,
 }
@@ -53,71 +57,184 @@ impl OpenError {
     }
 }
 
+/// A job whose body is decoded, or still in its blob.
+pub struct Opened<'j> {
+    job: &'j AcceptedJob<'j>,
+    /// None for a body that is read as a stream, of which only the event is ever held in memory.
+    decoded: Option<Vec<u8>>,
+}
+
+/// What becomes of attachments.
+#[derive(Clone, Copy)]
+pub enum Attachments<'s> {
+    /// Kept, but for what the rules take from them.
+    Scrubbed(&'s Scrubber),
+    /// Their event is filtered, and they with it.
+    Dropped,
+}
+
 /// Opens a job.
 ///
 /// # Errors
-/// `Store` if blobs cannot be read or written now; the others mean that the job's bytes are not what ingest examined.
-pub fn open(stores: &Stores, job: &AcceptedJob<'_>) -> Result<Opened, OpenError> {
-    match &job.body {
+/// If the job's bytes are not what ingest examined.
+pub fn open<'j>(job: &'j AcceptedJob<'j>) -> Result<Opened<'j>, OpenError> {
+    let decoded = match &job.body {
         AcceptedBody::Inline(bytes) => {
-            let decoded = encoding::decode(job.content_encoding, bytes, INLINE_DECODED_BYTES_MAX)?;
-            match job.endpoint {
-                Endpoint::Envelope => open_envelope(stores, &decoded),
-                Endpoint::Store => {
-                    let event = legacy::store_body(&decoded, limits::EVENT_BYTES_MAX)?.into_owned();
-                    Ok(Opened { event: Some(event), ..Opened::default() })
+            Some(encoding::decode(job.content_encoding, bytes, INLINE_DECODED_BYTES_MAX)?.into_owned())
+        }
+        AcceptedBody::Blob { .. } => None,
+    };
+    Ok(Opened { job, decoded })
+}
+
+impl Opened<'_> {
+    /// Returns the event's payload, if there is an event.
+    ///
+    /// # Errors
+    /// `Store` if blobs cannot be read now; the others mean that the job's bytes are not what ingest examined.
+    pub fn event(&self, stores: &Stores) -> Result<Option<Vec<u8>>, OpenError> {
+        let Some(decoded) = &self.decoded else {
+            let mut reader = self.reader(stores)?;
+            while let Some(header) = reader.next_item()? {
+                if header.kind == ItemKind::Event {
+                    return Ok(Some(reader.read_payload(limits::EVENT_BYTES_MAX)?));
+                }
+            }
+            return Ok(None);
+        };
+        match self.job.endpoint {
+            Endpoint::Store => Ok(Some(legacy::store_body(decoded, limits::EVENT_BYTES_MAX)?.into_owned())),
+            Endpoint::Envelope => {
+                let items = Envelope::parse(decoded)?.items;
+                let event = items.into_iter().find(|item| item.header.kind == ItemKind::Event);
+                Ok(event.map(|item| item.payload.to_vec()))
+            }
+        }
+    }
+
+    /// Puts the attachments into the blob store and notes what is not kept.
+    ///
+    /// # Errors
+    /// `Store` if blobs cannot be read or written now; the others as for `event`.
+    pub fn companions(&self, stores: &Stores, fate: Attachments<'_>) -> Result<Companions, OpenError> {
+        match (&self.decoded, self.job.endpoint) {
+            (Some(_), Endpoint::Store) => Ok(Companions::default()),
+            (Some(decoded), Endpoint::Envelope) => companions_of_envelope(stores, decoded, fate),
+            (None, _) => self.companions_of_blob(stores, fate),
+        }
+    }
+
+    fn reader(&self, stores: &Stores) -> Result<EnvelopeReader<impl BufRead>, OpenError> {
+        let key = match &self.job.body {
+            AcceptedBody::Blob { key, .. } => key.as_ref(),
+            AcceptedBody::Inline(_) => "",
+        };
+        let raw = BufReader::new(stores.blobs.open_read(key)?);
+        let decoded = encoding::decoder(self.job.content_encoding, raw, limits::ENVELOPE_BYTES_MAX)?;
+        Ok(EnvelopeReader::new(BufReader::new(decoded))?)
+    }
+
+    fn companions_of_blob(&self, stores: &Stores, fate: Attachments<'_>) -> Result<Companions, OpenError> {
+        let mut reader = self.reader(stores)?;
+        let mut companions = Companions::default();
+        let mut has_event = false;
+        while let Some(header) = reader.next_item()? {
+            match (&header.kind, fate) {
+                (ItemKind::Event, _) if !has_event => has_event = true,
+                (ItemKind::Attachment, Attachments::Scrubbed(scrubber)) => {
+                    if scrubber.names_attachments(kind_of(&header)) {
+                        let bytes = reader.read_payload(limits::ATTACHMENT_BYTES_MAX)?;
+                        companions.keep_scrubbed(stores, &header, bytes, scrubber)?;
+                    } else {
+                        let mut blob = stores.blobs.writer()?;
+                        reader.copy_payload(&mut blob, limits::ATTACHMENT_BYTES_MAX)?;
+                        let (key, size_bytes) = blob.finish()?;
+                        companions.attachments.push(attachment(&header, key, size_bytes));
+                    }
+                }
+                (ItemKind::Attachment, Attachments::Dropped) => {
+                    companions.drop_filtered(&header, reader.skip_payload()?)
+                }
+                _ => {
+                    let bytes = reader.skip_payload()?;
+                    companions.note_not_kept(&header, bytes);
                 }
             }
         }
-        AcceptedBody::Blob { key, .. } => open_blob(stores, job, key),
+        Ok(companions)
     }
 }
 
-fn open_envelope(stores: &Stores, decoded: &[u8]) -> Result<Opened, OpenError> {
-    let mut opened = Opened::default();
+fn companions_of_envelope(stores: &Stores, decoded: &[u8], fate: Attachments<'_>) -> Result<Companions, OpenError> {
+    let mut companions = Companions::default();
+    let mut has_event = false;
     for item in Envelope::parse(decoded)?.items {
-        match item.header.kind {
-            ItemKind::Event if opened.event.is_none() => opened.event = Some(item.payload.to_vec()),
-            ItemKind::Attachment => {
-                let key = stores.blobs.put_bytes(item.payload)?;
-                opened.attachments.push(attachment(&item.header, key, item.payload.len() as u64));
+        match (&item.header.kind, fate) {
+            (ItemKind::Event, _) if !has_event => has_event = true,
+            (ItemKind::Attachment, Attachments::Scrubbed(scrubber)) => {
+                if scrubber.names_attachments(kind_of(&item.header)) {
+                    companions.keep_scrubbed(stores, &item.header, item.payload.to_vec(), scrubber)?;
+                } else {
+                    let key = stores.blobs.put_bytes(item.payload)?;
+                    companions.attachments.push(attachment(&item.header, key, item.payload.len() as u64));
+                }
             }
-            _ => opened.note_not_kept(&item.header, item.payload.len() as u64),
+            (ItemKind::Attachment, Attachments::Dropped) => {
+                companions.drop_filtered(&item.header, item.payload.len() as u64);
+            }
+            _ => companions.note_not_kept(&item.header, item.payload.len() as u64),
         }
     }
-    Ok(opened)
+    Ok(companions)
 }
 
-/// Large bodies are read as a stream: only an event item is ever held in memory.
-fn open_blob(stores: &Stores, job: &AcceptedJob<'_>, key: &str) -> Result<Opened, OpenError> {
-    let raw = BufReader::new(stores.blobs.open_read(key)?);
-    let decoded = encoding::decoder(job.content_encoding, raw, limits::ENVELOPE_BYTES_MAX)?;
-    let mut reader = EnvelopeReader::new(BufReader::new(decoded))?;
-    let mut opened = Opened::default();
-    while let Some(header) = reader.next_item()? {
-        match header.kind {
-            ItemKind::Event if opened.event.is_none() => {
-                opened.event = Some(reader.read_payload(limits::EVENT_BYTES_MAX)?);
-            }
-            ItemKind::Attachment => {
-                let mut blob = stores.blobs.writer()?;
-                reader.copy_payload(&mut blob, limits::ATTACHMENT_BYTES_MAX)?;
-                let (key, size_bytes) = blob.finish()?;
-                opened.attachments.push(attachment(&header, key, size_bytes));
-            }
-            _ => {
-                let bytes = reader.skip_payload()?;
-                opened.note_not_kept(&header, bytes);
-            }
-        }
+fn kind_of(header: &ItemHeader<'_>) -> AttachmentKind {
+    match header.attachment_type.as_deref() {
+        Some("event.minidump") => AttachmentKind::Minidump,
+        Some(_) | None => AttachmentKind::Attachment,
     }
-    Ok(opened)
 }
 
-impl Opened {
+impl Companions {
+    fn keep_scrubbed(
+        &mut self,
+        stores: &Stores,
+        header: &ItemHeader<'_>,
+        mut bytes: Vec<u8>,
+        scrubber: &Scrubber,
+    ) -> Result<(), OpenError> {
+        let name = header.filename.as_deref().unwrap_or(FILENAME_DEFAULT);
+        match scrubber.scrub_attachment(kind_of(header), name, &mut bytes) {
+            AttachmentFate::Kept | AttachmentFate::Changed { .. } => {
+                let key = stores.blobs.put_bytes(&bytes)?;
+                self.attachments.push(attachment(header, key, bytes.len() as u64));
+            }
+            AttachmentFate::Removed { .. } => self.note_attachment(header, bytes.len() as u64, SCRUBBED),
+        }
+        Ok(())
+    }
+
+    fn drop_filtered(&mut self, header: &ItemHeader<'_>, bytes: u64) {
+        self.note_attachment(header, bytes, OF_FILTERED);
+    }
+
+    fn note_attachment(&mut self, header: &ItemHeader<'_>, bytes: u64, reason: &str) {
+        let (category, quantity) = header.counted_as(bytes);
+        self.add_not_kept(category, reason, quantity);
+    }
+
     fn note_not_kept(&mut self, header: &ItemHeader<'_>, bytes: u64) {
         let (category, quantity) = header.counted_as(bytes);
         self.not_kept.push(NotKept { category, reason: header.kind.label().to_owned(), quantity });
+    }
+
+    /// Items of one reason are one row of the receipt.
+    fn add_not_kept(&mut self, category: &'static str, reason: &str, quantity: i64) {
+        let same = self.not_kept.iter_mut().find(|item| item.category == category && item.reason == reason);
+        match same {
+            Some(item) => item.quantity += quantity,
+            None => self.not_kept.push(NotKept { category, reason: reason.to_owned(), quantity }),
+        }
     }
 }
 

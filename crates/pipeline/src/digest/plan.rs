@@ -1,12 +1,17 @@
-//! Plans one job: everything that can be worked out in memory, as plain data. Parsing, normalising, titling, tagging and
-//! grouping are `processing`'s; this puts the results into the store's words.
+//! Plans one job: everything that can be worked out in memory, as plain data. Parsing, normalising, filtering, scrubbing,
+//! titling, tagging and grouping are `processing`'s; this puts the results into the store's words.
+//!
+//! The order: filters look at the normalised event before it is scrubbed; all that is stored, counted and grouped by
+//! comes after.
 
-use super::envelope::{self, OpenError, Opened};
+use super::envelope::{self, Attachments, Companions, OpenError};
+use super::policy::{BatchPolicies, Policy};
+use processing::filter::Reason;
 use processing::{Context, Summary};
 use protocol::AcceptedJob;
 use protocol::accepted::AcceptedBody;
 use protocol::event::Event;
-use protocol::json;
+use protocol::json::{self, Value};
 use queue::{Claimed, Outcome};
 use std::time::Duration;
 use stdx::Day;
@@ -55,6 +60,12 @@ pub enum PlanError {
         #[source]
         source: Box<OpenError>,
     },
+    #[error("read the settings of the project of job {id}")]
+    Policy {
+        id: String,
+        #[source]
+        source: Box<StoreError>,
+    },
     #[error("compress the event of job {id}")]
     Compress {
         id: String,
@@ -70,6 +81,7 @@ impl PlanError {
         let waits = match &self {
             PlanError::Open { source, .. } => source.is_unwritable(),
             PlanError::Compress { source, .. } => source.is_unwritable(),
+            PlanError::Policy { source, .. } => source.is_unwritable(),
             PlanError::Job { .. } => false,
         };
         if waits {
@@ -77,7 +89,12 @@ impl PlanError {
             return Outcome::Snooze { after: UNWRITABLE_PAUSE };
         }
         tracing::error!(error = text, "job cannot be planned");
-        Outcome::Dead { error: text }
+        match self {
+            PlanError::Policy { .. } => Outcome::Retry { error: text },
+            PlanError::Job { .. } | PlanError::Open { .. } | PlanError::Compress { .. } => {
+                Outcome::Dead { error: text }
+            }
+        }
     }
 }
 
@@ -90,26 +107,34 @@ impl Plan {
     }
 }
 
-/// Plans a job. Given the same job it plans the same.
+/// Plans a job. Given the same job and the same settings of its project it plans the same.
 ///
 /// # Errors
 /// If the job's bytes are not what ingest wrote, or a store cannot be used.
-pub fn plan(stores: &Stores, job: &Claimed) -> Result<Planned, PlanError> {
+pub fn plan(stores: &Stores, policies: &mut BatchPolicies<'_>, job: &Claimed) -> Result<Planned, PlanError> {
     let id = || job.id.to_string();
     let accepted = AcceptedJob::decode(&job.payload).map_err(|source| PlanError::Job { id: id(), source })?;
+    let policy = policies.of(accepted.project_id);
+    let policy = policy.map_err(|source| PlanError::Policy { id: id(), source: Box::new(source) })?;
     let body_blob = match &accepted.body {
         AcceptedBody::Blob { key, .. } => Some(key.to_string()),
         AcceptedBody::Inline(_) => None,
     };
-    Ok(Planned { plan: plan_accepted(stores, &accepted, job)?, body_blob })
+    Ok(Planned { plan: plan_accepted(stores, &policy, &accepted, job)?, body_blob })
 }
 
-fn plan_accepted(stores: &Stores, accepted: &AcceptedJob<'_>, job: &Claimed) -> Result<Plan, PlanError> {
-    let id = || job.id.to_string();
-    let mut opened =
-        envelope::open(stores, accepted).map_err(|source| PlanError::Open { id: id(), source: Box::new(source) })?;
-    let Some(payload) = opened.event.take() else {
-        return Ok(loose(accepted, opened, None));
+fn plan_accepted(
+    stores: &Stores,
+    policy: &Policy,
+    accepted: &AcceptedJob<'_>,
+    job: &Claimed,
+) -> Result<Plan, PlanError> {
+    let failed = |source| PlanError::Open { id: job.id.to_string(), source: Box::new(source) };
+    let opened = envelope::open(accepted).map_err(failed)?;
+    let companions = |fate| opened.companions(stores, fate).map_err(failed);
+    let kept = Attachments::Scrubbed(&policy.scrubber);
+    let Some(payload) = opened.event(stores).map_err(failed)? else {
+        return Ok(loose(accepted, companions(kept)?, None));
     };
     let repaired;
     let (text, tree): (&[u8], _) = match json::parse(&payload) {
@@ -119,15 +144,35 @@ fn plan_accepted(stores: &Stores, accepted: &AcceptedJob<'_>, job: &Claimed) -> 
         }
         parsed => (&payload, parsed),
     };
-    let Some(event) = tree.ok().and_then(|tree| Event::from_value(tree).ok()) else {
-        return Ok(loose(accepted, opened, Some(INVALID_JSON.to_owned())));
+    let Some(mut tree) = tree.ok().filter(|tree| tree.as_object().is_some()) else {
+        return Ok(loose(accepted, companions(kept)?, Some(INVALID_JSON.to_owned())));
     };
-    let summary = processing::summarise(&processing::normalise(event, &context(accepted)));
+    if let Some(reason) = filtered(policy, accepted, &tree) {
+        return Ok(loose(accepted, companions(Attachments::Dropped)?, Some(reason.as_str().to_owned())));
+    }
+    // Where nothing had to be taken out, the payload is stored byte for byte.
+    let scrubbed = (!policy.scrubber.scrub(&mut tree).is_empty()).then(|| json::to_text(&tree).into_bytes());
+    let removes_ip = policy.scrubber.removes_ip();
+    let Ok(event) = Event::from_value(tree) else {
+        return Ok(loose(accepted, companions(kept)?, Some(INVALID_JSON.to_owned())));
+    };
+    let mut context = context(accepted);
+    context.client_ip = context.client_ip.filter(|_| !removes_ip);
+    let summary = processing::summarise(&processing::normalise(event, &context));
+    let body = body(accepted, removes_ip, scrubbed.as_deref().unwrap_or(text));
     let (dictionary_id, body) = stores
         .dictionaries
-        .compress(accepted.project_id, &body(accepted, text))
-        .map_err(|source| PlanError::Compress { id: id(), source: Box::new(source) })?;
-    Ok(Plan::Event(Box::new(PlannedEvent { digest: digest_event(accepted, summary, opened), dictionary_id, body })))
+        .compress(accepted.project_id, &body)
+        .map_err(|source| PlanError::Compress { id: job.id.to_string(), source: Box::new(source) })?;
+    let digest = digest_event(accepted, summary, companions(kept)?);
+    Ok(Plan::Event(Box::new(PlannedEvent { digest, dictionary_id, body })))
+}
+
+/// Returns why the project does not want the event, if so. Filters see what was sent, secrets and all.
+fn filtered(policy: &Policy, accepted: &AcceptedJob<'_>, tree: &Value<'_>) -> Option<Reason> {
+    let event = Event::from_value(tree.clone()).ok()?;
+    let context = context(accepted);
+    policy.filters.reason(&processing::normalise(event, &context), &context)
 }
 
 fn context<'c>(accepted: &'c AcceptedJob<'_>) -> Context<'c> {
@@ -141,12 +186,13 @@ fn context<'c>(accepted: &'c AcceptedJob<'_>) -> Context<'c> {
     }
 }
 
-/// What is stored: a header line with what normalisation needs beside the payload, and the payload as it was sent.
-fn body(accepted: &AcceptedJob<'_>, payload: &[u8]) -> Vec<u8> {
+/// What is stored: a header line with what normalisation needs beside the payload, and the payload as it was sent, less
+/// what was scrubbed.
+fn body(accepted: &AcceptedJob<'_>, removes_ip: bool, payload: &[u8]) -> Vec<u8> {
     let header = serde_json::json!({
         "v": 1,
         "sent_at": accepted.sent_at,
-        "client_ip": accepted.client_ip,
+        "client_ip": accepted.client_ip.as_ref().filter(|_| !removes_ip),
         "auth_client": accepted.auth_client,
         "user_agent": accepted.user_agent,
     });
@@ -156,19 +202,19 @@ fn body(accepted: &AcceptedJob<'_>, payload: &[u8]) -> Vec<u8> {
     body
 }
 
-fn loose(accepted: &AcceptedJob<'_>, opened: Opened, invalid: Option<String>) -> Plan {
+fn loose(accepted: &AcceptedJob<'_>, companions: Companions, invalid: Option<String>) -> Plan {
     Plan::Loose(Box::new(DigestLoose {
         project_id: accepted.project_id,
         key_id: accepted.key_id,
         event_id: accepted.event_id.bytes(),
         received_at: accepted.received_at,
-        attachments: opened.attachments,
-        not_kept: opened.not_kept,
+        attachments: companions.attachments,
+        not_kept: companions.not_kept,
         invalid,
     }))
 }
 
-fn digest_event(accepted: &AcceptedJob<'_>, summary: Summary, opened: Opened) -> DigestEvent {
+fn digest_event(accepted: &AcceptedJob<'_>, summary: Summary, companions: Companions) -> DigestEvent {
     let metadata = serde_json::to_string(&summary.metadata).expect("optional texts always serialize");
     DigestEvent {
         org_id: accepted.org_id,
@@ -191,7 +237,7 @@ fn digest_event(accepted: &AcceptedJob<'_>, summary: Summary, opened: Opened) ->
         is_unhandled: summary.is_unhandled,
         user_hash: summary.user.map(|user| xxhash_rust::xxh3::xxh3_64(user.as_bytes()) as i64),
         tags: summary.tags,
-        attachments: opened.attachments,
-        not_kept: opened.not_kept,
+        attachments: companions.attachments,
+        not_kept: companions.not_kept,
     }
 }

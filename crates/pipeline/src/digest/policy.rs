@@ -1,0 +1,90 @@
+//! What each project has set about its events: what is filtered, what is scrubbed. Read once for each batch, so that a
+//! change counts from the next batch on in every worker; made ready once for each setting.
+
+use processing::filter::{self, Filters};
+use processing::scrub::{self, Scrubber};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use store::project_options::{self, FILTERS, SCRUBBING};
+use store::{StoreError, Stores};
+
+/// Projects whose settings are kept ready. Beyond, all are forgotten and made again as they come.
+const READY_MAX: usize = 1_000;
+
+/// A project's filters and scrubber, ready for use.
+pub struct Policy {
+    pub filters: Filters,
+    pub scrubber: Scrubber,
+}
+
+impl Policy {
+    /// Settings were checked when they were stored. If this release cannot use them all the same, defaults stand in: they
+    /// scrub more than most settings, and filter nothing that a project did not ask for.
+    fn of(project_id: i64, options: &[(String, String)]) -> Policy {
+        let text = |name: &str| options.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        let scrubbing: Result<scrub::Settings, _> =
+            text(SCRUBBING).map_or(Ok(Default::default()), serde_json::from_str);
+        let filters: Result<filter::Settings, _> = text(FILTERS).map_or(Ok(Default::default()), serde_json::from_str);
+        let warn = |what: &str| tracing::warn!(project.id = project_id, setting = what, "settings cannot be used");
+        let scrubber = scrubbing.ok().and_then(|settings| Scrubber::new(&settings).ok()).unwrap_or_else(|| {
+            warn(SCRUBBING);
+            Scrubber::new(&scrub::Settings::default()).expect("the default settings are valid")
+        });
+        let filters = filters.ok().and_then(|settings| Filters::new(&settings).ok()).unwrap_or_else(|| {
+            warn(FILTERS);
+            Filters::new(&filter::Settings::default()).expect("the default settings are valid")
+        });
+        Policy { filters, scrubber }
+    }
+}
+
+/// A project's options as they are stored, and what was made of them.
+struct Ready {
+    options: Vec<(String, String)>,
+    policy: Arc<Policy>,
+}
+
+/// Policies of all projects that were met lately. Cheap to clone into each worker thread.
+#[derive(Clone, Default)]
+pub struct Policies(Arc<Mutex<HashMap<i64, Ready>>>);
+
+impl Policies {
+    /// Returns the policies as one batch sees them.
+    pub fn of_batch<'p>(&'p self, stores: &'p Stores) -> BatchPolicies<'p> {
+        BatchPolicies { ready: self, stores, read: HashMap::new() }
+    }
+
+    fn ready(&self, project_id: i64, options: Vec<(String, String)>) -> Arc<Policy> {
+        let mut ready = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = ready.get(&project_id).filter(|found| found.options == options) {
+            return found.policy.clone();
+        }
+        if ready.len() >= READY_MAX {
+            ready.clear();
+        }
+        let policy = Arc::new(Policy::of(project_id, &options));
+        ready.insert(project_id, Ready { options, policy: policy.clone() });
+        policy
+    }
+}
+
+/// The policies of one batch: each project's options are read once.
+pub struct BatchPolicies<'p> {
+    ready: &'p Policies,
+    stores: &'p Stores,
+    read: HashMap<i64, Arc<Policy>>,
+}
+
+impl BatchPolicies<'_> {
+    /// # Errors
+    /// If the options cannot be read now.
+    pub fn of(&mut self, project_id: i64) -> Result<Arc<Policy>, StoreError> {
+        if let Some(policy) = self.read.get(&project_id) {
+            return Ok(policy.clone());
+        }
+        let options = self.stores.db.read_blocking(|tx| project_options::all(tx, project_id))?;
+        let policy = self.ready.ready(project_id, options);
+        self.read.insert(project_id, policy.clone());
+        Ok(policy)
+    }
+}

@@ -1,0 +1,173 @@
+//! What a project's settings do to its events: through the whole digest, from the accepted job to stores and receipts.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use super::*;
+use protocol::accepted::{AcceptedBody, AcceptedJob, Endpoint};
+use protocol::encoding::Encoding;
+use queue::{JobId, JobOptions, LeaseId};
+use stdx::{ManualClock, Timestamp};
+use store::projects::NewProject;
+use store::{days, event_lookup, organizations, outcomes, project_options, projects, receipts};
+
+const NOW: Timestamp = Timestamp::from_seconds(1_795_262_400);
+const SECRET: &str = "hunter2-correct-horse";
+
+struct House {
+    stores: Arc<Stores>,
+    digest: Digest,
+    org_id: i64,
+    project_id: i64,
+    sent: u8,
+    _folder: tempfile::TempDir,
+}
+
+impl House {
+    fn new() -> House {
+        let folder = tempfile::tempdir().unwrap();
+        let stores = Arc::new(Stores::open(folder.path(), NOW).unwrap());
+        let (org_id, project_id) = stores
+            .db
+            .write_blocking(|tx| {
+                let org = organizations::create(tx, "acme", "Acme", NOW)?;
+                let new = NewProject { org_id: org.id, slug: "shop", name: "Shop", platform: None };
+                Ok::<_, store::StoreError>((org.id, projects::create(tx, &new, NOW)?.id))
+            })
+            .unwrap();
+        let clock = Arc::new(ManualClock::at(NOW));
+        let digest = Digest::new(stores.clone(), clock);
+        House { stores, digest, org_id, project_id, sent: 0, _folder: folder }
+    }
+
+    fn set(&self, name: &str, value: &serde_json::Value) {
+        let (project_id, value) = (self.project_id, value.to_string());
+        self.stores.db.write_blocking(|tx| project_options::set(tx, project_id, name, &value, NOW)).unwrap();
+    }
+
+    /// Digests an envelope with an event and an attachment. Returns the event's id.
+    fn send(&mut self, event: &str) -> [u8; 16] {
+        self.sent += 1;
+        let event_id = protocol::EventId::random([self.sent; 16]);
+        let attachment = r#"{"type":"attachment","length":12,"filename":"a.log"}"#;
+        let body = format!("{{}}\n{{\"type\":\"event\"}}\n{event}\n{attachment}\nmail a@b.co!\n");
+        let job = AcceptedJob {
+            org_id: self.org_id,
+            project_id: self.project_id,
+            key_id: 1,
+            event_id,
+            received_at: NOW,
+            sent_at: None,
+            client_ip: Some("203.0.113.9".into()),
+            auth_client: None,
+            user_agent: None,
+            endpoint: Endpoint::Envelope,
+            content_encoding: Encoding::Identity,
+            body: AcceptedBody::Inline(body.as_bytes()),
+        };
+        let claimed = Claimed {
+            lease: LeaseId(1),
+            id: JobId::new("1"),
+            task: "ingest.digest".into(),
+            queue: "events".into(),
+            attempt: 1,
+            enqueued_at: NOW,
+            payload: job.encode().into(),
+            options: JobOptions::default(),
+        };
+        let outcomes = self.digest.run(&[claimed.clone(), claimed]);
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done)), "{outcomes:?}");
+        event_id.bytes()
+    }
+
+    /// Returns the stored body, header line and all, if the event is stored.
+    fn body(&self, id: &[u8; 16]) -> Option<String> {
+        let day = self.stores.db.read_blocking(|tx| days::find_open(tx, NOW.day())).unwrap();
+        let event = self.stores.events.get(&day?, self.project_id, id).unwrap()?;
+        Some(String::from_utf8(self.stores.body(&event).unwrap()).unwrap())
+    }
+
+    fn attachments(&self) -> Vec<Vec<u8>> {
+        let keys: Vec<(String,)> =
+            self.stores.db.read_blocking(|tx| tx.query("SELECT blob_key FROM attachment ORDER BY id", &[])).unwrap();
+        keys.iter().map(|(key,)| self.stores.blobs.read(key, 100).unwrap()).collect()
+    }
+}
+
+#[test]
+fn secrets_are_in_no_store_by_default() {
+    let mut house = House::new();
+    let kept = r#"{ "message" : "as it was sent",  "n": 1.50 }"#;
+    let id = house.send(kept);
+    assert!(house.body(&id).unwrap().ends_with(&format!("\n{kept}")));
+    assert!(house.body(&id).unwrap().contains("203.0.113.9"));
+    let id = house.send(&format!(r#"{{"message":"m","extra":{{"environ":{{"API_TOKEN":"{SECRET}"}}}}}}"#));
+    let body = house.body(&id).unwrap();
+    assert!(!body.contains(SECRET) && body.contains(r#""API_TOKEN":"[Filtered]""#), "{body}");
+    assert!(body.contains("@password:filter"), "{body}");
+    assert_eq!(house.attachments(), [b"mail a@b.co!", b"mail a@b.co!"]);
+}
+
+#[test]
+fn a_project_that_wants_no_addresses_stores_none() {
+    let mut house = House::new();
+    house.set("scrubbing", &serde_json::json!({"scrubs_ip": true}));
+    let id = house.send(r#"{"platform":"javascript","message":"m","user":{"ip_address":"{{auto}}"}}"#);
+    let body = house.body(&id).unwrap();
+    assert!(!body.contains("203.0.113.9"), "{body}");
+    let users = house.stores.db.read_blocking(|tx| tx.query_one::<(i64,)>("SELECT COUNT(*) FROM issue_user", &[]));
+    assert_eq!(users.unwrap().0, 0);
+}
+
+#[test]
+fn rules_reach_attachments() {
+    let mut house = House::new();
+    house.set("scrubbing", &serde_json::json!({"rules": r#"{"applications":{"$attachments.*":["@email"]}}"#}));
+    house.send(r#"{"message":"m"}"#);
+    assert_eq!(house.attachments(), [b"mail ******!"]);
+    house
+        .set("scrubbing", &serde_json::json!({"rules": r#"{"applications":{"$attachments.*":["@anything:remove"]}}"#}));
+    let id = house.send(r#"{"message":"m"}"#);
+    assert_eq!(house.attachments().len(), 1);
+    let project_id = house.project_id;
+    let remarks = house.stores.db.read_blocking(|tx| receipts::list(tx, project_id, &id)).unwrap();
+    assert_eq!(remarks[0].reason, "attachment removed by scrubbing");
+}
+
+#[test]
+fn a_filtered_event_is_counted_and_told_and_not_stored() {
+    let mut house = House::new();
+    house.set("filters", &serde_json::json!({"error_messages": ["*ignore*"]}));
+    let id = house.send(r#"{"message":"please ignore"}"#);
+    let project_id = house.project_id;
+    assert_eq!(house.body(&id), None);
+    assert!(house.attachments().is_empty());
+    let (remarks, sums, counted) = house
+        .stores
+        .db
+        .read_blocking(|tx| {
+            let counted = event_lookup::day_of_event(tx, &[NOW.day()], project_id, &id)?;
+            let sums = outcomes::sums(tx, Some(project_id), NOW.hour())?;
+            Ok::<_, store::StoreError>((receipts::list(tx, project_id, &id)?, sums, counted))
+        })
+        .unwrap();
+    let told: Vec<(&str, &str)> = remarks.iter().map(|row| (row.state.as_str(), row.reason.as_str())).collect();
+    assert!(told.contains(&("filtered", "error-message")), "{told:?}");
+    assert!(told.contains(&("not-kept", "attachment of a filtered event")), "{told:?}");
+    assert_eq!(counted, None);
+    let sum = |outcome: &str| -> i64 {
+        sums.iter().filter(|row| row.0 == "error" && row.1 == outcome).map(|row| row.3).sum()
+    };
+    assert_eq!((sum("accepted"), sum("filtered"), sum("stored")), (1, 1, 0));
+    // The next batch sees the change.
+    house.set("filters", &serde_json::json!({}));
+    let id = house.send(r#"{"message":"please ignore"}"#);
+    assert!(house.body(&id).is_some());
+}
+
+#[test]
+fn settings_of_a_later_release_do_not_stop_events() {
+    let mut house = House::new();
+    house.set("scrubbing", &serde_json::json!({"scrubs_ip": "maybe"}));
+    house.set("filters", &serde_json::json!([1]));
+    let id = house.send(&format!(r#"{{"message":"m","extra":{{"password":"{SECRET}"}}}}"#));
+    assert!(!house.body(&id).unwrap().contains(SECRET));
+}
