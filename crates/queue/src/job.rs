@@ -159,6 +159,11 @@ pub enum Finish {
         reason: DeadReason,
         error: String,
     },
+    /// It ran alone and took its process with it. It is run again; the third such death ends it, with this reason.
+    Died {
+        reason: DeadReason,
+        error: String,
+    },
 }
 
 /// Why a job stopped.
@@ -176,6 +181,12 @@ pub enum DeadReason {
     Expired,
     /// Somebody with a tool of Celery's took it back.
     Revoked,
+    /// The process it ran in ended by a signal or by itself, too often.
+    Crashed,
+    /// The process it ran in was ended because it took too much memory, too often.
+    MemoryLimit,
+    /// Its last attempt ran beyond its time limit.
+    TimeLimit,
 }
 
 impl DeadReason {
@@ -187,6 +198,9 @@ impl DeadReason {
             DeadReason::Damaged => "damaged",
             DeadReason::Expired => "expired",
             DeadReason::Revoked => "revoked",
+            DeadReason::Crashed => "crashed",
+            DeadReason::MemoryLimit => "memory limit",
+            DeadReason::TimeLimit => "time limit",
         }
     }
 }

@@ -34,6 +34,7 @@ on_every_broker!(
     a_retry_waits_and_counts_and_a_given_back_job_does_not,
     delayed_jobs_become_ready_when_their_time_comes,
     a_job_that_kills_its_worker_alone_stops_as_poison,
+    a_death_that_was_seen_counts_and_the_third_ends_the_job_with_its_reason,
     what_died_in_company_runs_in_smaller_batches_until_alone,
     dead_letters_are_listed_retried_and_discarded,
     parked_jobs_wait_without_being_claimed,
@@ -138,6 +139,22 @@ fn a_job_that_kills_its_worker_alone_stops_as_poison(kind: Kind) {
     assert!(rig.claim(1).is_empty());
     let dead = rig.broker.dead_letters().expect("letters");
     assert_eq!((dead[0].id.as_str(), dead[0].reason.as_str(), dead[0].deaths), ("killer", "poison", 3));
+}
+
+fn a_death_that_was_seen_counts_and_the_third_ends_the_job_with_its_reason(kind: Kind) {
+    let rig = Rig::new(kind);
+    rig.publish_ids(&["killer"]);
+    let died = || Finish::Died { reason: DeadReason::Crashed, error: "crashed: signal 11 SIGSEGV".to_owned() };
+    for _ in 0..2 {
+        rig.finish(&rig.claim(1)[0], died());
+        assert!(rig.broker.dead_letters().expect("letters").is_empty());
+    }
+    let third = rig.claim(1);
+    rig.finish(&third[0], died());
+    assert!(rig.claim(1).is_empty());
+    let dead = rig.broker.dead_letters().expect("letters").remove(0);
+    assert_eq!((dead.reason.as_str(), dead.deaths), ("crashed", 3));
+    assert_eq!(dead.error, "crashed: signal 11 SIGSEGV");
 }
 
 fn what_died_in_company_runs_in_smaller_batches_until_alone(kind: Kind) {

@@ -125,7 +125,7 @@ impl World {
                 self.dead.push(id);
             }
             Finish::Done | Finish::Returned { .. } => drop(self.living.remove(&id)),
-            Finish::Retry { .. } => {}
+            Finish::Retry { .. } | Finish::Died { .. } => {}
         }
         self.rig.finish(&run, finish);
         self.may_be_ready = true;

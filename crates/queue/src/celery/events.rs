@@ -93,7 +93,7 @@ pub(crate) fn of_received(job: &Claimed) -> Value {
 
 /// Returns the kind and fields of the event of a job's end; `None` for an end that Celery has no word for.
 pub(crate) fn of_end(job: &Claimed, finish: &Finish, runtime: Duration) -> Option<(&'static str, Value)> {
-    use crate::DeadReason::{Attempts, Damaged, Expired, Poison, Rejected, Revoked};
+    use crate::DeadReason::{Attempts, Crashed, Damaged, Expired, MemoryLimit, Poison, Rejected, Revoked, TimeLimit};
     let uuid = job.id.as_str();
     let succeeded =
         |value| ("task-succeeded", json!({"uuid": uuid, "result": value, "runtime": runtime.as_secs_f64()}));
@@ -106,12 +106,14 @@ pub(crate) fn of_end(job: &Claimed, finish: &Finish, runtime: Duration) -> Optio
     Some(match finish {
         Finish::Done => succeeded("None".to_owned()),
         Finish::Returned { value } => succeeded(repr::of_value(value)),
-        Finish::Retry { error, .. } => failed("task-retried", error),
+        Finish::Retry { error, .. } | Finish::Died { error, .. } => failed("task-retried", error),
         Finish::GiveBack { .. } => ("task-rejected", json!({"uuid": uuid, "requeue": true})),
         Finish::Park => return None,
         Finish::Dead { reason: Expired, error } => revoked(true, error),
         Finish::Dead { reason: Revoked, error } => revoked(false, error),
-        Finish::Dead { reason: Attempts | Poison | Rejected | Damaged, error } => failed("task-failed", error),
+        Finish::Dead { reason: Attempts | Poison | Rejected | Damaged | Crashed | MemoryLimit | TimeLimit, error } => {
+            failed("task-failed", error)
+        }
     })
 }
 

@@ -332,7 +332,7 @@ impl World {
         match finish {
             Finish::Done | Finish::Returned { .. } | Finish::Dead { .. } => known.lives = false,
             Finish::GiveBack { .. } | Finish::Park => known.attempts -= 1,
-            Finish::Retry { .. } => {}
+            Finish::Retry { .. } | Finish::Died { .. } => {}
         }
         Ok(())
     }

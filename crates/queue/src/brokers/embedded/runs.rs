@@ -124,6 +124,7 @@ impl Inner {
         let mut lost = Vec::new();
         let mut seen = HashSet::new();
         let (mut over, mut burials, mut records) = (Vec::new(), Vec::new(), Vec::new());
+        let mut blamed = Vec::new();
         for (lease, finish) in finished {
             let held = self.schedule.lease(lease).filter(|held| seen.insert(held.slot));
             let Some(Lease { slot, .. }) = held else {
@@ -131,6 +132,7 @@ impl Inner {
                 continue;
             };
             let position = self.schedule.entry(slot).position;
+            let finish = self.count_death(slot, finish, &mut blamed);
             self.keep_result(slot, &finish, now);
             match finish {
                 Finish::Done | Finish::Returned { .. } => over.push(slot),
@@ -140,6 +142,10 @@ impl Inner {
                     let not_before = now.plus(after);
                     records.push((position, Record::Retry { not_before }));
                     self.schedule.move_to(slot, waiting_until(not_before, now));
+                }
+                Finish::Died { .. } => {
+                    records.push((position, Record::Died { alone: true }));
+                    self.schedule.move_to(slot, State::Ready);
                 }
                 Finish::GiveBack { after } => {
                     let not_before = now.plus(after);
@@ -156,7 +162,26 @@ impl Inner {
         }
         self.log.note(records);
         self.end(&over);
-        self.bury(burials, now).map(|()| lost)
+        // Unless they are buried their leases are still held: whoever asks again counts these deaths again.
+        self.bury(burials, now).map(|()| lost).inspect_err(|_| self.uncount_deaths(&blamed))
+    }
+
+    /// Counts a death; the one that is too many ends the job, and its slot is noted as blamed.
+    fn count_death(&mut self, slot: Slot, finish: Finish, blamed: &mut Vec<Slot>) -> Finish {
+        let Finish::Died { reason, error } = finish else { return finish };
+        let entry = self.schedule.entry_mut(slot);
+        entry.deaths = entry.deaths.saturating_add(1);
+        if entry.deaths < POISON_DEATHS {
+            return Finish::Died { reason, error };
+        }
+        blamed.push(slot);
+        Finish::Dead { reason, error }
+    }
+
+    fn uncount_deaths(&mut self, slots: &[Slot]) {
+        for slot in slots {
+            self.schedule.entry_mut(*slot).deaths -= 1;
+        }
     }
 
     /// Keeps what a run came to, if its job asked for that; before the job ends.
@@ -167,7 +192,7 @@ impl Inner {
         let result = match finish {
             Finish::Done => JobResult::Success { value: serde_json::Value::Null },
             Finish::Returned { value } => JobResult::Success { value: value.clone() },
-            Finish::Retry { error, .. } => JobResult::Retry { error: error.clone() },
+            Finish::Retry { error, .. } | Finish::Died { error, .. } => JobResult::Retry { error: error.clone() },
             Finish::Dead { error, .. } => JobResult::Failure { error: error.clone() },
             Finish::GiveBack { .. } | Finish::Park => return,
         };
@@ -250,12 +275,8 @@ impl Inner {
             self.keep_result(*slot, &Finish::Dead { reason: *reason, error: (*text).clone() }, now);
         }
         let slots: Vec<Slot> = burials.iter().map(|(slot, ..)| *slot).collect();
-        self.bury(burials, now).inspect_err(|_| {
-            // Its lease has still ended: the next upkeep counts this death again.
-            for slot in slots {
-                self.schedule.entry_mut(slot).deaths -= 1;
-            }
-        })
+        // Its lease has still ended: the next upkeep counts this death again.
+        self.bury(burials, now).inspect_err(|_| self.uncount_deaths(&slots))
     }
 
     /// Copies jobs to the dead letters, durably, and then ends them.

@@ -237,6 +237,7 @@ pub enum End {
     GiveBack { after_us: u64 },
     Park,
     Dead { reason: String, error: String },
+    Died { reason: String, error: String },
 }
 
 impl From<Finish> for End {
@@ -249,6 +250,7 @@ impl From<Finish> for End {
             Finish::GiveBack { after } => End::GiveBack { after_us: micros(after) },
             Finish::Park => End::Park,
             Finish::Dead { reason, error } => End::Dead { reason: reason.as_str().to_owned(), error },
+            Finish::Died { reason, error } => End::Died { reason: reason.as_str().to_owned(), error },
         }
     }
 }
@@ -262,12 +264,22 @@ impl From<End> for Finish {
             End::GiveBack { after_us } => Finish::GiveBack { after: Duration::from_micros(after_us) },
             End::Park => Finish::Park,
             End::Dead { reason, error } => Finish::Dead { reason: reason_of(&reason), error },
+            End::Died { reason, error } => Finish::Died { reason: reason_of(&reason), error },
         }
     }
 }
 
 fn reason_of(word: &str) -> DeadReason {
-    let all = [DeadReason::Attempts, DeadReason::Poison, DeadReason::Damaged, DeadReason::Expired, DeadReason::Revoked];
+    let all = [
+        DeadReason::Attempts,
+        DeadReason::Poison,
+        DeadReason::Damaged,
+        DeadReason::Expired,
+        DeadReason::Revoked,
+        DeadReason::Crashed,
+        DeadReason::MemoryLimit,
+        DeadReason::TimeLimit,
+    ];
     all.into_iter().find(|reason| reason.as_str() == word).unwrap_or(DeadReason::Rejected)
 }
 

@@ -5,6 +5,7 @@ use super::leases::{Held, SEPARATOR};
 use super::letters::Letter;
 use super::link::lock;
 use super::publish::{lane_of, new_tag, step_of};
+use super::restore::{Blame, Verdict};
 use super::scripts::Script;
 use super::{ID_KEPT, Shared, Words, seconds, time};
 use crate::call::Call;
@@ -130,6 +131,9 @@ impl Shared {
             Finish::GiveBack { after } => self.seat(&mut operations, held, &held.message, after, "RPUSH", now),
             Finish::Park => self.park(&mut operations, held, now),
             Finish::Dead { reason, error } => self.fail(&mut operations, held, reason, &error, now),
+            Finish::Died { reason, error } => {
+                self.died(&mut operations, held, Blame::Alone, &Verdict { reason, error: &error }, now);
+            }
         }
         operations
     }
@@ -191,9 +195,13 @@ impl Shared {
         self.forget(into, job);
         let meta = match reason {
             DeadReason::Expired | DeadReason::Revoked => Meta::Revoked(error),
-            DeadReason::Attempts | DeadReason::Poison | DeadReason::Rejected | DeadReason::Damaged => {
-                Meta::Failure(error)
-            }
+            DeadReason::Attempts
+            | DeadReason::Poison
+            | DeadReason::Rejected
+            | DeadReason::Damaged
+            | DeadReason::Crashed
+            | DeadReason::MemoryLimit
+            | DeadReason::TimeLimit => Meta::Failure(error),
         };
         if job.options.is_call {
             let call = Call::parse(&job.payload).unwrap_or_default();

@@ -37,10 +37,16 @@ struct Lost {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Blame {
+pub(super) enum Blame {
     Nobody,
     Alone,
     Company,
+}
+
+/// Why a job stops whose death was one too many.
+pub(super) struct Verdict<'a> {
+    pub reason: DeadReason,
+    pub error: &'a str,
 }
 
 impl Shared {
@@ -179,9 +185,22 @@ impl Shared {
 
     fn restored(&self, held: &Held, blame: Blame, now: Timestamp) -> Operations {
         let mut operations = Operations::default();
+        let error = "WorkerLostError: its worker died while it ran alone";
+        self.died(&mut operations, held, blame, &Verdict { reason: DeadReason::Poison, error }, now);
+        operations
+    }
+
+    /// Puts a message back whose run has died, with the death written on it; one that died too often stops.
+    pub(super) fn died(
+        &self,
+        operations: &mut Operations,
+        held: &Held,
+        blame: Blame,
+        verdict: &Verdict<'_>,
+        now: Timestamp,
+    ) {
         let Some(job) = held.job.as_deref() else {
-            self.bury(&mut operations, held, DeadReason::Damaged, "it cannot be read any more", now);
-            return operations;
+            return self.bury(operations, held, DeadReason::Damaged, "it cannot be read any more", now);
         };
         let deaths = match blame {
             Blame::Nobody => (job.deaths, job.company_deaths),
@@ -194,15 +213,12 @@ impl Shared {
                 copy.deaths = deaths.0;
             }
             let held = Held { job: copy.map(Arc::new), ..held.clone() };
-            let error = "WorkerLostError: its worker died while it ran alone";
-            self.fail(&mut operations, &held, DeadReason::Poison, error, now);
-            return operations;
+            return self.fail(operations, &held, verdict.reason, verdict.error, now);
         }
         let edit = Edit { retries: Some(job.attempt), is_redelivered: true, deaths: Some(deaths), is_fresh: false };
         let message = celery::rewrite(&held.message, &edit).unwrap_or_else(|| held.message.to_vec());
         let list = format!("{}{}{}", self.config.prefix, held.queue, held.seat);
         operations.call([b"RPUSH", list.as_bytes(), &message]);
-        operations
     }
 
     /// kombu's own rule, for what Celery's workers hold and left: after the visibility timeout it goes back. Ours never is
