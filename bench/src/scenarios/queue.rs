@@ -192,7 +192,7 @@ fn wait_times(runtime: &Runtime, queue: &Arc<dyn Queue>, options: &Options) -> a
 
 fn start_worker(queue: Arc<dyn Queue>, task: Nothing, threads: usize) -> Worker {
     let config = WorkerConfig::new("bench@here", threads, Arc::new(SystemClock));
-    Worker::start(queue, vec![Arc::new(task)], &config)
+    Worker::start(queue, vec![Arc::new(task)], config)
 }
 
 /// Returns the resident MiB of the product's own worker at rest.

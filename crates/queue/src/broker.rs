@@ -1,6 +1,7 @@
 //! The two seams. Every implementation passes the same conformance suite.
 
 use crate::broadcast::Broadcast;
+use crate::pool::PoolRow;
 use crate::{Claimed, Finish, JobId, JobResult, JobState, LeaseId, NewJob, Published, QueueDepth, QueueError};
 use std::future::Future;
 use std::pin::Pin;
@@ -135,6 +136,9 @@ pub struct WorkerRow {
     pub dead: u64,
     pub last_error: Option<String>,
     pub is_stopping: bool,
+    /// Where its runs happen.
+    #[serde(default)]
+    pub pool: PoolRow,
 }
 
 /// A run that goes on now.

@@ -4,6 +4,7 @@
 
 mod when;
 
+use crate::pool::PoolRow;
 use crate::waiting::wait_for;
 use crate::{Cursor, JobId, JobOptions, JobResult, JobState, NewJob, Queue, QueueError, WORKER_BEAT_EVERY, WorkerRow};
 use std::collections::HashMap;
@@ -320,6 +321,7 @@ impl Cron {
             failed: 0,
             dead: 0,
             last_error: self.failing.lock().unwrap_or_else(PoisonError::into_inner).values().next().cloned(),
+            pool: PoolRow::default(),
             is_stopping: false,
         }
     }

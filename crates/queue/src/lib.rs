@@ -16,6 +16,7 @@ mod celery;
 pub mod cron;
 mod error;
 mod job;
+pub mod pool;
 mod spool;
 mod task;
 mod waiting;

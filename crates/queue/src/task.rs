@@ -22,7 +22,7 @@ pub struct Policy {
 }
 
 /// How one job of a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Outcome {
     Done,
     /// Done, with a value for whoever asks.
@@ -66,6 +66,11 @@ impl RunContext {
 pub trait Task: Send + Sync + 'static {
     fn name(&self) -> &'static str;
     fn policy(&self) -> Policy;
+    /// Whether it must not run beside others in one process, as what hands hostile input to native code. A worker of
+    /// threads does not know such a task.
+    fn needs_process(&self) -> bool {
+        false
+    }
     /// Runs a batch and returns an outcome for each job, in order. It may be run again with the same jobs.
     fn run(&self, jobs: &[Claimed], cx: &RunContext) -> Vec<Outcome>;
 }
@@ -75,6 +80,10 @@ pub trait CallTask: Send + Sync + 'static {
     fn name(&self) -> &'static str;
     /// `batch_jobs_max` is one.
     fn policy(&self) -> Policy;
+    /// As of `Task`.
+    fn needs_process(&self) -> bool {
+        false
+    }
     fn call(&self, job: &Claimed, call: Call, cx: &RunContext) -> Outcome;
 }
 
@@ -88,6 +97,10 @@ impl<T: CallTask> Task for Calls<T> {
 
     fn policy(&self) -> Policy {
         Policy { batch_jobs_max: 1, ..self.0.policy() }
+    }
+
+    fn needs_process(&self) -> bool {
+        self.0.needs_process()
     }
 
     fn run(&self, jobs: &[Claimed], cx: &RunContext) -> Vec<Outcome> {

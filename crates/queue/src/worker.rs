@@ -5,14 +5,17 @@
 mod credit;
 mod keeper;
 mod leases;
+mod place;
 mod remote;
 mod run;
 mod seat;
 
+use crate::pool::{Children, ChildrenConfig, PoolRow};
 use crate::{Queue, QueueBounds, Task};
 use credit::Credit;
 use leases::Leases;
 pub use remote::RemoteConfig;
+pub(crate) use run::run_jobs;
 use seat::Seat;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -30,7 +33,6 @@ const STRANGE_BYTES_MAX: usize = 16 << 20;
 const STRANGE_LEASE: Duration = Duration::from_secs(20);
 
 /// How a worker is set up.
-#[derive(Clone)]
 pub struct WorkerConfig {
     /// `name@host`, of one living worker at a time.
     pub name: String,
@@ -41,6 +43,8 @@ pub struct WorkerConfig {
     pub threads: usize,
     /// Called first on each thread, for example to lower its priority.
     pub on_thread_start: fn(),
+    /// Each thread runs its jobs in a process of its own; `None`: in the thread.
+    pub children: Option<ChildrenConfig>,
     /// For Celery's tools.
     pub remote: RemoteConfig,
     pub clock: Arc<dyn Clock>,
@@ -56,6 +60,7 @@ impl WorkerConfig {
             queues: Vec::new(),
             threads,
             on_thread_start: || {},
+            children: None,
             remote: RemoteConfig::default(),
             clock,
         }
@@ -85,6 +90,7 @@ pub struct Worker {
 /// What each thread works with.
 struct Shared {
     config: WorkerConfig,
+    children: Option<Arc<Children>>,
     queue: Arc<dyn Queue>,
     tasks: Vec<Arc<dyn Task>>,
     progress: Arc<WorkerProgress>,
@@ -110,13 +116,19 @@ impl Worker {
     ///
     /// # Panics
     /// If the operating system gives no threads, or two tasks have one name.
-    pub fn start(queue: Arc<dyn Queue>, tasks: Vec<Arc<dyn Task>>, config: &WorkerConfig) -> Worker {
+    pub fn start(queue: Arc<dyn Queue>, mut tasks: Vec<Arc<dyn Task>>, mut config: WorkerConfig) -> Worker {
         for (index, task) in tasks.iter().enumerate() {
             assert!(tasks[..index].iter().all(|other| other.name() != task.name()), "task names are unique");
         }
+        let children = config.children.take().map(|children| Arc::new(Children::new(children)));
+        if children.is_none() {
+            tasks.retain(|task| !task.needs_process());
+        }
+        let threads = config.threads;
         let shared = Arc::new(Shared {
             started_at: config.clock.now(),
-            config: config.clone(),
+            config,
+            children,
             queue,
             tasks,
             progress: Arc::default(),
@@ -132,7 +144,7 @@ impl Worker {
             remote: remote::Remote::default(),
         });
         let remote = shared.start_remote();
-        for number in 0..config.threads {
+        for number in 0..threads {
             shared.seat(number);
         }
         let kept = shared.clone();
@@ -147,6 +159,11 @@ impl Worker {
     /// Returns how long the longest run has been going on, `None` if nothing runs.
     pub fn longest_run(&self) -> Option<Duration> {
         self.shared.leases.longest_run()
+    }
+
+    /// Returns where its runs happen, with its children as they are now.
+    pub fn pool(&self) -> PoolRow {
+        self.shared.pool()
     }
 
     /// Asks the threads to end after what they run; `join` waits for them. What was claimed and not started goes back.
@@ -202,7 +219,10 @@ impl Shared {
         drop(spawn(&format!("worker-{number}"), move || {
             (shared.config.on_thread_start)();
             shared.remote.wait_until_synced();
-            shared.work(&seat, number);
+            let mut place = shared.place();
+            shared.work(&seat, &mut place, number);
+            // A child is gone before the worker says that it ends.
+            drop(place);
             shared.leave(&seat);
         }));
     }
@@ -244,6 +264,10 @@ impl Shared {
             lease: policies.iter().map(|policy| policy.lease).max().unwrap_or(STRANGE_LEASE),
             queue,
         }
+    }
+
+    fn pool(&self) -> PoolRow {
+        self.children.as_ref().map(|children| children.row()).unwrap_or_default()
     }
 
     /// What went wrong last, for whoever asks about the worker.

@@ -225,6 +225,7 @@ fn workers_are_listed_until_they_leave_or_are_forgotten(kind: Kind) {
         dead: 1,
         last_error: Some("no".to_owned()),
         is_stopping: false,
+        pool: queue::pool::PoolRow::default(),
     };
     rig.broker.beat(&row("one@host")).expect("heard");
     rig.broker.beat(&row("two@host")).expect("heard");

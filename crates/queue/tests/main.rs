@@ -6,6 +6,7 @@ mod cron;
 mod embedded;
 mod member;
 mod model;
+mod pool;
 mod redis_faults;
 mod redis_layout;
 mod remote;

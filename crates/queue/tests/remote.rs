@@ -102,7 +102,7 @@ fn rig_with(batch_jobs_max: usize, is_on: bool) -> Option<Rig> {
 
 fn start(name: &str, broker: &Arc<Redis>, task: Scripted, remote: RemoteConfig) -> Worker {
     let config = WorkerConfig { remote, ..WorkerConfig::new(name, 1, Arc::new(stdx::SystemClock)) };
-    Worker::start(broker.clone(), vec![Arc::new(task)], &config)
+    Worker::start(broker.clone(), vec![Arc::new(task)], config)
 }
 
 impl Rig {

@@ -62,7 +62,7 @@ fn run(jobs: Vec<NewJob>) -> Running {
     let broker = Arc::new(broker);
     let (sender, ran) = channel();
     let tasks: Vec<Arc<dyn Task>> = vec![Arc::new(Scripted { ran: Mutex::new(sender) })];
-    let worker = Worker::start(broker.clone(), tasks, &one_thread());
+    let worker = Worker::start(broker.clone(), tasks, one_thread());
     Running { broker, worker, ran, _folder: folder }
 }
 
@@ -174,7 +174,7 @@ fn each_task_gets_batches_of_its_own_size_and_what_has_not_started_goes_back() {
     rig.publish(vec![of_one("a"), of_many("b"), of_one("c"), of_many("d")]).expect("kept");
     let Rig { folder: _folder, broker, .. } = rig;
     let broker = Arc::new(broker);
-    let worker = Worker::start(broker.clone(), vec![one, many], &one_thread());
+    let worker = Worker::start(broker.clone(), vec![one, many], one_thread());
     assert_eq!(ran_one.recv_timeout(PATIENCE).expect("runs"), ["a"]);
     go_one.send(()).expect("the task waits");
     assert_eq!(ran_one.recv_timeout(PATIENCE).expect("runs"), ["c"]);
@@ -200,7 +200,7 @@ fn an_empty_queue_does_not_hold_up_another() {
     let config = one_thread();
     drop(go);
     let started = std::time::Instant::now();
-    let worker = Worker::start(Arc::new(broker), vec![busy, idle], &config);
+    let worker = Worker::start(Arc::new(broker), vec![busy, idle], config);
     for id in &ids {
         assert_eq!(ran.recv_timeout(PATIENCE).expect("runs"), std::slice::from_ref(id));
     }
@@ -214,7 +214,7 @@ fn the_longest_run_is_told_and_ends() {
     let (task, ran, go) = gated("t", "q", 1);
     rig.publish_ids(&["a"]);
     let Rig { folder: _folder, broker, .. } = rig;
-    let worker = Worker::start(Arc::new(broker), vec![task], &one_thread());
+    let worker = Worker::start(Arc::new(broker), vec![task], one_thread());
     ran.recv_timeout(PATIENCE).expect("runs");
     assert!(worker.longest_run().is_some());
     assert_eq!(worker.progress().running.load(Ordering::Relaxed), 1);
@@ -267,7 +267,7 @@ fn sleeping(limit: Duration, jobs: Vec<NewJob>, threads: usize) -> (Arc<queue::b
     std::mem::forget(folder);
     let broker = Arc::new(broker);
     let config = WorkerConfig { threads, ..one_thread() };
-    let worker = Worker::start(broker.clone(), vec![Arc::new(Sleeper { limit })], &config);
+    let worker = Worker::start(broker.clone(), vec![Arc::new(Sleeper { limit })], config);
     (broker, worker)
 }
 
@@ -329,7 +329,7 @@ fn a_worker_says_that_it_lives_and_takes_back_what_was_parked() {
     let Rig { folder: _folder, broker, .. } = rig;
     let broker = Arc::new(broker);
     let task: Arc<dyn Task> = Arc::new(Sleeper { limit: Duration::from_secs(60) });
-    let worker = Worker::start(broker.clone(), vec![task], &one_thread());
+    let worker = Worker::start(broker.clone(), vec![task], one_thread());
     until("it is heard", || !broker.workers().expect("asked").is_empty());
     let row = broker.workers().expect("asked").remove(0);
     assert_eq!((row.name.as_str(), row.slots, row.queues), ("worker@here", 1, vec!["q".to_owned()]));

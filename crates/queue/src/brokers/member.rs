@@ -6,7 +6,7 @@ mod calls;
 mod guest;
 mod server;
 
-mod wire;
+pub(crate) mod wire;
 
 use crate::brokers::embedded::{self, Embedded};
 use crate::{Broker, JobId, LeaseId, QueueError};

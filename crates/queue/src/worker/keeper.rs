@@ -1,10 +1,10 @@
 //! The thread beside the runs: it extends their leases, does the broker's upkeep, says that the worker lives, gives back
 //! what waits behind a long run, and ends runs beyond their time limit.
 
-use super::run::ENDS_WITHIN;
-use super::seat::{Current, Seat};
+use super::run::{ENDS_WITHIN, How};
+use super::seat::{Current, Seat, over_time_text};
 use super::{Shared, lock};
-use crate::{Finish, LeaseId, Outcome, QueueError, RunningRow, WORKER_BEAT_EVERY, WorkerRow};
+use crate::{DeadReason, Finish, LeaseId, Outcome, QueueError, RunningRow, Task, WORKER_BEAT_EVERY, WorkerRow};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -87,8 +87,22 @@ impl Shared {
             rounds.is_unparked = begun.is_ok();
             self.report(rounds, "greet the broker", begun);
         }
+        if self.children.is_some() {
+            let unparked = self.unpark_own();
+            self.report(rounds, "unpark", unparked);
+        }
         let said = self.queue.beat(&self.row());
         self.report(rounds, "beat", said);
+    }
+
+    /// A worker of threads beside this one may claim what must run in a process, and parks it as unknown.
+    fn unpark_own(&self) -> Result<(), QueueError> {
+        let needs_process = |task: &&Arc<dyn Task>| task.needs_process();
+        let names: Vec<&str> = self.tasks.iter().filter(needs_process).map(|task| task.name()).collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        self.queue.unpark(&names).map(drop)
     }
 
     fn begin(&self) -> Result<(), QueueError> {
@@ -146,6 +160,7 @@ impl Shared {
             dead: count(&self.progress.dead),
             last_error: lock(&self.last_error).clone(),
             is_stopping: self.is_stopping(),
+            pool: self.pool(),
         }
     }
 
@@ -174,8 +189,7 @@ impl Shared {
     fn abandon(self: &Arc<Self>, seat: &Arc<Seat>) {
         let is_terminated = self.is_kill_due(&seat.current().map(|current| current.jobs).unwrap_or_default());
         let Some(current) = seat.abandon() else { return };
-        let text =
-            format!("TimeLimitExceeded: {} ran for longer than {} s", current.task, current.time_limit.as_secs());
+        let text = over_time_text(current.task, current.time_limit);
         if is_terminated {
             tracing::warn!(task = current.task, jobs = current.jobs.len(), "a run was terminated from outside");
         } else {
@@ -199,7 +213,8 @@ impl Shared {
         self.leases.let_go(&leases);
         let failed = || Outcome::Retry { error: text.to_owned() };
         let outcomes = current.jobs.iter().map(|_| failed()).collect();
-        let finished = self.ends_of(&current.jobs, outcomes, &current.policy, current.since.elapsed());
+        let how = How { policy: &current.policy, last_reason: DeadReason::TimeLimit, took: current.since.elapsed() };
+        let finished = self.ends_of(&current.jobs, outcomes, &how);
         let count = finished.len() as u64;
         match self.queue.finish(finished) {
             Ok(_lost) => drop(self.progress.finished.fetch_add(count, Ordering::Relaxed)),

@@ -1,7 +1,8 @@
 //! What a thread does: it claims, runs one batch after the other, and ends their leases; which task runs them, in which
 //! batches, and what their outcomes mean for the queue.
 
-use super::seat::{Current, Run, Seat};
+use super::place::Place;
+use super::seat::{Run, Seat};
 use super::{FAILED_PAUSE, Shared};
 use crate::{ClaimRequest, Claimed, DeadReason, Finish, LeaseId, Outcome, Policy, QueueError, RunContext, Task};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,9 +16,17 @@ const UNKNOWN_MAX: usize = 1_000;
 /// Runs that ended are told the broker together; the keeper tells those behind which a long one runs.
 pub(super) const ENDS_WITHIN: Duration = Duration::from_millis(20);
 
+/// What is to be known of a run beside its outcomes.
+pub(super) struct How<'a> {
+    pub policy: &'a Policy,
+    /// Said of a job whose attempts are at their end.
+    pub last_reason: DeadReason,
+    pub took: Duration,
+}
+
 impl Shared {
     /// Serves the queues in turns until told to stop.
-    pub(super) fn work(&self, seat: &Seat, number: usize) {
+    pub(super) fn work(&self, seat: &Seat, place: &mut Place, number: usize) {
         let mut queues = self.served();
         if queues.is_empty() {
             return;
@@ -27,14 +36,7 @@ impl Shared {
         let mut is_failing = false;
         while !self.is_stopping() && !seat.is_abandoned() {
             let request = ClaimRequest { queues: queues.iter().map(|queue| self.bounds_of(queue.clone())).collect() };
-            // Jobs that were claimed in a turn that panics come back when their leases end.
-            let served = catch_unwind(AssertUnwindSafe(|| self.serve(seat, &request)));
-            let failure = match served {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(stdx::causes::on_one_line(&error)),
-                Err(panic) => Some(panic_text(&*panic).to_owned()),
-            };
-            match failure {
+            match self.turn(seat, place, &request) {
                 None if is_failing => {
                     tracing::info!("queues are served again");
                     self.note_error(None);
@@ -55,17 +57,30 @@ impl Shared {
         }
     }
 
-    fn serve(&self, seat: &Seat, request: &ClaimRequest) -> Result<(), QueueError> {
+    /// Claims and runs; returns what kept it from that. Jobs that were claimed in a turn that panics come back when their
+    /// leases end.
+    fn turn(&self, seat: &Seat, place: &mut Place, request: &ClaimRequest) -> Option<String> {
+        if let Err(why) = self.is_ready(place) {
+            return Some(why).filter(|_| !self.is_stopping());
+        }
+        match catch_unwind(AssertUnwindSafe(|| self.serve(seat, place, request))) {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(stdx::causes::on_one_line(&error)),
+            Err(panic) => Some(panic_text(&*panic).to_owned()),
+        }
+    }
+
+    fn serve(&self, seat: &Seat, place: &mut Place, request: &ClaimRequest) -> Result<(), QueueError> {
         let claimed = self.queue.claim(request)?;
         let count = claimed.len() as u64;
         self.progress.running.fetch_add(count, Ordering::Relaxed);
-        let result = catch_unwind(AssertUnwindSafe(|| self.run_claimed(seat, claimed)));
+        let result = catch_unwind(AssertUnwindSafe(|| self.run_claimed(seat, place, claimed)));
         self.progress.running.fetch_sub(count, Ordering::Relaxed);
         result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
     /// Runs what was claimed, one batch after the other, and ends every lease. After a stop the rest goes back.
-    fn run_claimed(&self, seat: &Seat, claimed: Vec<Claimed>) -> Result<(), QueueError> {
+    fn run_claimed(&self, seat: &Seat, place: &mut Place, claimed: Vec<Claimed>) -> Result<(), QueueError> {
         self.note_received(&claimed);
         let runs = self.plan(claimed)?;
         // Batches behind others wait for them at most as long as they all may take.
@@ -76,9 +91,9 @@ impl Shared {
         }
         seat.fill(runs);
         let mut result = Ok(());
-        while !self.is_stopping() && !seat.is_abandoned() {
+        while !self.is_stopping() && !seat.is_abandoned() && self.is_ready_soon(place) {
             let Some(run) = seat.next() else { break };
-            self.run_batch(seat, run);
+            self.run_batch(seat, place, run);
             result = result.and(self.tell(seat.take_ended(ENDS_WITHIN)));
         }
         let rest = seat.take_waiting();
@@ -144,33 +159,6 @@ impl Shared {
         self.queue.finish(leases.iter().rev().map(back).collect()).map(|_lost| ())
     }
 
-    fn run_batch(&self, seat: &Seat, run: Run) {
-        let Some(run) = self.admit(seat, run) else { return };
-        let jobs = Arc::new(run.jobs);
-        self.leases.run(&run.leases, run.policy.lease, run.time_limit + super::keeper::HARD_GRACE);
-        let current = Current {
-            task: run.task.name(),
-            policy: run.policy,
-            jobs: jobs.clone(),
-            since: Instant::now(),
-            started_at: self.config.clock.now(),
-            time_limit: run.time_limit,
-            is_over_time: Arc::default(),
-        };
-        let context = RunContext { stopping: self.is_stopping.clone(), over_time: current.is_over_time.clone() };
-        let since = current.since;
-        seat.begin(current);
-        self.note_begun(run.task.name(), &jobs);
-        let outcomes = self.outcomes(&run.task, &jobs, &context);
-        let took = since.elapsed();
-        self.credit.note(&jobs[0].queue, jobs.len(), took);
-        if !seat.end() {
-            tracing::warn!(task = run.task.name(), "a run ended after its time limit; its result is void");
-            return;
-        }
-        seat.note_ended(self.ends_of(&jobs, outcomes, &run.policy, took));
-    }
-
     /// Tells the broker what ended; until then the leases are kept.
     pub(super) fn tell(&self, finished: Vec<(LeaseId, Finish)>) -> Result<(), QueueError> {
         if finished.is_empty() {
@@ -222,28 +210,8 @@ impl Shared {
         ended
     }
 
-    /// Runs jobs and returns an outcome for each. A batch that panics is run again in halves, so that the attempts of the
-    /// others are not spent on the one that panics.
-    fn outcomes(&self, task: &Arc<dyn Task>, jobs: &[Claimed], context: &RunContext) -> Vec<Outcome> {
-        let ran = catch_unwind(AssertUnwindSafe(|| task.run(jobs, context)));
-        let mut outcomes = match ran {
-            Ok(outcomes) => outcomes,
-            Err(_) if jobs.len() > 1 => {
-                let (left, right) = jobs.split_at(jobs.len() / 2);
-                [self.outcomes(task, left, context), self.outcomes(task, right, context)].concat()
-            }
-            Err(panic) => {
-                let text = panic_text(&*panic);
-                tracing::error!(task = task.name(), panic = text, "task panicked");
-                vec![Outcome::Retry { error: format!("panic: {text}") }]
-            }
-        };
-        let missing = Outcome::Retry { error: "the task gave no outcome".to_owned() };
-        outcomes.resize(jobs.len(), missing);
-        outcomes
-    }
-
-    pub(super) fn finish_of(&self, job: &Claimed, outcome: Outcome, policy: &Policy) -> Finish {
+    pub(super) fn finish_of(&self, job: &Claimed, outcome: Outcome, how: &How<'_>) -> Finish {
+        let policy = how.policy;
         let dead = |reason, error| {
             self.progress.dead.fetch_add(1, Ordering::Relaxed);
             Finish::Dead { reason, error }
@@ -253,13 +221,34 @@ impl Shared {
             Outcome::Returned { value } => Finish::Returned { value },
             Outcome::Snooze { after } => Finish::GiveBack { after },
             Outcome::Dead { error } => dead(DeadReason::Rejected, error),
-            Outcome::Retry { error } if job.attempt >= policy.attempts_max => dead(DeadReason::Attempts, error),
+            Outcome::Retry { error } if job.attempt >= policy.attempts_max => dead(how.last_reason, error),
             Outcome::Retry { error } => {
                 self.progress.failed.fetch_add(1, Ordering::Relaxed);
                 Finish::Retry { after: policy.backoff.delay(job.attempt, stdx::random::u64()), error }
             }
         }
     }
+}
+
+/// Runs jobs and returns an outcome for each. A batch that panics is run again in halves, so that the attempts of the
+/// others are not spent on the one that panics.
+pub fn run_jobs(task: &Arc<dyn Task>, jobs: &[Claimed], context: &RunContext) -> Vec<Outcome> {
+    let ran = catch_unwind(AssertUnwindSafe(|| task.run(jobs, context)));
+    let mut outcomes = match ran {
+        Ok(outcomes) => outcomes,
+        Err(_) if jobs.len() > 1 => {
+            let (left, right) = jobs.split_at(jobs.len() / 2);
+            [run_jobs(task, left, context), run_jobs(task, right, context)].concat()
+        }
+        Err(panic) => {
+            let text = panic_text(&*panic);
+            tracing::error!(task = task.name(), panic = text, "task panicked");
+            vec![Outcome::Retry { error: format!("panic: {text}") }]
+        }
+    };
+    let missing = Outcome::Retry { error: "the task gave no outcome".to_owned() };
+    outcomes.resize(jobs.len(), missing);
+    outcomes
 }
 
 pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

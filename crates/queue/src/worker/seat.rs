@@ -17,6 +17,25 @@ pub struct Run {
     pub time_limit: Duration,
 }
 
+impl Run {
+    pub fn over_time_text(&self) -> String {
+        over_time_text(self.task.name(), self.time_limit)
+    }
+
+    /// Of more than one job.
+    pub fn halves(mut self) -> [Run; 2] {
+        let jobs = self.jobs.split_off(self.jobs.len() / 2);
+        let leases = self.leases.split_off(self.jobs.len());
+        let other = Run { task: self.task.clone(), policy: self.policy, time_limit: self.time_limit, jobs, leases };
+        [self, other]
+    }
+}
+
+/// What is said of a run that did not end at its time limit.
+pub fn over_time_text(task: &str, limit: Duration) -> String {
+    format!("TimeLimitExceeded: {task} ran for longer than {} s", limit.as_secs())
+}
+
 /// A run that goes on.
 #[derive(Clone)]
 pub struct Current {
@@ -49,6 +68,14 @@ pub struct Seat {
 impl Seat {
     pub fn fill(&self, runs: Vec<Run>) {
         lock(&self.waiting).extend(runs);
+    }
+
+    /// What is to run next, before what waits already.
+    pub fn put_first(&self, runs: impl IntoIterator<Item = Run, IntoIter: DoubleEndedIterator>) {
+        let mut waiting = lock(&self.waiting);
+        for run in runs.into_iter().rev() {
+            waiting.push_front(run);
+        }
     }
 
     pub fn next(&self) -> Option<Run> {

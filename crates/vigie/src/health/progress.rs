@@ -142,6 +142,7 @@ mod tests {
             dead: 0,
             last_error: None,
             is_stopping: false,
+            pool: Default::default(),
         }
     }
 

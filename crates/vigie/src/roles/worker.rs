@@ -101,7 +101,7 @@ fn start(base: &Base, queues: Vec<String>) -> Worker {
         remote: remote(base),
         ..WorkerConfig::new(&base.node, base.config.worker_concurrency, base.clock.clone())
     };
-    Worker::start(base.queue.clone(), tasks::all(&world), &config)
+    Worker::start(base.queue.clone(), tasks::all(&world), config)
 }
 
 /// A process that also receives events is not stopped by whoever reaches the broker.

@@ -1,10 +1,11 @@
 //! What somebody has asked for comes between a claim and a run: revoked jobs are ended, jobs beyond their task's rate wait,
 //! and a run that is terminated is told to end, then ended from outside.
 
+use super::super::run::How;
 use super::super::seat::{Run, Seat};
 use super::super::{Shared, keeper, lock};
 use crate::celery::events::{REVOKED, TERMINATED};
-use crate::{Claimed, DeadReason, Finish, LeaseId, Outcome, Policy};
+use crate::{Claimed, DeadReason, Finish, LeaseId, Outcome};
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -80,8 +81,7 @@ impl Shared {
         &self,
         jobs: &[Claimed],
         outcomes: Vec<Outcome>,
-        policy: &Policy,
-        took: Duration,
+        how: &How<'_>,
     ) -> Vec<(LeaseId, Finish)> {
         let terminated = self.take_terminated(jobs);
         let end = |(job, outcome): (&Claimed, Outcome)| {
@@ -92,9 +92,9 @@ impl Shared {
                     self.dead(DeadReason::Revoked, TERMINATED.to_owned())
                 }
                 Outcome::Retry { .. } if !terminated.is_empty() => Finish::GiveBack { after: Duration::ZERO },
-                outcome => self.finish_of(job, outcome, policy),
+                outcome => self.finish_of(job, outcome, how),
             };
-            self.note_end(job, &finish, took);
+            self.note_end(job, &finish, how.took);
             (job.lease, finish)
         };
         jobs.iter().zip(outcomes).map(end).collect()

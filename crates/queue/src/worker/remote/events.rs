@@ -96,7 +96,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn note_end(&self, job: &Claimed, finish: &Finish, took: Duration) {
+    pub(in crate::worker) fn note_end(&self, job: &Claimed, finish: &Finish, took: Duration) {
         if self.remote.events.is_wanted()
             && let Some((kind, fields)) = events::of_end(job, finish, took)
         {

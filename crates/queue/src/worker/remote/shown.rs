@@ -22,16 +22,22 @@ impl Shared {
     pub(super) fn stats(&self, broadcast: &dyn Broadcast) -> Value {
         let uptime = self.config.clock.now().since(self.started_at).as_secs();
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let jobs_max = self.children.as_ref().and_then(|children| children.jobs_max());
+        let pool = self.pool();
+        let mut processes: Vec<u32> = pool.children.iter().map(|child| child.pid).collect();
+        if self.children.is_none() {
+            processes.push(std::process::id());
+        }
         json!({
             "total": *lock(&self.remote.totals),
             "pid": std::process::id(),
             "clock": self.remote.clock.value().to_string(),
             "uptime": uptime,
             "pool": {
-                "implementation": "vigie:threads",
+                "implementation": format!("vigie:{}", pool.kind),
                 "max-concurrency": self.config.threads,
-                "processes": [std::process::id()],
-                "max-tasks-per-child": "N/A",
+                "processes": processes,
+                "max-tasks-per-child": jobs_max.map_or_else(|| json!("N/A"), |most| json!(most)),
                 "put-guarded-by-semaphore": false,
                 "timeouts": [0, 0],
                 "writes": "N/A",

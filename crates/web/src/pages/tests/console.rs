@@ -115,6 +115,7 @@ fn worker(text: &str) -> Worker {
         dead: 1,
         last_error: Some(text.to_owned()),
         is_stopping: false,
+        pool: Default::default(),
     };
     Worker { row, is_alive: true }
 }
