@@ -23,6 +23,7 @@ pub mod first_run;
 pub mod issues;
 pub mod keys;
 pub mod organizations;
+pub mod project_settings;
 pub mod projects;
 pub mod pulse;
 pub mod queues;

@@ -4,4 +4,5 @@
 mod accounts;
 mod events;
 mod issues;
+mod project_settings;
 mod tenancy;
