@@ -5,10 +5,13 @@ use crate::events::{self, EventRef};
 use crate::projects::ProjectRef;
 use crate::{Actor, ApiError, Ops, Scope, lookup};
 use processing::filter::{self, Filters};
-use processing::scrub::{self, Change, Scrubber};
+use processing::scrub::{self, Scrubber};
 use protocol::json;
 use serde::de::DeserializeOwned;
 use store::project_options::{self, FILTERS, SCRUBBING};
+
+pub use processing::filter::LegacyBrowser;
+pub use processing::scrub::Change;
 
 /// Random bytes of the key that makes a project's hashes its own.
 const HASH_KEY_BYTES: usize = 16;

@@ -11,6 +11,7 @@ pub(crate) mod file_body;
 mod issues;
 mod organizations;
 mod pagination;
+mod project_settings;
 mod projects;
 mod request;
 mod routes;

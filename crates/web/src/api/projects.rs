@@ -18,11 +18,6 @@ pub(super) async fn list_of_organization(request: ApiRequest) -> Result<Answer, 
     Ok(Answer::list(&projects, shapes::project))
 }
 
-pub(super) async fn get(request: ApiRequest) -> Result<Answer, ApiError> {
-    let project = projects::get(&request.ops, &request.actor, &request.project()).await?;
-    Ok(Answer::ok(shapes::project(&project)))
-}
-
 pub(super) async fn keys(request: ApiRequest) -> Result<Answer, ApiError> {
     let keys = keys::list(&request.ops, &request.actor, &request.project()).await?;
     Ok(Answer::list(&keys, |key| shape(&request, key)))

@@ -1,7 +1,7 @@
 //! The one table of the API's routes: method, path, scope, handler. A test sends an anonymous request to each.
 
 use super::request::{Answer, ApiRequest};
-use super::{events, issues, organizations, projects, system};
+use super::{events, issues, organizations, project_settings, projects, system};
 use http::Method;
 use ops::{ApiError, Scope};
 use std::future::Future;
@@ -46,7 +46,10 @@ pub static ROUTES: &[RouteInfo] = &[
     route!(GET    "/organizations/{org}/" ORG, organizations::get),
     route!(GET    "/organizations/{org}/projects/" READ_PROJECT, projects::list_of_organization),
     route!(GET    "/projects/" READ_PROJECT, projects::list),
-    route!(GET    "/projects/{org}/{project}/" READ_PROJECT, projects::get),
+    route!(GET    "/projects/{org}/{project}/" READ_PROJECT, project_settings::get),
+    route!(PUT    "/projects/{org}/{project}/" WRITE_PROJECT, project_settings::update),
+    route!(GET    "/projects/{org}/{project}/filters/" READ_PROJECT, project_settings::filters),
+    route!(PUT    "/projects/{org}/{project}/filters/{filter}/" WRITE_PROJECT, project_settings::update_filter),
     route!(GET    "/projects/{org}/{project}/keys/" READ_PROJECT, projects::keys),
     route!(POST   "/projects/{org}/{project}/keys/" WRITE_PROJECT, projects::create_key),
     route!(GET    "/projects/{org}/{project}/keys/{key}/" READ_PROJECT, projects::key),
@@ -76,6 +79,7 @@ pub static ROUTES: &[RouteInfo] = &[
     route!(GET    "/projects/{org}/{project}/events/{event_id}/" READ, events::get),
     route!(GET    "/projects/{org}/{project}/events/{event_id}/json/" READ, events::raw_json),
     route!(GET    "/projects/{org}/{project}/events/{event_id}/receipt/" READ, events::receipt),
+    route!(POST   "/projects/{org}/{project}/events/{event_id}/scrubbing-preview/" READ, project_settings::preview),
     route!(GET    "/projects/{org}/{project}/events/{event_id}/attachments/" READ, events::attachments),
     route!(GET    "/projects/{org}/{project}/events/{event_id}/attachments/{attachment}/" READ, events::attachment),
     route!(GET    "/system/pipeline/" ADMIN, system::pipeline),

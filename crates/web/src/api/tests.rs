@@ -1,5 +1,7 @@
 //! The API through its router: shapes that scripts rely on, who gets in, and what hostile requests get.
 
+mod project_settings;
+
 use super::*;
 use crate::state::{PipelineHealth, PipelineLight};
 use axum::body::Body;
@@ -69,7 +71,7 @@ fn filled(path: &str) -> String {
     let id = "0".repeat(32);
     let filled = path.replace("{org}", "acme").replace("{project}", "shop").replace("{issue}", "1");
     let filled = filled.replace("{event_id}", &id).replace("{key}", "1").replace("{attachment}", "1");
-    let filled = filled.replace("{queue}", "events").replace("{id}", "1");
+    let filled = filled.replace("{queue}", "events").replace("{id}", "1").replace("{filter}", "localhost");
     assert!(!filled.contains('{'), "{path} has a parameter this test does not know");
     filled
 }

@@ -1,0 +1,98 @@
+//! Scrubbing and filters over the API, in Sentry's names.
+
+use super::*;
+
+const SHOP: &str = "/projects/acme/shop/";
+
+#[tokio::test]
+async fn settings_read_and_change_as_scripts_expect() {
+    let api = Api::new().await;
+    let project = api.get(SHOP).await.json();
+    let field = |project: &Value, name: &str| project[name].clone();
+    assert_eq!(field(&project, "slug"), "shop");
+    assert_eq!((field(&project, "dataScrubber"), field(&project, "scrubIPAddresses")), (json!(true), json!(false)));
+    assert_eq!(field(&project["options"], "filters:localhost"), json!(false));
+    let body = json!({
+        "dataScrubberDefaults": false, "scrubIPAddresses": true, "sensitiveFields": ["badge", " "], "safeFields": "a\nb",
+        "relayPiiConfig": r#"{"applications":{"$string":["@email"]}}"#,
+        "options": {"filters:localhost": "1", "filters:error_messages": "*a*\n*b*", "filters:blacklisted_ips": ["10.0.0.0/8"],
+            "filters:legacy-browsers": ["ie9"]},
+    });
+    let changed = api.call("PUT", SHOP, &api.token, &body.to_string()).await;
+    assert_eq!(changed.status, 200, "{}", changed.json());
+    assert_eq!(changed.json(), api.get(SHOP).await.json());
+    let project = changed.json();
+    assert_eq!(
+        (field(&project, "sensitiveFields"), field(&project, "safeFields")),
+        (json!(["badge"]), json!(["a", "b"]))
+    );
+    let options = &project["options"];
+    assert_eq!(options["filters:error_messages"], "*a*\n*b*");
+    assert_eq!((&options["filters:localhost"], &options["filters:legacy-browsers"]), (&json!(true), &json!(["ie9"])));
+    assert!(!project.to_string().contains("hash_key"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_is_refused_and_changes_nothing() {
+    let api = Api::new().await;
+    let before = api.get(SHOP).await.json();
+    for (body, told) in [
+        (json!({"dataScrubber": "yes"}), "dataScrubber: a boolean"),
+        (json!({"sensitiveFields": [1]}), "sensitiveFields: a list of texts"),
+        (json!({"name": "x"}), "name: cannot be changed here"),
+        (json!({"options": {"filters:nothing": true}}), "filters:nothing is not known"),
+        (json!({"options": {"filters:legacy-browsers": ["mosaic"]}}), "\"mosaic\" is not known"),
+        (json!({"relayPiiConfig": r#"{"applications":{"a && ":["@ip"]}}"#}), "selector 'a && '"),
+        (json!({"options": {"filters:localhost": true, "filters:blacklisted_ips": "x"}}), "'x' is no address"),
+    ] {
+        let reply = api.call("PUT", SHOP, &api.token, &body.to_string()).await;
+        assert_eq!(reply.status, 400, "{body}");
+        assert!(reply.json()["detail"].as_str().is_some_and(|detail| detail.contains(told)), "{}", reply.json());
+    }
+    assert_eq!(api.get(SHOP).await.json(), before);
+}
+
+#[tokio::test]
+async fn filters_are_switched_one_by_one() {
+    let api = Api::new().await;
+    let put = async |filter: &str, body: &str| {
+        api.call("PUT", &format!("{SHOP}filters/{filter}/"), &api.token, body).await.status
+    };
+    assert_eq!(put("web-crawlers", r#"{"active":true}"#).await, 204);
+    assert_eq!(put("legacy-browsers", r#"{"subfilters":["ie9","safari"]}"#).await, 204);
+    assert_eq!(put("chunk-load-error", r#"{"active":false}"#).await, 204);
+    assert_eq!(put("nothing", r#"{"active":true}"#).await, 404);
+    assert_eq!(put("localhost", "{}").await, 400);
+    let filters = api.get(&format!("{SHOP}filters/")).await.json();
+    let active: Vec<(&str, &Value)> = filters
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|filter| (filter["id"].as_str().unwrap_or_default(), &filter["active"]))
+        .filter(|(_, active)| **active != json!(false))
+        .collect();
+    let on = json!(true);
+    assert_eq!(
+        active,
+        [
+            ("web-crawlers", &on),
+            ("filtered-transaction", &on),
+            ("react-hydration-errors", &on),
+            ("legacy-browsers", &json!(["ie9", "safari"])),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_preview_tells_what_would_be_taken() {
+    let api = Api::new().await;
+    let id = api.world.store(&Stored::new(api.world.shop, "contract", NOON));
+    let body = json!({"relayPiiConfig": r#"{"applications":{"$error.value":["@anything:mask"]}}"#});
+    let path = format!("{SHOP}events/{id}/scrubbing-preview/");
+    let reply = api.call("POST", &path, &api.token, &body.to_string()).await;
+    assert_eq!(reply.status, 200);
+    let preview = reply.json();
+    assert_eq!(preview["changes"][0]["path"], "exception.values.0.value");
+    assert_eq!(preview["event"]["exception"]["values"][0]["value"], "********");
+    assert_eq!(api.call("POST", &path, &api.token, r#"{"relayPiiConfig":"{"}"#).await.status, 400);
+}
