@@ -18,6 +18,10 @@ pub const NOTICE_BYTES_MAX: usize = 1 << 20;
 /// So long a reply waits for an asker that went away.
 pub const REPLY_KEPT: Duration = Duration::from_secs(60);
 
+/// So many revoked ids are known, and for so long, as Celery's workers know them.
+pub const REVOKED_MAX: usize = 50_000;
+pub const REVOKED_KEPT: Duration = Duration::from_secs(3 * 3_600);
+
 /// A message that is no job.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Notice {
@@ -76,6 +80,19 @@ pub trait Broadcast: Send + Sync + 'static {
     /// # Errors
     /// If the broker does not answer.
     fn scheduled(&self, queues: &[String], at_most: usize) -> Result<Vec<Scheduled>, QueueError>;
+
+    /// Remembers that jobs were revoked, for workers that start when nobody is there whom they could ask. A broker that
+    /// cannot remember does nothing.
+    ///
+    /// # Errors
+    /// If the broker does not answer.
+    fn keep_revoked(&self, ids: &[String]) -> Result<(), QueueError>;
+
+    /// Returns what was kept, the oldest first.
+    ///
+    /// # Errors
+    /// If the broker does not answer.
+    fn kept_revoked(&self) -> Result<Vec<String>, QueueError>;
 
     /// Returns where the broker is, in Celery's words and without a password.
     fn about(&self) -> Value;

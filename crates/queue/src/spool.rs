@@ -8,6 +8,7 @@
 mod forward;
 mod parcel;
 
+use crate::broadcast::Broadcast;
 use crate::brokers::embedded::{Config, Embedded};
 use crate::{
     BoxFuture, Broker, ClaimRequest, Claimed, Finish, JobId, JobState, LeaseId, NewJob, Published, Queue, QueueDepth,
@@ -267,5 +268,9 @@ impl Broker for Spool {
             return Ok(());
         }
         self.inner.near.accepting()
+    }
+
+    fn broadcast(&self) -> Option<Arc<dyn Broadcast>> {
+        self.inner.far.broadcast()
     }
 }

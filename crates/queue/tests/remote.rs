@@ -376,6 +376,23 @@ fn a_worker_that_starts_learns_what_was_revoked() {
 }
 
 #[test]
+fn what_was_revoked_is_known_although_all_workers_were_away() {
+    let Some(mut rig) = rig() else { return };
+    rig.call("revoke", &json!({"task_id": ["unwanted", "x".repeat(200)]}));
+    rig.worker.take().expect("it runs").join();
+    let (sender, began) = channel();
+    let task = Scripted { began: Mutex::new(sender), is_over: rig.is_over.clone(), batch_jobs_max: 1 };
+    let remote = RemoteConfig { is_on: true, ..RemoteConfig::default() };
+    rig.publish(&["unwanted", "wanted"]);
+    rig.worker = Some(start("w@here", &rig.broker, task, remote));
+    assert_eq!(began.recv_timeout(WITHIN).expect("it runs").0, "wanted");
+    assert_eq!(rig.ended_as("unwanted"), "TaskRevokedError: revoked");
+    assert_eq!(rig.call("revoked", &json!({})), json!(["unwanted"]));
+    let kept: i64 = rig.ask(&["TTL", "vigie:revoked"]);
+    assert!(kept > 3 * 3_600 - 60, "it is kept for {kept} s");
+}
+
+#[test]
 fn monitors_hear_of_workers_and_once_they_ask_of_tasks() {
     let Some(mut rig) = rig() else { return };
     let mut monitor = rig.server.raw();

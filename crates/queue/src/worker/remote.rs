@@ -166,8 +166,12 @@ impl Shared {
         }
     }
 
-    /// Asks the other workers which jobs were revoked, as Celery's workers do at their start.
+    /// Asks which jobs were revoked: the broker, and the other workers as Celery's do at their start.
     fn mingle(&self, broadcast: &dyn Broadcast) {
+        match broadcast.kept_revoked() {
+            Ok(ids) => drop(self.remote.revoked.merge(&ids.into())),
+            Err(error) => tracing::warn!(error = %error, "the broker was not asked what was revoked"),
+        }
         let key = stdx::random::uuid();
         let arguments = json!({"from_node": self.config.name, "revoked": self.remote.revoked.ids()});
         let request = control::request("hello", &arguments, &key, self.remote.clock.forward());

@@ -4,10 +4,11 @@
 //! Source: kombu 5.7 `transport/redis.py` and captured traffic.
 
 use super::leases::SEPARATOR;
-use super::{Place, Shared, time};
+use super::{Place, Shared, seconds, time};
 use crate::QueueError;
 use crate::broadcast::{
-    Broadcast, CONTROL_EXCHANGE, EVENT_EXCHANGE, NOTICE_BYTES_MAX, Notice, REPLY_EXCHANGE, REPLY_KEPT, Scheduled,
+    Broadcast, CONTROL_EXCHANGE, EVENT_EXCHANGE, NOTICE_BYTES_MAX, Notice, REPLY_EXCHANGE, REPLY_KEPT, REVOKED_KEPT,
+    REVOKED_MAX, Scheduled,
 };
 use crate::broker::POLL_MAX;
 use crate::celery::{self, Transient};
@@ -21,6 +22,8 @@ const PING_EVERY: Duration = Duration::from_secs(10);
 const PING_ANSWER_MAX: Duration = Duration::from_secs(5);
 /// Replies to one question; more workers than that are not met.
 const REPLIES_MAX: usize = 1_000;
+/// Ids of one command.
+const CALL_MAX: usize = 1_000;
 
 pub(super) struct RedisBroadcast(pub Arc<Shared>);
 
@@ -83,6 +86,35 @@ impl Broadcast for RedisBroadcast {
         all.sort_by_key(|job| job.due);
         all.truncate(at_most);
         Ok(all)
+    }
+
+    fn keep_revoked(&self, ids: &[String]) -> Result<(), QueueError> {
+        let (key, now) = (self.0.key("revoked"), seconds(self.0.now()?));
+        let forgotten = seconds(self.0.now()?.minus(REVOKED_KEPT));
+        for some in ids.chunks(CALL_MAX) {
+            self.0.link.with(|open| {
+                let mut add = redis::cmd("ZADD");
+                add.arg(&key);
+                for id in some {
+                    add.arg(&now).arg(id);
+                }
+                let mut pipeline = redis::pipe();
+                pipeline.add_command(add).ignore();
+                pipeline.cmd("ZREMRANGEBYSCORE").arg(&key).arg("-inf").arg(&forgotten).ignore();
+                pipeline.cmd("ZREMRANGEBYRANK").arg(&key).arg(0).arg(-(REVOKED_MAX as i64) - 1).ignore();
+                pipeline.cmd("EXPIRE").arg(&key).arg(REVOKED_KEPT.as_secs()).ignore();
+                pipeline.exec(&mut open.connection)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn kept_revoked(&self) -> Result<Vec<String>, QueueError> {
+        let (key, forgotten) = (self.0.key("revoked"), seconds(self.0.now()?.minus(REVOKED_KEPT)));
+        let ids: Vec<Vec<u8>> = self.0.link.with(|open| {
+            redis::cmd("ZRANGEBYSCORE").arg(&key).arg(&forgotten).arg("+inf").query(&mut open.connection)
+        })?;
+        Ok(ids.into_iter().filter_map(|id| String::from_utf8(id).ok()).collect())
     }
 
     fn about(&self) -> Value {

@@ -40,8 +40,8 @@ impl Shared {
             "clock" => Ok(json!({"clock": self.remote.clock.value()})),
             "memsample" => Ok(super::shown::resident_bytes().into()),
             "hello" => Ok(self.greet(arguments)),
-            "revoke" => self.revoke(arguments, is_true(arguments, "terminate")),
-            "terminate" => self.revoke(arguments, true),
+            "revoke" => self.revoke(broadcast, arguments, is_true(arguments, "terminate")),
+            "terminate" => self.revoke(broadcast, arguments, true),
             "rate_limit" => self.limit_rate(arguments),
             "enable_events" => self.switch_events(true),
             "disable_events" => self.switch_events(false),
@@ -71,13 +71,14 @@ impl Shared {
         json!({"revoked": revoked, "clock": self.remote.clock.forward()})
     }
 
-    fn revoke(&self, arguments: &Arguments, is_terminate: bool) -> Answer {
-        let ids = texts(arguments, "task_id");
+    fn revoke(&self, broadcast: &dyn Broadcast, arguments: &Arguments, is_terminate: bool) -> Answer {
+        let mut ids = texts(arguments, "task_id");
         if ids.len() > IDS_MAX {
             return Err(format!("ValueError('{} ids, at most {IDS_MAX} at once')", ids.len()));
         }
-        for id in &ids {
-            self.remote.revoked.add(id);
+        ids.retain(|id| self.remote.revoked.add(id));
+        if let Err(error) = broadcast.keep_revoked(&ids) {
+            tracing::warn!(error = %error, jobs = ids.len(), "what was revoked is not kept, workers know it");
         }
         if !is_terminate {
             tracing::info!(jobs = ids.len(), "jobs were revoked by remote");

@@ -1,17 +1,14 @@
 //! Ids of jobs that somebody took back: a bounded number of them, for a bounded time, as Celery's workers keep them. All
-//! workers hear of one, and one that starts asks the others.
+//! workers hear of one; one that starts asks the others, and the broker for the case that there are none.
 
 use super::super::lock;
 use crate::JobId;
+use crate::broadcast::{REVOKED_KEPT, REVOKED_MAX};
 use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-
-/// What Celery keeps, and for how long.
-const REVOKED_MAX: usize = 50_000;
-const REVOKED_KEPT: Duration = Duration::from_secs(3 * 3_600);
+use std::time::Instant;
 
 #[derive(Default)]
 struct Ids {
@@ -28,9 +25,10 @@ pub(super) struct Revoked {
 }
 
 impl Revoked {
-    pub fn add(&self, id: &str) {
+    /// Returns whether a job can have such an id.
+    pub fn add(&self, id: &str) -> bool {
         if id.len() > JobId::BYTES_MAX {
-            return;
+            return false;
         }
         let now = Instant::now();
         let mut ids = lock(&self.ids);
@@ -38,6 +36,7 @@ impl Revoked {
         ids.order.push_back((now, id.to_owned()));
         ids.trim(now);
         self.is_used.store(true, Ordering::SeqCst);
+        true
     }
 
     pub fn contains(&self, id: &str) -> bool {
