@@ -1,6 +1,8 @@
 //! The metrics registry: names, kinds, units and helps are declared in tables; the Prometheus text is rendered from
 //! what was recorded. Labels are bounded by the declaring crate: no project or issue ids.
 
+pub mod forward;
+
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 pub use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
