@@ -5,6 +5,9 @@ mod debug_abort;
 mod debug_append;
 mod debug_echo;
 mod debug_fail;
+mod debug_hang;
+mod debug_hog;
+mod debug_segfault;
 mod debug_sleep;
 mod digest_event;
 pub mod discard_blobs;
@@ -19,6 +22,9 @@ use debug_abort::Abort;
 use debug_append::Append;
 use debug_echo::Echo;
 use debug_fail::Fail;
+use debug_hang::Hang;
+use debug_hog::Hog;
+use debug_segfault::Segfault;
 use debug_sleep::Sleep;
 use discard_blobs::DiscardBlobs;
 use queue::{Calls, Task};
@@ -47,6 +53,9 @@ pub const TASKS: &[(&str, &str)] = &[
     ),
     (debug_echo::NAME, "drill: returns its argument; of several `[args…]`, with names `{args, kwargs}`"),
     (debug_fail::NAME, "drill: fails with `message`, three times"),
+    (debug_hang::NAME, "drill: hangs without end, in a process pool only: `time limit`"),
+    (debug_hog::NAME, "drill: takes `mib` MiB of memory and returns them, in a process pool only"),
+    (debug_segfault::NAME, "drill: faults (SIGSEGV), in a process pool only: `crashed`"),
     (debug_sleep::NAME, "drill: sleeps for `seconds` and returns them"),
 ];
 
@@ -69,6 +78,9 @@ pub fn all(world: &TaskWorld) -> Vec<Arc<dyn Task>> {
         Arc::new(Calls(Sleep)),
         Arc::new(Calls(Fail)),
         Arc::new(Calls(Abort)),
+        Arc::new(Calls(Hang)),
+        Arc::new(Calls(Hog)),
+        Arc::new(Calls(Segfault)),
         Arc::new(Calls(Append::new(&world.data_dir))),
     ]
 }

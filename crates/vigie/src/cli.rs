@@ -107,11 +107,14 @@ pub struct Run {
     #[arg(short = 'n', long, visible_alias = "name", value_name = "NAME")]
     pub hostname: Option<String>,
     /// worker: runs in threads, or in processes of their own
-    #[arg(long, value_name = "KIND", default_value = "threads")]
-    pub pool: Pool,
+    #[arg(long, value_name = "KIND")]
+    pub pool: Option<Pool>,
     /// worker: with --pool processes, jobs after which a process is replaced
     #[arg(long, value_name = "N")]
     pub max_tasks_per_child: Option<u64>,
+    /// A process of such a pool, with the process it belongs to; its runs come over standard input
+    #[arg(long, hide = true, value_name = "PID")]
+    pub child: Option<u32>,
     /// Taken and ignored, as scripts for Sentry's workers give it
     #[arg(long, hide = true)]
     pub without_gossip: bool,
@@ -127,6 +130,16 @@ pub struct Run {
 pub enum Pool {
     Threads,
     Processes,
+}
+
+impl Pool {
+    /// Returns its word in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Pool::Threads => "threads",
+            Pool::Processes => "processes",
+        }
+    }
 }
 
 /// A command that prints a list or a record.

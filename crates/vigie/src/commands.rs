@@ -15,9 +15,10 @@ mod tokens;
 mod upgrade;
 mod workers;
 
-use crate::cli::{Cli, Command, Pool, Run};
+use crate::cli::{Cli, Command, Global, LogFormatArg, Pool, Run};
 use crate::config::{Config, Flags};
 use crate::roles::{self, Role, WorkerOptions};
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// A command line that clap could not see is wrong; exit code 2.
@@ -34,10 +35,11 @@ const NOT_YET: &[&str] = &["init", "cleanup", "permissions", "metrics", "backup"
 /// What was attempted and why it failed; `main` chooses the exit code by its kind.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let flags = Flags { config: cli.global.config.clone(), data_dir: cli.global.data_dir.clone(), ..Flags::default() };
+    let options = WorkerOptions { child_arguments: child_arguments(&cli.global), ..WorkerOptions::default() };
     let command = match cli.command {
         None => {
             let config = Config::load(&Flags { listen: cli.listen, ..flags })?;
-            return roles::run(&config, Role::All, WorkerOptions::default());
+            return roles::run(&config, Role::All, options);
         }
         Some(_) if cli.listen.is_some() => {
             return Err(Usage("--listen goes with run, or with no command".to_owned()).into());
@@ -45,7 +47,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(command) => command,
     };
     match command {
-        Command::Run(run) => run_role(run, flags),
+        Command::Run(Run { child: Some(worker), .. }) => roles::run_child(&Config::load(&flags)?, worker),
+        Command::Run(run) => run_role(run, flags, options),
         Command::Event(command) => event::run(&command, &flags),
         Command::Config(command) => config::run(&flags, command),
         Command::Unknown(words) => Err(unknown("command", &words)),
@@ -62,28 +65,47 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn run_role(run: Run, flags: Flags) -> anyhow::Result<ExitCode> {
+fn run_role(run: Run, flags: Flags, options: WorkerOptions) -> anyhow::Result<ExitCode> {
     let Some(role) = Role::parse(&run.role) else {
         return Err(Usage(format!("unknown role '{}': expected all, web, worker or cron", run.role)).into());
     };
-    if run.pool == Pool::Processes || run.max_tasks_per_child.is_some() {
-        anyhow::bail!("--pool processes and --max-tasks-per-child are not built yet (README, \"Not yet\")");
-    }
     let is_worker = matches!(role, Role::Worker | Role::All);
-    if !is_worker && (run.concurrency.is_some() || !run.queues.is_empty() || !run.exclude_queues.is_empty()) {
-        return Err(Usage(format!("-c, -Q and -X go with a worker, not with run {}", run.role)).into());
+    let has_pool = run.pool.is_some() || run.max_tasks_per_child.is_some();
+    let has_queues = !run.queues.is_empty() || !run.exclude_queues.is_empty();
+    if !is_worker && (run.concurrency.is_some() || has_queues || has_pool) {
+        return Err(Usage(format!("-c, -Q, -X and --pool go with a worker, not with run {}", run.role)).into());
     }
     if run.listen.is_some() && !matches!(role, Role::Web | Role::All) {
         return Err(Usage(format!("--listen goes with the web, not with run {}", run.role)).into());
     }
-    let config = Config::load(&Flags { listen: run.listen, concurrency: run.concurrency, ..flags })?;
+    let pool = run.pool.map(Pool::name);
+    let (concurrency, max_tasks_per_child) = (run.concurrency, run.max_tasks_per_child);
+    let config = Config::load(&Flags { listen: run.listen, concurrency, pool, max_tasks_per_child, ..flags })?;
     let options = WorkerOptions {
         queues: run.queues,
         excluded: run.exclude_queues,
         ignore_unknown: run.ignore_unknown_queues,
         name: run.hostname,
+        ..options
     };
     roles::run(&config, role, options)
+}
+
+/// How a child process of a worker is called: it finds the same configuration, and logs as its worker does.
+fn child_arguments(global: &Global) -> Vec<OsString> {
+    let Global { config, data_dir, loglevel, log_format } = global;
+    let format = match log_format {
+        LogFormatArg::Human => "human",
+        LogFormatArg::Json => "json",
+    };
+    let mut arguments: Vec<OsString> = ["-l", loglevel, "--log-format", format].map(OsString::from).to_vec();
+    for (flag, path) in [("--config", config), ("--data-dir", data_dir)] {
+        if let Some(path) = path {
+            arguments.extend([flag.into(), path.clone().into_os_string()]);
+        }
+    }
+    arguments.extend(["run", "worker", "--child"].map(OsString::from));
+    arguments
 }
 
 /// A name of the design that is not built says so; any other is wrong usage.

@@ -19,6 +19,10 @@ pub struct Config {
     pub listen: SocketAddr,
     pub worker_concurrency: usize,
     pub shutdown_grace: Duration,
+    pub has_child_processes: bool,
+    /// Jobs, and resident bytes, after which a child process is replaced.
+    pub child_jobs_max: Option<u64>,
+    pub child_memory_max: Option<u64>,
     /// For Celery's tools.
     pub remote_control: bool,
     pub sends_events: bool,
@@ -39,6 +43,8 @@ pub struct Flags {
     pub data_dir: Option<PathBuf>,
     pub listen: Option<String>,
     pub concurrency: Option<usize>,
+    pub pool: Option<&'static str>,
+    pub max_tasks_per_child: Option<u64>,
 }
 
 /// One thing that is wrong, with the place it was said.
@@ -150,6 +156,9 @@ impl Config {
             data_dir: PathBuf::from(text("system.data-dir")),
             listen: text("web.listen").parse().expect(CHECKED),
             worker_concurrency: if concurrency == 0 { cores } else { concurrency },
+            has_child_processes: text("worker.pool") == "processes",
+            child_jobs_max: Some(number("worker.max-tasks-per-child")).filter(|most| *most > 0),
+            child_memory_max: Some(bytes("worker.max-memory-per-child").bytes()).filter(|most| *most > 0),
             shutdown_grace: sources::parse_duration(text("worker.shutdown-grace")).expect(CHECKED),
             remote_control: text("worker.remote-control") == "on",
             sends_events: text("worker.send-events") == "on",

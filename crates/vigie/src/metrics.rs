@@ -62,6 +62,30 @@ pub const METRICS: &[Metric] = &[
         series_max: 1,
     },
     Metric {
+        name: "vigie_workers_children",
+        kind: Kind::Gauge,
+        unit: "processes",
+        help: "Child processes of living workers with a process pool",
+        labels: &[],
+        series_max: 1,
+    },
+    Metric {
+        name: "vigie_workers_children_resident_bytes",
+        kind: Kind::Gauge,
+        unit: "bytes",
+        help: "Memory of those child processes that is in RAM",
+        labels: &[],
+        series_max: 1,
+    },
+    Metric {
+        name: "vigie_workers_children_died",
+        kind: Kind::Gauge,
+        unit: "processes",
+        help: "Child processes that ended unasked or were killed, since their workers started",
+        labels: &[],
+        series_max: 1,
+    },
+    Metric {
         name: "vigie_workers_longest_run_seconds",
         kind: Kind::Gauge,
         unit: "seconds",
@@ -121,6 +145,11 @@ fn show_workers(rows: &[WorkerRow], now: Timestamp) {
     gauge!("vigie_workers_alive").set(workers.len() as f64);
     gauge!("vigie_schedulers_alive").set(schedulers.len() as f64);
     gauge!("vigie_workers_slots").set(workers.iter().map(|row| f64::from(row.slots)).sum::<f64>());
+    let children = || workers.iter().flat_map(|row| &row.pool.children);
+    gauge!("vigie_workers_children").set(children().count() as f64);
+    let resident: u64 = children().map(|child| child.resident_bytes).sum();
+    gauge!("vigie_workers_children_resident_bytes").set(resident as f64);
+    gauge!("vigie_workers_children_died").set(workers.iter().map(|row| row.pool.died as f64).sum::<f64>());
     let runs = || workers.iter().flat_map(|row| &row.running);
     gauge!("vigie_workers_running").set(runs().count() as f64);
     let longest = runs().map(|run| now.since(run.since)).max().unwrap_or_default();

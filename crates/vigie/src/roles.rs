@@ -1,6 +1,7 @@
 //! What a process is for. Each role adds its components to one list; one loop starts and stops them. `run` without a role
 //! is all of them.
 
+mod child;
 mod cron;
 mod signals;
 mod web;
@@ -19,6 +20,7 @@ use stdx::component::Ended;
 use stdx::{Clock, Components, Shutdown, SystemClock};
 use store::Stores;
 
+pub use child::run as run_child;
 pub use worker::WorkerOptions;
 
 /// What a process does.

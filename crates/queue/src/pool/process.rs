@@ -259,7 +259,7 @@ impl Process {
             Some(status) => Death::of(status, resident, self.config().memory_max),
             None => Death::crashed("it is gone"),
         };
-        tracing::warn!(child.pid = pid, how = death.error, "child process ended");
+        tracing::info!(child.pid = pid, how = death.error, "child process ended unasked or was killed");
         death
     }
 

@@ -5,6 +5,7 @@ use crate::cli::Workers;
 use crate::config::Config;
 use crate::local::Local;
 use ops::workers::Worker;
+use queue::WorkerRow;
 use std::process::ExitCode;
 
 pub fn run(config: &Config, command: &Workers) -> anyhow::Result<ExitCode> {
@@ -33,6 +34,7 @@ pub fn run(config: &Config, command: &Workers) -> anyhow::Result<ExitCode> {
             state.to_owned(),
             format!("{} s ago", now.since(row.heard_at).as_secs()),
             if row.slots == 0 { "scheduler".to_owned() } else { format!("{}/{}", row.running.len(), row.slots) },
+            pool_text(row),
             row.finished.to_string(),
             row.failed.to_string(),
             row.dead.to_string(),
@@ -41,7 +43,16 @@ pub fn run(config: &Config, command: &Workers) -> anyhow::Result<ExitCode> {
         ]
     };
     let rows: Vec<Vec<String>> = workers.iter().map(row).collect();
-    let heads = ["NAME", "STATE", "HEARD", "SLOTS", "FINISHED", "FAILED", "DEAD", "QUEUES", "RUNNING"];
+    let heads = ["NAME", "STATE", "HEARD", "SLOTS", "POOL", "FINISHED", "FAILED", "DEAD", "QUEUES", "RUNNING"];
     output::table(&heads, &rows)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// `threads`, or how many children with how much memory.
+fn pool_text(row: &WorkerRow) -> String {
+    if row.slots == 0 || row.pool.children.is_empty() {
+        return if row.slots == 0 { "-".to_owned() } else { row.pool.kind.clone() };
+    }
+    let resident: u64 = row.pool.children.iter().map(|child| child.resident_bytes).sum();
+    format!("{} {}, {} MiB, {} died", row.pool.children.len(), row.pool.kind, resident >> 20, row.pool.died)
 }

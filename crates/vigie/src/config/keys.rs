@@ -71,13 +71,31 @@ pub const KEYS: &[Key] = &[
         "worker.concurrency",
         "0",
         Kind::Number { min: 0, max: 256 },
-        "threads that run tasks; 0 = as many as the machine has cores",
+        "runs at once: threads, or child processes; 0 = as many as the machine has cores",
     ),
     key(
         "worker.shutdown-grace",
         "30s",
         Kind::Duration,
         "how long running work may finish after SIGTERM before the process ends",
+    ),
+    key(
+        "worker.pool",
+        "threads",
+        Kind::Choice(&["threads", "processes"]),
+        "processes: each run in a child process, so that a crash or a hang costs one run; threads: in the worker",
+    ),
+    key(
+        "worker.max-tasks-per-child",
+        "0",
+        Kind::Number { min: 0, max: 1_000_000_000 },
+        "jobs after which a child process is replaced; 0 = never for their number",
+    ),
+    key(
+        "worker.max-memory-per-child",
+        "1GiB",
+        Kind::Bytes,
+        "resident memory beyond which a child process is replaced after its run, and killed at half as much again; 0 = any",
     ),
     key(
         "worker.remote-control",

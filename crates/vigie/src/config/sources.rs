@@ -116,6 +116,9 @@ fn overlay_flags(flags: &Flags, settings: &mut Settings) {
     put("system.data-dir", flags.data_dir.as_ref().map(|path| path.display().to_string()), "--data-dir");
     put("web.listen", flags.listen.clone(), "--listen");
     put("worker.concurrency", flags.concurrency.map(|count| count.to_string()), "-c");
+    put("worker.pool", flags.pool.map(str::to_owned), "--pool");
+    let most = flags.max_tasks_per_child.map(|count| count.to_string());
+    put("worker.max-tasks-per-child", most, "--max-tasks-per-child");
 }
 
 fn set(name: &str, text: String, place: String, settings: &mut Settings, problems: &mut Vec<Problem>) {

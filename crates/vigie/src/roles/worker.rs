@@ -7,7 +7,11 @@ use anyhow::Context;
 use pipeline::outbox::Relay;
 use pipeline::tasks::{self, TaskWorld};
 use pipeline::{idle, pace};
+use queue::pool::ChildrenConfig;
 use queue::{QueueError, RemoteConfig, Worker, WorkerConfig};
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -23,6 +27,8 @@ pub struct WorkerOptions {
     pub ignore_unknown: bool,
     /// `%h`, `%n` and `%d` stand for the host with its domain, without it, and the domain.
     pub name: Option<String>,
+    /// With which this program is called to be a child process; its worker's number follows.
+    pub child_arguments: Vec<OsString>,
 }
 
 impl WorkerOptions {
@@ -72,7 +78,7 @@ impl WorkerOptions {
 /// Adds the role's components.
 pub(super) fn add(base: &mut Base, options: WorkerOptions, components: &mut Components) -> anyhow::Result<()> {
     let queues = queues_to_serve(base, &options)?;
-    let worker = start(base, queues);
+    let worker = start(base, queues, options.child_arguments);
     let progress = worker.progress();
     let finished = move || progress.finished.load(Ordering::Relaxed);
     let stop = || base.shutdown.clone();
@@ -90,7 +96,7 @@ pub(super) fn add(base: &mut Base, options: WorkerOptions, components: &mut Comp
     Ok(())
 }
 
-fn start(base: &Base, queues: Vec<String>) -> Worker {
+fn start(base: &Base, queues: Vec<String>, child_arguments: Vec<OsString>) -> Worker {
     let world =
         TaskWorld { stores: base.stores.clone(), clock: base.clock.clone(), data_dir: base.config.data_dir.clone() };
     let config = WorkerConfig {
@@ -99,9 +105,25 @@ fn start(base: &Base, queues: Vec<String>) -> Worker {
         queues,
         on_thread_start: pace::lower_thread_priority,
         remote: remote(base),
+        children: base.config.has_child_processes.then(|| children(base, child_arguments)),
         ..WorkerConfig::new(&base.node, base.config.worker_concurrency, base.clock.clone())
     };
     Worker::start(base.queue.clone(), tasks::all(&world), config)
+}
+
+/// Children are this very program, also after its file was replaced by another release.
+fn children(base: &Base, arguments: Vec<OsString>) -> ChildrenConfig {
+    let command = move || {
+        let mut command = Command::new("/proc/self/exe");
+        command.arg0("vigie").args(&arguments).arg(std::process::id().to_string()).stdout(Stdio::null());
+        command
+    };
+    ChildrenConfig {
+        command: Box::new(command),
+        jobs_max: base.config.child_jobs_max,
+        memory_max: base.config.child_memory_max,
+        on_report: telemetry::metrics::forward::record,
+    }
 }
 
 /// A process that also receives events is not stopped by whoever reaches the broker.
@@ -182,7 +204,7 @@ mod tests {
             queues: names(queues),
             excluded: names(excluded),
             ignore_unknown,
-            name: None,
+            ..WorkerOptions::default()
         };
         assert_eq!(choose("debug events", "", false).select(&known).expect("known"), names("events debug"));
         assert_eq!(choose("", "events", false).select(&known).expect("known"), names("debug default"));

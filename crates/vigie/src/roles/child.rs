@@ -1,0 +1,62 @@
+//! A child of a worker with `--pool processes`: it configures itself, opens its own stores, and runs what its worker
+//! hands it over its standard input. It is ended by its worker, or with it.
+
+use super::open_stores;
+use crate::config::Config;
+use anyhow::Context;
+use pipeline::pace;
+use pipeline::tasks::{self, TaskWorld};
+use queue::pool::{self, Child};
+use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::sync::Arc;
+use stdx::{Clock, SystemClock};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Runs until the worker closes the socket.
+///
+/// # Errors
+/// If the child cannot configure itself, or the socket breaks.
+pub fn run(config: &Config, worker: u32) -> anyhow::Result<ExitCode> {
+    end_with(worker)?;
+    let _signals = leave_signals_to_the_worker().context("leave signals to the worker")?;
+    pace::lower_thread_priority();
+    let notes = telemetry::metrics::forward::install()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let stores = Arc::new(open_stores(config, &*clock)?);
+    let world = TaskWorld { stores, clock, data_dir: config.data_dir.clone() };
+    let socket = std::io::stdin().as_fd().try_clone_to_owned().context("take the worker's socket")?;
+    let child = Child {
+        socket: UnixStream::from(socket),
+        tasks: tasks::all(&world),
+        memory_max: config.child_memory_max,
+        report: Box::new(move || notes.report()),
+    };
+    let _span = tracing::error_span!("child", pid = std::process::id()).entered();
+    pool::serve(child).context("serve the worker")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A worker that is killed tells nobody: the kernel ends its children.
+fn end_with(worker: u32) -> anyhow::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL)).context("ask to end with the worker")?;
+    // It may have ended before that was asked.
+    let parent = getppid().map(Pid::as_raw_nonzero);
+    let is_its_child = parent.is_some_and(|parent| u32::try_from(parent.get()) == Ok(worker));
+    anyhow::ensure!(is_its_child, "the worker that started this child is gone");
+    Ok(())
+}
+
+/// A supervisor may send its signals to the whole group; what runs then is the worker's to decide. The handlers live as
+/// long as what is returned.
+fn leave_signals_to_the_worker() -> std::io::Result<Runtime> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let _context = runtime.enter();
+    for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit(), SignalKind::hangup()] {
+        drop(signal(kind)?);
+    }
+    Ok(runtime)
+}
