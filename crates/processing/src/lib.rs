@@ -19,4 +19,4 @@ mod text;
 
 pub use group::{GroupConfig, Grouping, Hash16, group};
 pub use normalise::{Context, normalise};
-pub use summary::{Summary, summarise};
+pub use summary::{Summary, summarise, summarise_with};

@@ -1,6 +1,6 @@
 //! What the digest writes down of an event beside its body: one plain struct, borrowing nothing.
 
-use crate::group::{GroupConfig, Grouping, group};
+use crate::group::{self, GroupConfig, Grouping};
 use crate::tags;
 use crate::title::{Kind, Metadata, culprit};
 use protocol::event::{Event, Level};
@@ -32,12 +32,20 @@ pub struct Summary {
 
 /// Returns the summary of a normalised event, grouped by the default configuration.
 pub fn summarise(event: &Event<'_>) -> Summary {
-    let metadata = Metadata::of(event);
+    summarise_with(event, &GroupConfig::default())
+}
+
+/// Returns the summary of a normalised event, grouped as a project wants it.
+pub fn summarise_with(event: &Event<'_>, config: &GroupConfig) -> Summary {
+    let stacks = group::prepare(event, config);
+    let mut grouping = group::group_prepared(event, &stacks, config);
+    let mut metadata = Metadata::of(event, &stacks, group::main_exception(event, &stacks, config));
+    metadata.title = grouping.title.take().or(metadata.title);
     let owned = |text: Option<&str>| text.map(str::to_owned);
     Summary {
         kind: Kind::of(event),
         title: metadata.title(),
-        culprit: culprit(event),
+        culprit: culprit(event, &stacks),
         metadata,
         level: event.level.unwrap_or(Level::Error),
         platform: event.platform.as_deref().unwrap_or("other").to_owned(),
@@ -49,7 +57,7 @@ pub fn summarise(event: &Event<'_>) -> Summary {
         is_unhandled: is_unhandled(event),
         timestamp: event.timestamp.or(event.received).unwrap_or_default(),
         tags: tags::derived(event),
-        grouping: group(event, &GroupConfig::default()),
+        grouping,
     }
 }
 

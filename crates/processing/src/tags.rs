@@ -55,7 +55,7 @@ fn add_fields(tags: &mut Collected, event: &Event<'_>) {
 
 /// Returns how the exception that was thrown came to the SDK.
 fn main_mechanism<'e, 'a>(event: &'e Event<'a>) -> Option<&'e Mechanism<'a>> {
-    crate::title::main_exception(event).and_then(|exception| exception.mechanism.as_ref())
+    event.exceptions.as_ref().and_then(|list| list.last()).and_then(|exception| exception.mechanism.as_ref())
 }
 
 fn add_mechanism(tags: &mut Collected, event: &Event<'_>) {

@@ -6,6 +6,7 @@ mod culprit;
 pub use culprit::culprit;
 
 use crate::crash_frame::crash_frame;
+use crate::group::Stacks;
 use crate::limits::{METADATA_TYPE_CHARS_MAX, METADATA_VALUE_CHARS_MAX, TITLE_LINE_CHARS_MAX};
 use crate::text::{cut, first_line};
 use protocol::event::{Event, Exception};
@@ -63,9 +64,11 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    pub fn of(event: &Event<'_>) -> Metadata {
-        match (Kind::of(event), main_exception(event)) {
-            (Kind::Error, Some(exception)) => of_exception(event, exception),
+    /// Returns the parts of an event of which the stacks are prepared. `main` is the place of the exception to name it
+    /// after, where a group of exceptions decided it.
+    pub fn of(event: &Event<'_>, stacks: &Stacks<'_>, main: Option<usize>) -> Metadata {
+        match (Kind::of(event), main_exception(event, main)) {
+            (Kind::Error, Some(exception)) => of_exception(stacks, exception),
             (Kind::Error | Kind::Csp | Kind::Default, _) => {
                 Metadata { title: Some(message_line(event)), ..Metadata::default() }
             }
@@ -92,21 +95,24 @@ impl Metadata {
     }
 }
 
-/// Returns the exception an event is named after: the last, which is the one that was thrown.
-pub fn main_exception<'e, 'a>(event: &'e Event<'a>) -> Option<&'e Exception<'a>> {
-    event.exceptions.as_ref().and_then(|list| list.last())
+/// Returns the exception an event is named after: that of the group, else the last, which is the one that was thrown.
+fn main_exception<'e, 'a>(event: &'e Event<'a>, main: Option<usize>) -> Option<&'e Exception<'a>> {
+    let exceptions = event.exceptions.as_deref()?;
+    main.and_then(|place| exceptions.get(place)).or(exceptions.last())
 }
 
-fn of_exception(event: &Event<'_>, exception: &Exception<'_>) -> Metadata {
+fn of_exception(stacks: &Stacks<'_>, exception: &Exception<'_>) -> Metadata {
     let is_synthetic = exception.mechanism.as_ref().and_then(|mechanism| mechanism.synthetic) == Some(true);
     let kind = exception.kind.as_deref().unwrap_or(EXCEPTION_TYPE_DEFAULT);
     let is_named = |function: &str| !matches!(function, "" | "<redacted>" | "<unknown>");
-    let frame = crash_frame(event, |frame| frame.function.as_deref().is_some_and(is_named));
+    let frame = crash_frame(stacks, |frame| frame.function().is_some_and(is_named));
     Metadata {
         kind: (!is_synthetic).then(|| cut(kind, METADATA_TYPE_CHARS_MAX).into_owned()),
         value: Some(cut(exception.value.as_deref().unwrap_or_default(), METADATA_VALUE_CHARS_MAX).into_owned()),
-        filename: frame.and_then(|frame| frame.filename.as_deref().or(frame.abs_path.as_deref())).map(str::to_owned),
-        function: frame.and_then(|frame| frame.function.as_deref()).map(str::to_owned),
+        filename: frame
+            .and_then(|frame| frame.filename.as_deref().or(frame.frame.abs_path.as_deref()))
+            .map(str::to_owned),
+        function: frame.and_then(|frame| frame.function()).map(str::to_owned),
         title: None,
     }
 }

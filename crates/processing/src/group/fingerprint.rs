@@ -1,57 +1,142 @@
-//! Custom fingerprints: instead of the computed grouping, or around it.
+//! Fingerprints: instead of the computed grouping, or around it. They come from the first fingerprint rule that matches,
+//! else from the client.
 
 use super::component::Component;
-use super::{Components, Variant, md5_of, variables};
-use protocol::event::Event;
-use protocol::json::Str;
+use super::fingerprint_rules::{self, FingerprintRule};
+use super::{Components, ConfigName, Grouped, Hash16, Variant, variables};
+use md5::{Digest, Md5};
 use std::borrow::Cow;
+use std::collections::HashMap;
 
-const CUSTOM: &str = "custom_client_fingerprint";
+/// What is put into the hash, and who said so.
+pub(super) struct Decision<'g> {
+    pub entries: Vec<&'g str>,
+    source: Source,
+    pub rule: Option<&'g FingerprintRule>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Client,
+    ProjectRule,
+    BuiltInRule,
+}
 
 /// One entry of a fingerprint.
-enum Entry<'f> {
+#[derive(Clone)]
+enum Entry<'g> {
     /// `{{ default }}`: what would have been grouped by.
     Default,
-    Text(Cow<'f, str>),
+    Text(Cow<'g, str>),
 }
 
-/// Returns the variants of the roots under the fingerprint; an empty one is the computed grouping alone.
-pub(super) fn apply<'e>(fingerprint: &'e [Str<'_>], roots: Components<'e>, event: &'e Event<'_>) -> Vec<Variant> {
-    let entries: Vec<Entry<'e>> = fingerprint.iter().map(|entry| read(entry, event)).collect();
-    let has_default = entries.iter().any(|entry| matches!(entry, Entry::Default));
-    if entries.is_empty() || (has_default && entries.len() == 1) {
-        return roots.into_iter().map(|(name, root)| of_root(name, &root, &[Entry::Default])).collect();
+/// Asks the project's rules, then the built-in ones, then the client.
+pub(super) fn decide<'g>(grouped: &Grouped<'g, 'g>) -> Decision<'g> {
+    let event = grouped.event;
+    let own = grouped.config.fingerprint_rules.as_deref().and_then(|rules| rules.first_match(event));
+    let rule = own.or_else(|| fingerprint_rules::built_in().first_match(event));
+    match rule {
+        Some(rule) => Decision {
+            entries: rule.fingerprint.iter().map(String::as_str).collect(),
+            source: if own.is_some() { Source::ProjectRule } else { Source::BuiltInRule },
+            rule: Some(rule),
+        },
+        None => Decision {
+            entries: event.fingerprint.iter().flatten().map(|entry| entry.as_str()).collect(),
+            source: Source::Client,
+            rule: None,
+        },
     }
-    if has_default {
-        return roots.into_iter().map(|(name, root)| of_root(name, &root, &entries)).collect();
-    }
-    let mut variants = Vec::with_capacity(roots.len() + 1);
-    for (name, mut root) in roots {
-        root.switch_off("a custom fingerprint takes precedence");
-        variants.push(of_root(name, &root, &[]));
-    }
-    let hash = md5_of(entries.iter().flat_map(|entry| texts(entry, None)));
-    variants.push(Variant { name: CUSTOM, hash: Some(hash), hint: None, contributes: true });
-    variants
 }
 
-fn read<'f>(entry: &'f str, event: &'f Event<'_>) -> Entry<'f> {
-    match variables::name_of(entry) {
-        Some("default") => Entry::Default,
-        Some(name) => Entry::Text(variables::resolve(name, event)),
-        None => Entry::Text(Cow::Borrowed(entry)),
+impl<'g> Decision<'g> {
+    /// Returns the title the rule gives, its variables filled in.
+    pub fn title(&self, grouped: &Grouped<'g, 'g>) -> Option<String> {
+        self.rule.and_then(|rule| rule.title.as_deref()).map(|title| filled(title, grouped))
+    }
+
+    /// Returns the variants of the roots under the fingerprint; an empty one is the computed grouping alone.
+    pub fn apply(&self, roots: Components<'g>, grouped: &Grouped<'g, 'g>) -> Vec<Variant> {
+        let is_default = |entry: &&str| variables::name_of(entry) == Some("default");
+        let has_default = self.entries.iter().any(is_default);
+        if self.entries.is_empty() || (has_default && self.entries.len() == 1) {
+            return roots.into_iter().map(|(name, root)| of_root(name, &root, &[Entry::Default])).collect();
+        }
+        let entries = self.read(grouped);
+        if has_default {
+            return roots.into_iter().map(|(name, root)| of_root(name, &root, &entries)).collect();
+        }
+        let mut variants = Vec::with_capacity(roots.len() + 1);
+        for (name, root) in roots {
+            variants.push(of_root(name, &root.off("a fingerprint takes precedence"), &[]));
+        }
+        let hash = Some(hash_of(&entries, None));
+        variants.push(Variant { name: self.name(grouped.config.name), hash, hint: None, contributes: true });
+        variants
+    }
+
+    /// Reads the entries; each text once, for a hostile fingerprint repeats a variable of a long message.
+    fn read(&self, grouped: &Grouped<'g, 'g>) -> Vec<Entry<'g>> {
+        let mut known: HashMap<&str, Entry<'g>> = HashMap::new();
+        let mut read = |entry: &'g str| known.entry(entry).or_insert_with(|| Entry::read(entry, grouped)).clone();
+        self.entries.iter().map(|entry| read(entry)).collect()
+    }
+
+    fn name(&self, config: ConfigName) -> &'static str {
+        match (self.source, config) {
+            (Source::BuiltInRule, _) => "built_in_fingerprint",
+            (_, ConfigName::Newstyle20230111) => "custom_fingerprint",
+            (Source::ProjectRule, ConfigName::Newstyle20260120) => "custom_server_fingerprint",
+            (Source::Client, ConfigName::Newstyle20260120) => "custom_client_fingerprint",
+        }
+    }
+}
+
+impl<'g> Entry<'g> {
+    fn read(entry: &'g str, grouped: &Grouped<'g, 'g>) -> Entry<'g> {
+        match variables::name_of(entry) {
+            Some("default") => Entry::Default,
+            Some(_) | None => Entry::Text(variables::resolve(entry, grouped)),
+        }
     }
 }
 
 fn of_root(name: &'static str, root: &Component<'_>, entries: &[Entry<'_>]) -> Variant {
-    let hash = root.contributes.then(|| md5_of(entries.iter().flat_map(|entry| texts(entry, Some(root)))));
-    Variant { name, hash, hint: root.hint, contributes: root.contributes }
+    let hash = root.contributes.then(|| hash_of(entries, Some(root)));
+    let hint = root.hint.or_else(|| root.children().find_map(|child| child.hint));
+    let hint = hint.filter(|_| !root.contributes).map(|hint| hint.why);
+    Variant { name, hash, hint, contributes: root.contributes }
 }
 
-fn texts<'t>(entry: &'t Entry<'_>, root: Option<&'t Component<'_>>) -> impl Iterator<Item = &'t str> {
-    let (own, default) = match entry {
-        Entry::Text(text) => (Some(&**text), None),
-        Entry::Default => (None, root),
-    };
-    own.into_iter().chain(default.into_iter().flat_map(Component::texts))
+fn hash_of(entries: &[Entry<'_>], root: Option<&Component<'_>>) -> Hash16 {
+    let mut hasher = Md5::new();
+    for entry in entries {
+        match (entry, root) {
+            (Entry::Text(text), _) => hasher.update(text.as_bytes()),
+            (Entry::Default, Some(root)) => root.each_text(&mut |text| hasher.update(text.as_bytes())),
+            (Entry::Default, None) => {}
+        }
+    }
+    hasher.finalize().into()
+}
+
+/// Fills variables anywhere in a text; one without a value stays as it is written.
+fn filled(title: &str, grouped: &Grouped<'_, '_>) -> String {
+    let mut out = String::with_capacity(title.len());
+    let mut rest = title;
+    while let Some((before, after)) = rest.split_once("{{") {
+        out.push_str(before);
+        let Some((inside, after)) = after.split_once("}}") else {
+            out.push_str("{{");
+            rest = after;
+            continue;
+        };
+        match variables::plain(inside.trim(), grouped) {
+            Some(value) => out.push_str(&value),
+            None => out.push_str(&format!("{{{{{inside}}}}}")),
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
 }

@@ -1,16 +1,12 @@
 //! Template errors of web frameworks: the file and its line.
 
 use super::component::Component;
-use super::{Components, DEFAULT, GroupConfig};
-use protocol::event::Event;
+use super::{Components, DEFAULT, Grouped};
 
-pub(super) fn components<'e>(event: &'e Event<'_>, _config: &GroupConfig) -> Components<'e> {
-    let Some(template) = &event.template else {
+pub(super) fn components<'e>(grouped: &Grouped<'e, '_>) -> Components<'e> {
+    let Some(template) = &grouped.event.template else {
         return Vec::new();
     };
-    let part = |key: &str| match template.get(key).and_then(|value| value.as_str()) {
-        Some(text) => Component::text(text),
-        None => Component::empty("not given"),
-    };
-    vec![(DEFAULT, Component::of([part("filename"), part("context_line")]))]
+    let part = |key| Component::optional(key, template.get(key).and_then(|value| value.as_str()));
+    vec![(DEFAULT, Component::of("template", [part("filename"), part("context_line")]))]
 }

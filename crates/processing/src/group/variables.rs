@@ -1,78 +1,116 @@
 //! Variables of fingerprints: `{{ transaction }}` and its kin. A variable without a value has a placeholder, so that
 //! events that lack it are still one group.
 
-use super::parameters;
+use super::stacks::StackFrame;
+use super::{ConfigName, Grouped, parameters};
 use crate::crash_frame::crash_frame;
-use crate::title::main_exception;
-use protocol::event::{Event, Frame};
 use std::borrow::Cow;
 
 /// Returns the variable's name if the whole entry has the form `{{ name }}`.
 pub(super) fn name_of(entry: &str) -> Option<&str> {
-    let name = entry.strip_prefix("{{")?.strip_suffix("}}")?.trim();
-    (!name.is_empty() && !name.contains(char::is_whitespace)).then_some(name)
+    let name = entry.strip_prefix("{{")?.strip_suffix("}}")?.trim_matches(super::text::is_blank);
+    (!name.is_empty() && !name.contains(super::text::is_blank)).then_some(name)
 }
 
-/// Returns the variable's value in this event, or its placeholder.
-pub(super) fn resolve<'e>(name: &str, event: &'e Event<'_>) -> Cow<'e, str> {
-    let exception = main_exception(event);
-    let kind = || exception.and_then(|exception| exception.kind.as_deref());
-    let value = || exception.and_then(|exception| exception.value.as_deref());
-    let parameterised = |text: Option<&'e str>| text.map(parameters::replace);
-    let (found, placeholder) = match name {
-        "transaction" => (borrowed(event.transaction.as_deref()), "<no-transaction>"),
-        "message" => (parameterised(message(event).or_else(value)), "<no-message>"),
-        "raw_message" => (borrowed(message(event).or_else(value)), "<no-message>"),
-        "type" | "error.type" => (borrowed(kind()), "<no-type>"),
-        "value" | "error.value" => (parameterised(value()), "<no-value>"),
-        "raw_value" | "error.raw_value" => (borrowed(value()), "<no-value>"),
-        "level" => (event.level.map(|level| Cow::Borrowed(level.as_str())), "<no-level>"),
-        "logger" => (borrowed(event.logger.as_deref()), "<no-logger>"),
-        _ => return of_frame_or_tag(name, event),
+/// Returns what an entry puts into a hash: a variable's value or placeholder, or the entry itself.
+pub(super) fn resolve<'g>(entry: &'g str, grouped: &Grouped<'g, '_>) -> Cow<'g, str> {
+    let Some(name) = name_of(entry) else {
+        return literal(entry, grouped);
     };
-    found.unwrap_or(Cow::Borrowed(placeholder))
+    let parameterised = |text: Option<&'g str>| match grouped.config.name {
+        ConfigName::Newstyle20260120 => text.map(|text| parameters::replace(text, grouped.version())),
+        ConfigName::Newstyle20230111 => text.map(Cow::Borrowed),
+    };
+    let value = match name {
+        "message" => parameterised(message(grouped).or_else(|| last_value(grouped))),
+        "value" | "error.value" => parameterised(last_value(grouped)),
+        _ => plain(name, grouped),
+    };
+    value.unwrap_or_else(|| placeholder(entry, name, grouped.config.name))
 }
 
-fn of_frame_or_tag<'e>(name: &str, event: &'e Event<'_>) -> Cow<'e, str> {
-    let frame = crash_frame(event, |_| true);
-    let (found, placeholder) = match name {
-        "function" | "stack.function" => (frame.and_then(|frame| frame.function.as_deref()), "<no-function>"),
-        "path" | "stack.abs_path" => (frame.and_then(path), "<no-abs-path>"),
-        "stack.filename" => (frame.and_then(filename), "<no-filename>"),
-        "module" | "stack.module" => (frame.and_then(|frame| frame.module.as_deref()), "<no-module>"),
-        "package" | "stack.package" => (frame.and_then(package), "<no-package>"),
-        _ => return of_tag(name, event),
+/// Returns a variable's value as it is in the event. This is what titles show.
+pub(super) fn plain<'g>(name: &str, grouped: &Grouped<'g, '_>) -> Option<Cow<'g, str>> {
+    let event = grouped.event;
+    let is_late = grouped.config.name == ConfigName::Newstyle20260120;
+    let found = match name {
+        "transaction" => event.transaction.as_deref(),
+        "message" => message(grouped).or_else(|| last_value(grouped)),
+        "raw_message" if is_late => message(grouped).or_else(|| last_value(grouped)),
+        "type" | "error.type" => {
+            event.exceptions.as_ref().and_then(|list| list.last()).and_then(|exception| exception.kind.as_deref())
+        }
+        "value" | "error.value" => last_value(grouped),
+        "raw_value" | "error.raw_value" if is_late => last_value(grouped),
+        "level" => event.level.map(|level| level.as_str()),
+        "logger" => event.logger.as_deref(),
+        _ => match name.strip_prefix("tags.") {
+            Some(key) => event.tags.as_ref().and_then(|tags| tags.get(key)),
+            None => return of_frame(name, crash_frame(grouped.stacks, |_| true)?),
+        },
     };
-    Cow::Borrowed(found.unwrap_or(placeholder))
+    found.map(Cow::Borrowed)
 }
 
-fn of_tag<'e>(name: &str, event: &'e Event<'_>) -> Cow<'e, str> {
-    let Some(key) = name.strip_prefix("tags.") else {
-        return Cow::Owned(format!("<unrecognized-variable-{name}>"));
-    };
-    match event.tags.as_ref().and_then(|tags| tags.get(key)) {
-        Some(value) => Cow::Borrowed(value),
-        None => Cow::Owned(format!("<no-value-for-tag-{key}>")),
+fn of_frame<'e>(name: &str, frame: &StackFrame<'e>) -> Option<Cow<'e, str>> {
+    let owned = |text: Option<Cow<'e, str>>| text.filter(|text| !text.is_empty());
+    match name {
+        "function" | "stack.function" => owned(frame.function.clone()),
+        "path" | "stack.abs_path" => owned(frame.path()),
+        "stack.filename" => owned(frame.filename.clone().or(frame.frame.abs_path.as_deref().map(Cow::Borrowed))),
+        "module" | "stack.module" => owned(frame.frame.module.as_deref().map(Cow::Borrowed)),
+        "package" | "stack.package" => {
+            let package = frame.frame.package.as_deref();
+            owned(package.and_then(|package| package.rsplit(['/', '\\']).next()).map(Cow::Borrowed))
+        }
+        _ => None,
     }
 }
 
-fn borrowed(text: Option<&str>) -> Option<Cow<'_, str>> {
-    text.map(Cow::Borrowed)
+fn placeholder<'g>(entry: &'g str, name: &str, config: ConfigName) -> Cow<'g, str> {
+    let is_late = config == ConfigName::Newstyle20260120;
+    Cow::Borrowed(match name {
+        "transaction" => "<no-transaction>",
+        "message" => "<no-message>",
+        "raw_message" if is_late => "<no-message>",
+        "type" | "error.type" => "<no-type>",
+        "value" | "error.value" => "<no-value>",
+        "raw_value" | "error.raw_value" if is_late => "<no-value>",
+        "function" | "stack.function" => "<no-function>",
+        "path" | "stack.abs_path" => "<no-abs-path>",
+        "stack.filename" => "<no-filename>",
+        "module" | "stack.module" => "<no-module>",
+        "package" | "stack.package" => "<no-package>",
+        "level" => "<no-level>",
+        "logger" => "<no-logger>",
+        _ => {
+            return match name.strip_prefix("tags.") {
+                Some(key) => Cow::Owned(format!("<no-value-for-tag-{key}>")),
+                None if is_late => Cow::Owned(format!("<unrecognized-variable-{name}>")),
+                None => Cow::Borrowed(entry),
+            };
+        }
+    })
 }
 
-fn message<'e>(event: &'e Event<'_>) -> Option<&'e str> {
-    let entry = event.logentry.as_ref()?;
+/// Some SDKs repeat the message as a fingerprint; then it varies as the message does.
+fn literal<'g>(entry: &'g str, grouped: &Grouped<'g, '_>) -> Cow<'g, str> {
+    let event = grouped.event;
+    let log = event.logentry.as_ref();
+    let messages = log.into_iter().flat_map(|log| [log.message.as_deref(), log.formatted.as_deref()]);
+    let values = event.exceptions.iter().flatten().map(|exception| exception.value.as_deref());
+    let repeats = || messages.chain(values).any(|text| text == Some(entry));
+    if grouped.config.name == ConfigName::Newstyle20260120 && repeats() {
+        return parameters::replace(entry, grouped.version());
+    }
+    Cow::Borrowed(entry)
+}
+
+fn message<'g>(grouped: &Grouped<'g, '_>) -> Option<&'g str> {
+    let entry = grouped.event.logentry.as_ref()?;
     entry.formatted.as_deref().or(entry.message.as_deref())
 }
 
-fn path<'e>(frame: &'e Frame<'_>) -> Option<&'e str> {
-    frame.abs_path.as_deref().or(frame.filename.as_deref())
-}
-
-fn filename<'e>(frame: &'e Frame<'_>) -> Option<&'e str> {
-    frame.filename.as_deref().or(frame.abs_path.as_deref())
-}
-
-fn package<'e>(frame: &'e Frame<'_>) -> Option<&'e str> {
-    frame.package.as_deref().and_then(|package| package.rsplit(['/', '\\']).next())
+fn last_value<'g>(grouped: &Grouped<'g, '_>) -> Option<&'g str> {
+    grouped.event.exceptions.as_ref().and_then(|list| list.last()).and_then(|exception| exception.value.as_deref())
 }

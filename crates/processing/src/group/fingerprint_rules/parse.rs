@@ -1,0 +1,198 @@
+//! The text of fingerprint rules: matchers, an arrow, the fingerprint, and perhaps a title.
+
+use super::{FingerprintRule, Key, Matcher};
+use crate::group::{RuleError, variables};
+
+const RULES_MAX: usize = 2_000;
+const TEXT_BYTES_MAX: usize = 256 << 10;
+
+/// Reads all rules of a text.
+///
+/// # Errors
+/// The first line that is no rule, and why.
+pub fn parse(text: &str) -> Result<Vec<FingerprintRule>, RuleError> {
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(RuleError::new(1, "the rules are longer than 256 KiB"));
+    }
+    let mut rules = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let rule = Reader { rest: line }.rule(line).map_err(|why| RuleError::new(index + 1, why))?;
+        if rules.len() == RULES_MAX {
+            return Err(RuleError::new(index + 1, "more rules than 2000"));
+        }
+        rules.push(rule);
+    }
+    Ok(rules)
+}
+
+struct Reader<'t> {
+    rest: &'t str,
+}
+
+type Read<T> = Result<T, &'static str>;
+
+impl<'t> Reader<'t> {
+    fn rule(mut self, line: &str) -> Read<FingerprintRule> {
+        let mut matchers = Vec::new();
+        while !self.eats("->") {
+            if self.rest.is_empty() {
+                return Err("'->' is missing after the matchers");
+            }
+            matchers.push(self.matcher()?);
+        }
+        if matchers.is_empty() {
+            return Err("a rule needs a matcher before '->'");
+        }
+        let (mut fingerprint, mut title) = (Vec::new(), None);
+        while !self.skip_blanks().is_empty() {
+            if self.rest.starts_with(',') && !fingerprint.is_empty() {
+                self.rest = &self.rest[1..];
+                continue;
+            }
+            match self.attribute()? {
+                Some(text) => title = Some(text),
+                None => fingerprint.push(self.value()?),
+            }
+        }
+        if fingerprint.is_empty() {
+            return Err("a rule needs a fingerprint after '->'");
+        }
+        Ok(FingerprintRule { matchers, fingerprint, title, text: line.to_owned() })
+    }
+
+    fn skip_blanks(&mut self) -> &'t str {
+        self.rest = self.rest.trim_start();
+        self.rest
+    }
+
+    fn eats(&mut self, wanted: &str) -> bool {
+        let after = self.skip_blanks().strip_prefix(wanted);
+        self.rest = after.unwrap_or(self.rest);
+        after.is_some()
+    }
+
+    fn matcher(&mut self) -> Read<Matcher> {
+        let is_negated = self.eats("!");
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+        let name = match self.rest.starts_with('"') {
+            true => self.quoted()?,
+            false => self.run(is_name).to_owned(),
+        };
+        let Some(rest) = self.rest.strip_prefix(':') else {
+            return Err("a matcher has the form name:pattern");
+        };
+        self.rest = rest;
+        let key = Key::from_name(&name).ok_or("no matcher has that name")?;
+        let pattern = match self.rest.starts_with('"') {
+            true => self.quoted()?,
+            false => self.run(|c| !c.is_whitespace()).to_owned(),
+        };
+        Ok(Matcher::new(is_negated, key, pattern))
+    }
+
+    fn run(&mut self, takes: impl Fn(char) -> bool) -> &'t str {
+        let (run, rest) = self.rest.split_at(self.rest.find(|c| !takes(c)).unwrap_or(self.rest.len()));
+        self.rest = rest;
+        run
+    }
+
+    /// `title="…"`
+    fn attribute(&mut self) -> Read<Option<String>> {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+        let end = self.rest.find(|c| !is_name(c)).unwrap_or(self.rest.len());
+        let (name, rest) = self.rest.split_at(end);
+        match rest.strip_prefix('=') {
+            Some(value) if name == "title" && value.starts_with('"') => {
+                self.rest = value;
+                self.quoted().map(Some)
+            }
+            Some(value) if !name.is_empty() && value.starts_with('"') => Err("'title' is the only attribute"),
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    fn value(&mut self) -> Read<String> {
+        if self.rest.starts_with('"') {
+            return self.quoted();
+        }
+        if self.rest.starts_with("{{") {
+            let end = self.rest.find("}}").ok_or("the variable is never closed")? + "}}".len();
+            let (variable, rest) = self.rest.split_at(end);
+            self.rest = rest;
+            return match variables::name_of(variable) {
+                // Every spelling of the default is the same.
+                Some("default") => Ok("{{ default }}".to_owned()),
+                Some(_) => Ok(variable.to_owned()),
+                None => Err("a variable has the form {{ name }}"),
+            };
+        }
+        match self.run(|c| !c.is_whitespace() && !matches!(c, '{' | ',')) {
+            "" => Err("a value cannot begin here"),
+            word => Ok(word.to_owned()),
+        }
+    }
+
+    /// Reads a quoted text with escapes.
+    fn quoted(&mut self) -> Read<String> {
+        let mut out = String::new();
+        let mut chars = self.rest[1..].char_indices();
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '"' => {
+                    self.rest = &self.rest[1 + at + 1..];
+                    return Ok(out);
+                }
+                '\\' => match chars.next().map(|(_, escaped)| escaped) {
+                    Some('n') => out.push('\n'),
+                    Some('t') => out.push('\t'),
+                    Some('r') => out.push('\r'),
+                    Some(plain @ ('"' | '\'' | '\\')) => out.push(plain),
+                    // Anything else keeps its backslash, as Python has it: patterns use it.
+                    Some(other) => out.extend(['\\', other]),
+                    None => break,
+                },
+                plain => out.push(plain),
+            }
+        }
+        Err("the quote is never closed")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn rules_are_read() {
+        fn check(text: &str, fingerprint: &[&str], title: Option<&str>) {
+            let rules = parse(text).expect(text);
+            assert_eq!(rules[0].fingerprint, fingerprint, "{text}");
+            assert_eq!(rules[0].title.as_deref(), title, "{text}");
+        }
+        check("type:Foo -> foo", &["foo"], None);
+        check("type:Foo !path:*/x -> foo, {{default}} bar", &["foo", "{{ default }}", "bar"], None);
+        check("\"tags.a b\":x -> \"one two\" title=\"T {{ type }}\"", &["one two"], Some("T {{ type }}"));
+        check("# note\n\nmessage:\"a \\\"b\\\"\" -> x-{{ type }}", &["x-", "{{ type }}"], None);
+    }
+
+    #[test]
+    fn an_error_names_its_line() {
+        fn check(text: &str, line: usize, part: &str) {
+            let error = parse(text).expect_err(text);
+            assert_eq!(error.line, line, "{text}");
+            assert!(error.to_string().contains(part), "{text}: {error}");
+        }
+        check("type:a -> x\ntype:a", 2, "'->' is missing");
+        check("-> x", 1, "needs a matcher");
+        check("type:a ->", 1, "needs a fingerprint");
+        check("foo:a -> x", 1, "no matcher");
+        check("type:\"a -> x", 1, "never closed");
+        check("type:a -> x name=\"y\"", 1, "only attribute");
+        check("type:a -> {{ x", 1, "never closed");
+        check("type -> x", 1, "name:pattern");
+    }
+}
