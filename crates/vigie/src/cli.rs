@@ -337,11 +337,18 @@ pub enum Event {
         client_ip: Option<String>,
     },
     /// Print the grouping of the event in FILE
+    ///
+    /// Rules of a project may stand in the file: stack-trace rules as text under `_grouping.enhancements`, fingerprint
+    /// rules as text or as a list under `_fingerprinting_rules`.
     Group {
         file: PathBuf,
-        /// `first` is the only configuration yet
+        /// `newstyle:2026-01-20` (default) or `newstyle:2023-01-11`; a path is the configuration file, as elsewhere
+        // Of the type of the global flag, whose place it takes: clap keeps one value for both.
         #[arg(long, value_name = "NAME")]
-        config: Option<String>,
+        config: Option<PathBuf>,
+        /// Print what counted and what did not, and the rules that had a word in it
+        #[arg(long)]
+        explain: bool,
     },
     /// Say what became of an event
     Lookup {

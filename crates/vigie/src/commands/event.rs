@@ -1,5 +1,6 @@
 //! `vigie event send | normalize | group | lookup`.
 
+mod group;
 mod send;
 
 use super::output;
@@ -9,7 +10,7 @@ use crate::local::Local;
 use anyhow::Context as _;
 use ops::events::EventRef;
 use ops::projects::ProjectRef;
-use processing::{Context, GroupConfig};
+use processing::Context;
 use protocol::event::Event;
 use protocol::{EventId, json};
 use serde_json::json as object;
@@ -32,7 +33,7 @@ pub fn run(command: &Command, flags: &Flags) -> anyhow::Result<ExitCode> {
             let event = processing::normalise(parse(&bytes, &mut repaired)?, &context(client_ip));
             output::line(&json::to_text(&event.into_value()))?;
         }
-        Command::Group { file, config } => group(file, config.as_deref())?,
+        Command::Group { file, config, explain } => group::run(file, config.as_deref(), *explain)?,
         Command::Lookup { event_id, listing } => lookup(&Config::load(flags)?, event_id, listing.json)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -52,26 +53,6 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
 fn parse<'a>(bytes: &'a [u8], repaired: &'a mut Vec<u8>) -> anyhow::Result<Event<'a>> {
     let value = json::parse_or_repair(bytes, repaired).context("read the event's JSON")?;
     Event::from_value(value).context("read the event")
-}
-
-fn group(file: &Path, config: Option<&str>) -> anyhow::Result<()> {
-    let default = GroupConfig::default();
-    if let Some(name) = config
-        && name != default.name.as_str()
-    {
-        anyhow::bail!("grouping configuration '{name}' is not built yet; this release has '{}'", default.name.as_str());
-    }
-    let bytes = read(file)?;
-    let mut repaired = Vec::new();
-    let event = processing::normalise(parse(&bytes, &mut repaired)?, &context(None));
-    let grouping = processing::group(&event, &default);
-    let variant = |variant: &processing::group::Variant| {
-        let hash = variant.hash.as_ref().map(|hash| stdx::hex::encode(hash));
-        (variant.name.to_string(), object!({ "hash": hash, "hint": variant.hint }))
-    };
-    let variants: serde_json::Map<String, serde_json::Value> = grouping.variants.iter().map(variant).collect();
-    let hashes: Vec<String> = grouping.hashes.iter().map(|hash| stdx::hex::encode(hash)).collect();
-    output::json(&object!({ "config": default.name.as_str(), "variants": variants, "hashes": hashes }))
 }
 
 /// The event may be in any project: each is asked, and those that know it answer.
