@@ -72,6 +72,18 @@ impl Server {
     /// # Errors
     /// See `start`.
     pub fn start_again(&mut self) -> anyhow::Result<Duration> {
+        self.start_until("/health/ready")
+    }
+
+    /// The same, but waits only until events are accepted: what they need beyond that may be away.
+    ///
+    /// # Errors
+    /// See `start`.
+    pub fn start_again_accepting(&mut self) -> anyhow::Result<Duration> {
+        self.start_until("/health/accept")
+    }
+
+    fn start_until(&mut self, healthy: &str) -> anyhow::Result<Duration> {
         let log = File::options().create(true).append(true).open(&self.log).context("open the server's log")?;
         let started = Instant::now();
         let child = Command::new(&self.exe)
@@ -86,12 +98,12 @@ impl Server {
             .spawn()
             .with_context(|| format!("start {}", self.exe.display()))?;
         self.child = Some(child);
-        self.wait_until_ready(started)?;
+        self.wait_until(healthy, started)?;
         Ok(started.elapsed())
     }
 
-    fn wait_until_ready(&mut self, started: Instant) -> anyhow::Result<()> {
-        let request = http::request("GET", "/health/ready", &[("Connection", "close")], b"");
+    fn wait_until(&mut self, healthy: &str, started: Instant) -> anyhow::Result<()> {
+        let request = http::request("GET", healthy, &[("Connection", "close")], b"");
         while started.elapsed() < READY_WITHIN {
             let answer = Connection::new(self.address, Duration::from_secs(2)).send(&request);
             if answer.is_ok_and(|answer| answer.status == 200) {

@@ -89,7 +89,7 @@ fn outage(case: &Case<'_>, web: &mut Server, dsn: &Dsn) -> anyhow::Result<()> {
         "the console:\n{page}"
     );
     web.kill()?;
-    web.start_again().context("start the web role while the broker is away")?;
+    web.start_again_accepting().context("start the web role while the broker is away")?;
     let rest = Duration::from_secs(case.options.outage_seconds).saturating_sub(began.elapsed());
     std::thread::sleep(rest);
     ensure!(spool(web)?["jobs"].as_u64() > Some(0), "nothing is in the spool");
