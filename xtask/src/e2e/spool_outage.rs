@@ -41,11 +41,15 @@ pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
     let sent = std::thread::scope(|scope| {
         let sender = scope.spawn(|| send(address, &dsn, &stop));
         std::thread::sleep(BEFORE);
-        let went = redis.kill().and_then(|()| outage(case, &mut web, &dsn)).and_then(|()| redis.start_again());
-        let went = went.and_then(|()| eventually("the spool to be forwarded", FORWARDED_WITHIN, || is_empty(&mut web)));
+        let went = redis.kill().and_then(|()| outage(case, &mut web, &dsn)).and_then(|marked| {
+            redis.start_again()?;
+            eventually("the spool to be forwarded", FORWARDED_WITHIN, || is_empty(&mut web))?;
+            Ok(marked)
+        });
         stop.store(true, Ordering::Relaxed);
-        let sent = sender.join().expect("sending does not panic");
-        went.map(|()| sent)
+        let mut steady = sender.join().expect("sending does not panic");
+        steady.sent.accepted.push(went?);
+        anyhow::Ok(steady)
     })?;
     let Steady { sent, refused, slowest } = sent;
     web.drained(DRAIN_WITHIN)?;
@@ -67,8 +71,8 @@ pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
     )))
 }
 
-/// What must hold while the broker is away.
-fn outage(case: &Case<'_>, web: &mut Server, dsn: &Dsn) -> anyhow::Result<()> {
+/// What must hold while the broker is away. Returns the id of an event that was sent meanwhile.
+fn outage(case: &Case<'_>, web: &mut Server, dsn: &Dsn) -> anyhow::Result<String> {
     let began = Instant::now();
     let marked = Random::new(77).event_id();
     let envelope =
@@ -93,7 +97,7 @@ fn outage(case: &Case<'_>, web: &mut Server, dsn: &Dsn) -> anyhow::Result<()> {
     let rest = Duration::from_secs(case.options.outage_seconds).saturating_sub(began.elapsed());
     std::thread::sleep(rest);
     ensure!(spool(web)?["jobs"].as_u64() > Some(0), "nothing is in the spool");
-    Ok(())
+    Ok(marked)
 }
 
 fn get(web: &Server, path: &str, cookie: &str) -> anyhow::Result<http::Response> {
