@@ -20,6 +20,13 @@ macro_rules! on_every_broker {
                 }
             })*
         }
+        mod on_rabbitmq {
+            $(#[test] fn $claim() {
+                if crate::support::rabbit_is_here() {
+                    super::$claim(super::Kind::RabbitMq);
+                }
+            })*
+        }
     };
 }
 

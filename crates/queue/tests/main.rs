@@ -1,5 +1,7 @@
 //! The queue at its seam: what every broker must do, run on each, and what its folder must survive.
 
+mod amqp_faults;
+mod amqp_layout;
 mod conformance;
 mod conformance_ledger;
 mod cron;

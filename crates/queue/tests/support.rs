@@ -1,8 +1,12 @@
-//! A broker with a clock that stands still: embedded in a temporary folder, a guest of such a one, or on a Redis server of
-//! its own.
+//! A broker with a clock that stands still: embedded in a temporary folder, a guest of such a one, on a Redis server of its
+//! own, or in a place of its own on a RabbitMQ server.
 
+mod proxy;
+mod rabbit_server;
 mod redis_server;
 
+pub use proxy::Proxy;
+pub use rabbit_server::{RabbitPlace, RabbitServer, rabbit_is_here};
 pub use redis_server::{RedisServer, redis_is_here};
 
 use bytes::Bytes;
@@ -137,12 +141,20 @@ pub enum Kind {
     /// A guest of the process that owns the folder, over its socket.
     Member,
     Redis,
+    RabbitMq,
 }
 
 /// Both seams.
 pub trait Both: Broker + Ledger {}
 
 impl<T: Broker + Ledger> Both for T {}
+
+/// What a broker lies in.
+enum Place {
+    Folder(tempfile::TempDir),
+    Redis(RedisServer),
+    RabbitMq(RabbitPlace),
+}
 
 /// Any broker with a clock that stands still.
 pub struct AnyRig {
@@ -151,9 +163,7 @@ pub struct AnyRig {
     pub broker: Box<dyn Both>,
     /// Whose guest the broker is; it goes after its guest.
     owner: Option<Member>,
-    /// What the broker lies in.
-    folder: Option<tempfile::TempDir>,
-    server: Option<Arc<RedisServer>>,
+    place: Place,
     jobs_max: u64,
 }
 
@@ -164,43 +174,38 @@ impl AnyRig {
 
     pub fn with_jobs_max(kind: Kind, jobs_max: u64) -> AnyRig {
         let clock = ManualClock::at(Timestamp::from_seconds(1_000_000));
-        let (folder, server) = match kind {
-            Kind::Embedded | Kind::Member => (Some(tempfile::tempdir().expect("a temporary folder")), None),
-            Kind::Redis => (None, Some(Arc::new(RedisServer::start(&[])))),
+        let place = match kind {
+            Kind::Embedded | Kind::Member => Place::Folder(tempfile::tempdir().expect("a temporary folder")),
+            Kind::Redis => Place::Redis(RedisServer::start(&[])),
+            Kind::RabbitMq => Place::RabbitMq(RabbitPlace::shared()),
         };
-        AnyRig::over(kind, clock, folder, server, jobs_max)
+        AnyRig::over(kind, clock, place, jobs_max)
     }
 
-    fn over(
-        kind: Kind,
-        clock: ManualClock,
-        folder: Option<tempfile::TempDir>,
-        server: Option<Arc<RedisServer>>,
-        jobs_max: u64,
-    ) -> AnyRig {
+    fn over(kind: Kind, clock: ManualClock, place: Place, jobs_max: u64) -> AnyRig {
         let mut owner = None;
-        let broker: Box<dyn Both> = match (&folder, &server) {
-            (Some(folder), _) if kind == Kind::Member => {
+        let broker: Box<dyn Both> = match &place {
+            Place::Folder(folder) if kind == Kind::Member => {
                 let guest;
                 (owner, guest) = owner_and_guest(folder.path(), &clock, jobs_max);
                 Box::new(guest)
             }
-            (Some(folder), _) => {
+            Place::Folder(folder) => {
                 let free = Arc::new(AtomicU64::new(u64::MAX));
                 Box::new(open(folder.path(), &clock, &free, jobs_max).expect("the broker opens"))
             }
-            (None, Some(server)) => Box::new(server.broker(&clock, jobs_max)),
-            (None, None) => unreachable!("a broker lies somewhere"),
+            Place::Redis(server) => Box::new(server.broker(&clock, jobs_max)),
+            Place::RabbitMq(place) => Box::new(place.broker(&clock, jobs_max)),
         };
-        AnyRig { kind, clock, broker, owner, folder, server, jobs_max }
+        AnyRig { kind, clock, broker, owner, place, jobs_max }
     }
 
     /// Closes the broker as a killed process would (nothing is given back) and opens it again.
     pub fn restart(self) -> AnyRig {
-        let AnyRig { kind, clock, broker, owner, folder, server, jobs_max } = self;
+        let AnyRig { kind, clock, broker, owner, place, jobs_max } = self;
         drop(broker);
         drop(owner);
-        AnyRig::over(kind, clock, folder, server, jobs_max)
+        AnyRig::over(kind, clock, place, jobs_max)
     }
 
     pub fn publish(&self, jobs: Vec<NewJob>) -> Result<Vec<Published>, QueueError> {

@@ -23,6 +23,8 @@ mod watch;
 pub use config::{Place, RedisConfig, RedisUrlError, Server, TimeSource, Tls};
 pub use watch::About;
 
+pub(super) use publish::{check_lengths, lane_number, new_tag};
+
 use crate::broadcast::Broadcast;
 use crate::broker::{BoxFuture, Broker, ClaimRequest};
 use crate::{Claimed, Finish, JobId, JobState, LeaseId, NewJob, Published, QueueDepth, QueueError};

@@ -137,8 +137,13 @@ fn add_headers_of_call(headers: &mut Value, job: &NewJob, origin: &str) {
 /// # Errors
 /// Says why it cannot be run. Pickle is refused: reading it would run what it says.
 pub(crate) fn decode(text: &[u8]) -> Result<Received, Undecodable> {
-    let parcel = Parcel::parse(text).map_err(|why| Undecodable { id: None, task: None, why })?;
-    read(&parcel).map_err(|why| Undecodable {
+    decode_parcel(&Parcel::parse(text).map_err(|why| Undecodable { id: None, task: None, why })?)
+}
+
+/// # Errors
+/// As `decode`.
+pub(crate) fn decode_parcel(parcel: &Parcel<'_>) -> Result<Received, Undecodable> {
+    read(parcel).map_err(|why| Undecodable {
         id: field(&parcel.headers, "id").or_else(|| field(&parcel.properties, "correlation_id")),
         task: field(&parcel.headers, "task"),
         why,

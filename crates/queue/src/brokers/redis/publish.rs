@@ -181,10 +181,14 @@ pub(super) fn lane_of(key: u64) -> String {
     if key == 0 {
         return String::new();
     }
-    // Neighbouring keys fall into different lanes, and so do those that differ in their upper parts only.
+    format!("{}f{}", super::leases::SEPARATOR, lane_number(key))
+}
+
+/// Neighbouring keys fall into different lanes, and so do those that differ in their upper parts only.
+pub(in crate::brokers) fn lane_number(key: u64) -> u64 {
     let folded = key ^ (key >> 32);
     let folded = folded ^ (folded >> 16);
-    format!("{}f{}", super::leases::SEPARATOR, (folded ^ (folded >> 8)) % LANES)
+    (folded ^ (folded >> 8)) % LANES
 }
 
 pub(super) fn step_of(priority: u8) -> String {
@@ -195,7 +199,7 @@ pub(super) fn step_of(priority: u8) -> String {
 }
 
 /// A tag that sorts by time of publishing, so that what was claimed together goes back in its order.
-pub(super) fn new_tag(now: Timestamp) -> String {
+pub(in crate::brokers) fn new_tag(now: Timestamp) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed) & 0xffff_ffff;
     let millis = (now.micros() / 1_000).max(0) as u64 & 0xffff_ffff_ffff;
@@ -236,7 +240,7 @@ impl Shared {
     }
 }
 
-pub(super) fn check_lengths(job: &NewJob) -> Result<(), QueueError> {
+pub(in crate::brokers) fn check_lengths(job: &NewJob) -> Result<(), QueueError> {
     let unique = job.options.unique_key.as_deref().map_or(0, str::len);
     let headers = job.options.headers.as_deref().map_or(0, str::len);
     let lengths = [

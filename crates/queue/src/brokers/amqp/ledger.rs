@@ -1,0 +1,229 @@
+//! What a broker cannot keep, as the tables have it: dead letters, pauses, parked jobs, results, workers, and how far
+//! schedules have come.
+
+use super::super::redis::{check_lengths, new_tag};
+use super::link::lock;
+use super::tables::jobs::{self, NewRow, State};
+use super::tables::letters::{self, Letter};
+use super::tables::messages;
+use super::tables::rows;
+use super::{Amqp, Shared};
+use crate::broker::{BoxFuture, Cursor, DeadLetter, Ledger, Parked, WorkerRow};
+use crate::celery::{self, Edit};
+use crate::{JobId, JobResult, JobState, NewJob, QueueError};
+use std::time::Duration;
+use stdx::Timestamp;
+
+/// So long a worker is shown that is not heard any more.
+const WORKERS_KEPT: Duration = Duration::from_secs(3_600);
+
+impl Shared {
+    pub(super) fn locate(&self, id: &JobId) -> Result<Option<JobState>, QueueError> {
+        let (row, letter) =
+            self.tables.read(|tx| Ok((jobs::find(tx, id.as_str())?, letters::find(tx, id.as_str())?)))?;
+        let living = row.and_then(|row| match row.state {
+            State::Sending | State::Ready => Some(JobState::Ready),
+            State::Leased => Some(JobState::Leased),
+            State::Delayed => Some(JobState::Delayed),
+            State::Parked => Some(JobState::Parked),
+            State::Ended => None,
+        });
+        Ok(living.or(letter.map(|_| JobState::Dead)))
+    }
+
+    /// Ends what waits. Messages that lie in another process's buffer are recognised when it claims them.
+    fn purge(&self, queue: &str) -> Result<u64, QueueError> {
+        let lanes = self.lanes_of(queue);
+        if lanes.is_empty() {
+            return Ok(0);
+        }
+        let open = self.open()?;
+        let now = self.clock.now();
+        let depth = self.depths()?.into_iter().find(|depth| depth.queue == queue).unwrap_or_default();
+        let rows = self.tables.write(|tx| jobs::purge(tx, queue, now))?;
+        for lane in &lanes {
+            self.link.purge(&open, &lane.name)?;
+        }
+        let purged = lock(&self.desk).take_where(queue, |_| true);
+        self.acknowledge(purged.into_iter().map(|entry| entry.ticket).collect());
+        // What Python programs published had no row.
+        Ok(rows.max(depth.ready + depth.delayed + depth.parked))
+    }
+
+    fn retry_dead(&self, id: &str) -> Result<bool, QueueError> {
+        let now = self.clock.now();
+        let retried = self.tables.write(|tx| {
+            let Some(letter) = letters::find(tx, id)? else { return Ok(false) };
+            if jobs::find(tx, id)?.is_some_and(|row| row.state != State::Ended) {
+                return Ok(false);
+            }
+            let Some((text, tag, job)) = renewed(&letter, now) else { return Ok(false) };
+            let unique_key = match job.options.unique_key.as_deref() {
+                Some(key) if !jobs::has_unique_key(tx, key)? => Some(key),
+                _ => None,
+            };
+            let row = NewRow {
+                id,
+                tag: &tag,
+                queue: &letter.letter.queue,
+                lane: &letter.lane,
+                seat: letter.seat,
+                task: &letter.letter.task,
+                state: State::Delayed,
+                unique_key,
+                fairness_key: 0,
+                bytes: job.payload.len() as u64,
+                attempts: 0,
+                deaths: 0,
+                company_deaths: 0,
+                enqueued_at: letter.enqueued_at,
+                due_at: Some(now),
+                lease: None,
+            };
+            jobs::insert(tx, &row, now)?;
+            messages::keep(tx, id, &text, now)?;
+            letters::remove(tx, id)
+        })?;
+        if retried {
+            self.send_soon();
+        }
+        Ok(retried)
+    }
+
+    /// Sends what the ledger has been given to send. If the server is away now an upkeep does it.
+    fn send_soon(&self) {
+        if let Err(error) = self.send_due() {
+            tracing::warn!(error = %error, "jobs not sent yet, the next upkeep sends them");
+        }
+    }
+
+    fn unpark(&self, tasks: &[&str]) -> Result<u64, QueueError> {
+        let now = self.clock.now();
+        let moved = self.tables.write(|tx| {
+            let mut moved = 0;
+            for task in tasks {
+                moved += jobs::unpark(tx, task, now)?;
+            }
+            Ok(moved)
+        })?;
+        if moved > 0 {
+            self.send_soon();
+        }
+        Ok(moved)
+    }
+
+    /// Moves the cursor and keeps the job in one transaction: neither is without the other.
+    fn fire(&self, entry: &str, scheduled_at: Timestamp, job: &NewJob) -> Result<bool, QueueError> {
+        check_lengths(job)?;
+        let lane = self.lane_of(job)?;
+        let now = self.clock.now();
+        let cursor = Cursor { entry: entry.to_owned(), scheduled_at, fired_at: now, job: job.id.to_string() };
+        let document = serde_json::to_string(&cursor).expect("texts and numbers can be written");
+        let fired = self.tables.write(|tx| {
+            let is_later = rows::advance(tx, entry, scheduled_at, &document)?;
+            if is_later {
+                self.keep_delayed(tx, job, &lane, now)?;
+            }
+            Ok(is_later)
+        })?;
+        if fired {
+            self.send_soon();
+        }
+        Ok(fired)
+    }
+}
+
+/// Returns a letter's message as a new one, its tag, and what it says.
+fn renewed(letter: &Letter, now: Timestamp) -> Option<(Vec<u8>, String, celery::Received)> {
+    let edit = Edit { retries: Some(0), is_fresh: true, ..Edit::default() };
+    let text = celery::rewrite(letter.body.as_deref()?, &edit)?;
+    let tag = new_tag(now);
+    let text = celery::retagged(&text, &tag)?;
+    let job = celery::decode(&text).ok()?;
+    Some((text, tag, job))
+}
+
+impl Ledger for Amqp {
+    fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError> {
+        let letters = self.shared.tables.read(letters::all)?;
+        Ok(letters.into_iter().map(|letter| letter.letter).collect())
+    }
+
+    fn dead_letter(&self, id: &str) -> Result<Option<DeadLetter>, QueueError> {
+        let letter = self.shared.tables.read(|tx| letters::find(tx, id))?;
+        Ok(letter.map(|letter| letter.letter))
+    }
+
+    fn retry_dead<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, QueueError>> {
+        Box::pin(async move { self.shared.retry_dead(id) })
+    }
+
+    fn discard_dead(&self, id: &str) -> Result<bool, QueueError> {
+        self.shared.tables.write(|tx| letters::remove(tx, id))
+    }
+
+    fn pause(&self, queue: &str) -> Result<(), QueueError> {
+        self.shared.set_paused(queue, true)
+    }
+
+    fn resume(&self, queue: &str) -> Result<(), QueueError> {
+        self.shared.set_paused(queue, false)
+    }
+
+    fn purge(&self, queue: &str) -> Result<u64, QueueError> {
+        self.shared.purge(queue)
+    }
+
+    fn parked(&self) -> Result<Vec<Parked>, QueueError> {
+        let rows = self.shared.tables.read(jobs::parked)?;
+        let parked = |(queue, task, jobs, since): (String, String, i64, Timestamp)| Parked {
+            queue,
+            task,
+            jobs: jobs.unsigned_abs(),
+            since,
+        };
+        Ok(rows.into_iter().map(parked).collect())
+    }
+
+    fn unpark(&self, tasks: &[&str]) -> Result<u64, QueueError> {
+        self.shared.unpark(tasks)
+    }
+
+    fn result(&self, id: &JobId) -> Result<Option<JobResult>, QueueError> {
+        let document = self.shared.tables.read(|tx| rows::result(tx, id.as_str()))?;
+        Ok(document.and_then(|document| celery::read_result(&document)))
+    }
+
+    fn beat(&self, worker: &WorkerRow) -> Result<(), QueueError> {
+        let document = serde_json::to_string(worker).expect("texts and numbers can be written");
+        self.shared.tables.note(|tx| {
+            rows::hear_worker(tx, &worker.name, worker.heard_at, &document)?;
+            rows::forget_workers(tx, worker.heard_at.minus(WORKERS_KEPT))
+        })
+    }
+
+    fn leave(&self, name: &str) -> Result<(), QueueError> {
+        self.shared.tables.note(|tx| rows::forget_worker(tx, name))
+    }
+
+    fn workers(&self) -> Result<Vec<WorkerRow>, QueueError> {
+        let since = self.shared.clock.now().minus(WORKERS_KEPT);
+        let documents = self.shared.tables.read(|tx| rows::workers(tx, since))?;
+        // A row of a later release that cannot be read is not shown.
+        Ok(documents.iter().filter_map(|document| serde_json::from_str(document).ok()).collect())
+    }
+
+    fn fire<'a>(
+        &'a self,
+        entry: &'a str,
+        scheduled_at: Timestamp,
+        job: NewJob,
+    ) -> BoxFuture<'a, Result<bool, QueueError>> {
+        Box::pin(async move { self.shared.fire(entry, scheduled_at, &job) })
+    }
+
+    fn cursors(&self) -> Result<Vec<Cursor>, QueueError> {
+        let documents = self.shared.tables.read(rows::cursors)?;
+        Ok(documents.iter().filter_map(|document| serde_json::from_str(document).ok()).collect())
+    }
+}

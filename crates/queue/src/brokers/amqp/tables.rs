@@ -1,0 +1,62 @@
+//! The ledger's tables: a file that every process of the queue opens. Two doors lead to it: a commit by the first is on
+//! the disk before it returns, one by the second survives the end of the process. Where RabbitMQ still has the message
+//! the second is enough: a row that a power cut takes only costs a job's name or a second run.
+
+pub(super) mod jobs;
+pub(super) mod letters;
+pub(super) mod messages;
+pub(super) mod names;
+pub(super) mod rows;
+
+use crate::QueueError;
+use db::{Db, DbError, Durability, Migration, SqliteConfig, Tx};
+use std::path::Path;
+use stdx::Timestamp;
+
+const MIGRATIONS: &[Migration] =
+    &[Migration { number: 1, name: "ledger", sql: include_str!("tables/0001_ledger.sql") }];
+
+pub(super) struct Tables {
+    durable: Db,
+    quick: Db,
+}
+
+impl From<DbError> for QueueError {
+    fn from(error: DbError) -> Self {
+        let why = stdx::causes::on_one_line(&error);
+        if error.is_unwritable() {
+            QueueError::Unwritable { why }
+        } else {
+            QueueError::Refused { broker: "the queue's ledger".to_owned(), why }
+        }
+    }
+}
+
+impl Tables {
+    pub fn open(path: &Path, now: Timestamp) -> Result<Tables, QueueError> {
+        let small = SqliteConfig {
+            readers: 2,
+            writer_cache_bytes: 4 << 20,
+            reader_cache_bytes: 1 << 20,
+            ..SqliteConfig::default()
+        };
+        let durable = Db::open_sqlite(path, SqliteConfig { readers: 1, ..small })?;
+        db::migrate::run(&durable, MIGRATIONS, now)?;
+        let quick = Db::open_sqlite(path, SqliteConfig { durability: Durability::Process, ..small })?;
+        Ok(Tables { durable, quick })
+    }
+
+    /// For what is nowhere else.
+    pub fn write<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, QueueError>) -> Result<T, QueueError> {
+        self.durable.write_blocking(work)
+    }
+
+    /// For what a message can tell again.
+    pub fn note<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, QueueError>) -> Result<T, QueueError> {
+        self.quick.write_blocking(work)
+    }
+
+    pub fn read<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, QueueError>) -> Result<T, QueueError> {
+        self.quick.read_blocking(work)
+    }
+}

@@ -1,0 +1,86 @@
+//! A network that a test can break: it stands between a client and a server and passes bytes on, until told otherwise.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+#[derive(Default)]
+struct State {
+    streams: Mutex<Vec<TcpStream>>,
+    /// What the server says is swallowed.
+    is_deaf: AtomicBool,
+    is_closed: AtomicBool,
+}
+
+pub struct Proxy {
+    pub port: u16,
+    state: Arc<State>,
+}
+
+impl Proxy {
+    pub fn to(server: u16) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let state = Arc::new(State::default());
+        let accepting = state.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                if accepting.is_closed.load(Ordering::SeqCst) {
+                    return;
+                }
+                // A server that is away is one that ends the connection.
+                if let Ok(server) = TcpStream::connect(("127.0.0.1", server)) {
+                    accepting.join(client, server);
+                }
+            }
+        });
+        Proxy { port, state }
+    }
+
+    /// From now on the client hears nothing, and the server hears everything.
+    pub fn swallow_answers(&self) {
+        self.state.is_deaf.store(true, Ordering::SeqCst);
+    }
+
+    /// Ends all connections; new ones are passed on whole.
+    pub fn cut(&self) {
+        for stream in self.state.streams.lock().expect("nobody panicked").drain(..) {
+            // It may have ended by itself.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        self.state.is_deaf.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.state.is_closed.store(true, Ordering::SeqCst);
+        self.cut();
+        // Wakes the thread that accepts; it may have ended.
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+impl State {
+    fn join(self: &Arc<State>, client: TcpStream, server: TcpStream) {
+        let copy = |stream: &TcpStream| stream.try_clone().expect("a socket has two ends");
+        self.streams.lock().expect("nobody panicked").extend([copy(&client), copy(&server)]);
+        for (from, to, is_answer) in [(copy(&client), copy(&server), false), (server, client, true)] {
+            let state = self.clone();
+            std::thread::spawn(move || state.pass_on(from, to, is_answer));
+        }
+    }
+
+    fn pass_on(&self, mut from: TcpStream, mut to: TcpStream, is_answer: bool) {
+        let mut buffer = [0; 16 << 10];
+        while let Ok(length @ 1..) = from.read(&mut buffer) {
+            let is_swallowed = is_answer && self.is_deaf.load(Ordering::SeqCst);
+            if !is_swallowed && to.write_all(&buffer[..length]).is_err() {
+                break;
+            }
+        }
+        // Both ends learn of it.
+        let _ = (to.shutdown(Shutdown::Both), from.shutdown(Shutdown::Both));
+    }
+}
