@@ -160,6 +160,9 @@ fn receipt(
         steps.push(ReceiptStep { step: "received", at: Some(at) });
     } else if job.is_some() {
         steps.push(ReceiptStep { step: "received", at: None });
+    } else if let Some(first) = facts.remarks.first() {
+        // A remark carries the time of receipt: it tells one job's from another's.
+        steps.push(ReceiptStep { step: "received", at: Some(first.at) });
     }
     for remark in &facts.remarks {
         steps.push(ReceiptStep { step: ReceiptState::of_remark(&remark.state).as_str(), at: Some(remark.at) });
