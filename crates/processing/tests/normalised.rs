@@ -250,6 +250,7 @@ fn the_rest_has_its_defaults() {
         "breadcrumbs.values.0",
         r#"{"type":"default","level":"info","message":"m"}"#,
     );
+    check(r#"{"breadcrumbs":[{"timestamp":-5},{"timestamp":5}]}"#, "breadcrumbs.values.1", "-");
     check(r#"{"fingerprint":[1,true,1.7,null,{},""]}"#, "fingerprint", r#"["1","True","1",""]"#);
     check(r#"{"type":"csp","exception":{"type":"A"}}"#, "type", r#""error""#);
     check(r#"{"unknown":{"kept":[1]}}"#, "unknown", r#"{"kept":[1]}"#);

@@ -172,6 +172,9 @@ fn remarks_say_what_was_there() {
     check(json, &format!("{vars}/password/"), r#"{"rem":[["@password:filter","s",0,10]],"len":3}"#);
     check(json, &format!("{vars}/token/"), r#"{"rem":[["@password:filter","x"]]}"#);
     check(json, "_meta/extra", "-");
+    let url = r#"{"request":{"url":"https://x/?a=1&token=abc&b=2"}}"#;
+    check(url, "request/url", r#""https://x/?a=1&token=[Filtered]&b=2""#);
+    check(url, "_meta/request/url//rem", r#"[["@password:filter","s",21,31]]"#);
 }
 
 #[test]

@@ -9,6 +9,10 @@ use protocol::json::{Str, Value};
 const KIND_DEFAULT: &str = "default";
 
 pub(super) fn clean_breadcrumbs<'a>(event: &mut Event<'a>, _context: &Context<'_>) {
+    // A step before 1970 is a client's clock that was never set: nobody could place it.
+    if let Some(breadcrumbs) = &mut event.breadcrumbs {
+        breadcrumbs.retain(|breadcrumb| breadcrumb.timestamp.is_none_or(|timestamp| timestamp.micros() >= 0));
+    }
     let mut cuts = Vec::new();
     for (index, breadcrumb) in event.breadcrumbs.iter_mut().flatten().enumerate() {
         drop_empty(&mut breadcrumb.kind);

@@ -6,31 +6,38 @@ use super::walk::Walk;
 use protocol::json::Str;
 use std::ops::Range;
 
+/// Where names and values begin in a text, and what is between them.
+#[derive(Clone, Copy)]
+struct Form {
+    start: usize,
+    separators: &'static [char],
+}
+
+const QUERY: Form = Form { start: 0, separators: &['&', '#', '?'] };
+const COOKIES: Form = Form { start: 0, separators: &[';', ','] };
+
 /// Scrubs the query and the fragment of an address.
 pub(super) fn url(walk: &mut Walk<'_>, path: &Path<'_>, text: &mut Str<'_>) {
     let Some(at) = text.find(['?', '#']) else {
         return;
     };
-    let base = at + 1;
-    let mut rest = Str::from(text[base..].to_owned());
-    query(walk, path, &mut rest);
-    if rest.as_str() != &text[base..] {
-        *text = Str::from(format!("{}{rest}", &text[..base]));
-    }
+    named_values(walk, path, text, Form { start: at + 1, ..QUERY }, query_rule);
 }
 
 /// Scrubs `a=1&b=2`, with or without a question mark before and a fragment behind.
 pub(super) fn query(walk: &mut Walk<'_>, path: &Path<'_>, text: &mut Str<'_>) {
-    named_values(walk, path, text, &['&', '#', '?'], |walk, path, name| {
-        let name = decoded(name);
-        let is_safe = walk.defaults.safe.holds(path, &name);
-        if is_safe { None } else { walk.name_rule(&name) }
-    });
+    named_values(walk, path, text, QUERY, query_rule);
+}
+
+fn query_rule(walk: &Walk<'_>, path: &Path<'_>, name: &str) -> Option<&'static str> {
+    let name = decoded(name);
+    let is_safe = walk.defaults.safe.holds(path, &name);
+    if is_safe { None } else { walk.name_rule(&name) }
 }
 
 /// Scrubs `a=1; b=2`; attributes of `Set-Cookie` are names like others.
 pub(super) fn cookies(walk: &mut Walk<'_>, path: &Path<'_>, text: &mut Str<'_>) {
-    named_values(walk, path, text, &[';', ','], |walk, path, name| walk.cookie_rule(path, name.trim()));
+    named_values(walk, path, text, COOKIES, |walk, path, name| walk.cookie_rule(path, name.trim()));
 }
 
 /// Whether a text is a form and no prose: names and values without blanks.
@@ -44,13 +51,13 @@ fn named_values(
     walk: &mut Walk<'_>,
     path: &Path<'_>,
     text: &mut Str<'_>,
-    separators: &[char],
+    form: Form,
     rule_of: impl Fn(&Walk<'_>, &Path<'_>, &str) -> Option<&'static str>,
 ) {
     let chars_before = text.chars().count();
     let mut out = String::new();
     let mut copied = 0;
-    for part in parts(text, separators) {
+    for part in parts(text, form) {
         let piece = &text[part.clone()];
         let Some((name, value)) = piece.split_once('=') else {
             continue;
@@ -81,15 +88,16 @@ fn named_values(
     if copied > 0 {
         out.push_str(&text[copied..]);
         *text = Str::from(out);
-    } else if !text.contains('=') {
+    } else if form.start == 0 && !text.contains('=') {
         walk.text(path, text);
     }
 }
 
-fn parts(text: &str, separators: &[char]) -> Vec<Range<usize>> {
+/// Returns the parts between separators.
+fn parts(text: &str, form: Form) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    let mut start = 0;
-    for (at, separator) in text.match_indices(separators) {
+    let mut start = form.start;
+    for (at, separator) in text.match_indices(form.separators).filter(|(at, _)| *at >= form.start) {
         found.push(start..at);
         start = at + separator.len();
     }
