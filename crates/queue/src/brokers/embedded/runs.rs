@@ -133,7 +133,9 @@ impl Inner {
             };
             let position = self.schedule.entry(slot).position;
             let finish = self.count_death(slot, finish, &mut blamed);
-            self.keep_result(slot, &finish, now);
+            if !matches!(finish, Finish::Dead { .. }) {
+                self.keep_result(slot, &finish, now);
+            }
             match finish {
                 Finish::Done | Finish::Returned { .. } => over.push(slot),
                 Finish::Dead { reason, error } => burials.push((slot, reason, error)),
@@ -214,10 +216,6 @@ impl Inner {
             return;
         }
         let text = "its time had passed before it began";
-        let finish = Finish::Dead { reason: DeadReason::Expired, error: text.to_owned() };
-        for slot in &slots {
-            self.keep_result(*slot, &finish, now);
-        }
         let burials = slots.iter().map(|slot| (*slot, DeadReason::Expired, text.to_owned())).collect();
         if let Err(error) = self.bury(burials, now) {
             tracing::error!(error = %error, "dead letters not written, tried again");
@@ -271,9 +269,6 @@ impl Inner {
             }
         }
         self.log.note(records);
-        for (slot, reason, text) in &burials {
-            self.keep_result(*slot, &Finish::Dead { reason: *reason, error: (*text).clone() }, now);
-        }
         let slots: Vec<Slot> = burials.iter().map(|(slot, ..)| *slot).collect();
         // Its lease has still ended: the next upkeep counts this death again.
         self.bury(burials, now).inspect_err(|_| self.uncount_deaths(&slots))
@@ -284,23 +279,26 @@ impl Inner {
         if dead.is_empty() {
             return Ok(());
         }
-        let mut slots = Vec::with_capacity(dead.len());
         let mut burials = Vec::with_capacity(dead.len());
-        for (slot, reason, error) in dead {
-            let body = self.body_of(slot).map_err(unwritable)?;
-            let entry = self.schedule.entry(slot);
+        for (slot, reason, error) in &dead {
+            let body = self.body_of(*slot).map_err(unwritable)?;
+            let entry = self.schedule.entry(*slot);
             burials.push(Burial {
                 body,
                 id_hash: entry.id_hash,
                 queue: self.schedule.queue_name(entry.queue).to_owned(),
                 attempts: u32::from(entry.attempts),
                 deaths: u32::from(entry.deaths),
-                reason,
-                error,
+                reason: *reason,
+                error: error.clone(),
             });
-            slots.push(slot);
         }
         self.dead.bury(burials, now).map_err(unwritable)?;
+        // Not before: a job that could not be buried has not failed yet.
+        for (slot, reason, error) in &dead {
+            self.keep_result(*slot, &Finish::Dead { reason: *reason, error: error.clone() }, now);
+        }
+        let slots: Vec<Slot> = dead.into_iter().map(|(slot, ..)| slot).collect();
         self.end(&slots);
         Ok(())
     }
