@@ -87,6 +87,8 @@ struct Inner {
     results: Results,
     cursors: Cursors,
     roster: Roster,
+    /// The file of pauses could not be written: it may say what was refused.
+    is_pause_unsure: bool,
     /// Why nothing can be written, while that is so.
     unwritable: Option<String>,
     /// Since when the writer waits for the disk.

@@ -31,6 +31,8 @@ struct Segment {
     log: Arc<dyn DiskFile>,
     state: Arc<dyn DiskFile>,
     state_bytes: u64,
+    /// A part of a record may stand behind `state_bytes`.
+    is_state_torn: bool,
     /// Records that could not be written yet.
     pending: Vec<u8>,
     bytes: u64,
@@ -49,8 +51,6 @@ pub struct Recovered<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
     Living,
-    /// Not needed any more, for example a second copy.
-    Over,
     /// Whole, yet of no known shape.
     Unreadable,
 }
@@ -134,7 +134,6 @@ impl Log {
         segment.state.set_length(records.whole_bytes).map_err(failed)?;
         segment.state_bytes = records.whole_bytes;
         let mut damages = records.damaged;
-        let mut over = Vec::new();
         let mut scanner = Scanner::open(segment.log.clone()).map_err(failed)?;
         while let Some(step) = scanner.step().map_err(failed)? {
             match step {
@@ -150,7 +149,6 @@ impl Log {
                     let position = Position { segment: number, offset: offset as u32, length };
                     match keep(Recovered { position, body: &scanner.body, records: about }) {
                         Keep::Living => segment.live += 1,
-                        Keep::Over => over.push((position, Record::Over)),
                         Keep::Unreadable => damages += 1,
                     }
                 }
@@ -163,7 +161,6 @@ impl Log {
         segment.is_damaged = damages > records.damaged;
         self.damages += damages;
         self.segments.insert(number, segment);
-        self.note(over);
         Ok(())
     }
 
@@ -175,7 +172,16 @@ impl Log {
             state.set_length(0)?;
         }
         let bytes = log.length()?;
-        Ok(Segment { log, state, state_bytes: 0, pending: Vec::new(), bytes, live: 0, is_damaged: false })
+        Ok(Segment {
+            log,
+            state,
+            state_bytes: 0,
+            is_state_torn: false,
+            pending: Vec::new(),
+            bytes,
+            live: 0,
+            is_damaged: false,
+        })
     }
 
     /// Appends frames (not yet flushed) and returns where each is; `lengths` are the whole frames' lengths in order.
@@ -254,12 +260,8 @@ impl Log {
 
     fn write_pending(&mut self, number: u32) {
         let Some(segment) = self.segments.get_mut(&number) else { return };
-        if let Err(error) = segment.state.append(&segment.pending) {
+        if let Err(error) = write_whole(segment) {
             tracing::warn!(error = %error, "job states could not be recorded, tried again");
-            // A part may have been written: without the cut the next records would not be found.
-            if let Err(error) = segment.state.set_length(segment.state_bytes) {
-                tracing::error!(error = %error, "job states are lost, jobs may run again after a restart");
-            }
             return;
         }
         segment.state_bytes += segment.pending.len() as u64;
@@ -313,6 +315,18 @@ impl Log {
             }
         }
     }
+}
+
+/// Appends the records that wait. Behind a part of a record, which a failed write left, none would be found: it is cut off
+/// first.
+fn write_whole(segment: &mut Segment) -> io::Result<()> {
+    if segment.is_state_torn {
+        segment.state.set_length(segment.state_bytes)?;
+    }
+    segment.is_state_torn = true;
+    segment.state.append(&segment.pending)?;
+    segment.is_state_torn = false;
+    Ok(())
 }
 
 /// Why a body could not be read.

@@ -27,14 +27,19 @@ impl Shared {
         if queue.contains('\n') || !inner.schedule.has_room_for_queue(queue) {
             return Err(QueueError::Full { bound: "names of queues" });
         }
-        if !inner.schedule.set_paused(queue, paused) {
+        let has_changed = inner.schedule.set_paused(queue, paused);
+        if !has_changed && !inner.is_pause_unsure {
             return Ok(());
         }
         let names: String = inner.schedule.paused().iter().map(|name| format!("{name}\n")).collect();
         if let Err(error) = disk::replace(&*self.disk, &self.config.folder, NAME, names.as_bytes()) {
-            inner.schedule.set_paused(queue, !paused);
+            if has_changed {
+                inner.schedule.set_paused(queue, !paused);
+            }
+            inner.is_pause_unsure = true;
             return Err(super::unwritable(error));
         }
+        inner.is_pause_unsure = false;
         drop(inner);
         self.ready.notify_all();
         Ok(())

@@ -5,8 +5,8 @@
 use super::cursors::Cursors;
 use super::dead::DeadLetters;
 use super::disk::Disk;
-use super::frame::{self, Record};
-use super::log::{Keep, Log, Recovered};
+use super::frame::{self, Frame, Record};
+use super::log::{Keep, Log, Position, Recovered};
 use super::results::Results;
 use super::roster::Roster;
 use super::schedule::extras::{Extra, ParkedJob};
@@ -33,11 +33,21 @@ pub(super) fn recover(
     let mut schedule = Schedule::new(stdx::random::u64() >> 2);
     let mut running: Vec<(Slot, bool)> = Vec::new();
     let mut latest = now;
-    let log = Log::open(disk, folder, |found| {
-        let taken = take_in(&mut schedule, &mut running, &found, now);
-        latest = latest.max(taken.1);
-        taken.0
+    let mut replaced: Vec<Position> = Vec::new();
+    let mut log = Log::open(disk, folder, |found| {
+        let Some(frame) = frame::decode_body(found.body) else { return Keep::Unreadable };
+        latest = latest.max(frame.enqueued_at);
+        for (slot, position) in withdraw_ended(&mut schedule, &frame) {
+            running.retain(|(other, _)| *other != slot);
+            replaced.push(position);
+        }
+        take_in(&mut schedule, &mut running, &found, &frame, now);
+        Keep::Living
     })?;
+    log.note(replaced.iter().map(|position| (*position, Record::Over)));
+    for position in replaced {
+        log.release(position.segment);
+    }
     let dead = DeadLetters::open(disk, &folder.join("dead"))?;
     let damages = log.damages + dead.damages();
     if damages > 0 {
@@ -56,24 +66,36 @@ pub(super) fn recover(
         Cursors::read(&**disk, folder).map_err(|source| QueueError::Files { folder: folder.to_owned(), source })?;
     let results = Results::open(disk, &folder.join("results"))?;
     let roster = Roster::default();
-    let inner = Inner { schedule, log, dead, results, cursors, roster, unwritable: None, writing_since: None };
+    let inner = Inner {
+        schedule,
+        log,
+        dead,
+        results,
+        cursors,
+        roster,
+        is_pause_unsure: false,
+        unwritable: None,
+        writing_since: None,
+    };
     Ok((inner, latest))
+}
+
+/// A power loss may bring ended jobs back. That a job was let in later shows that an earlier one of its id, and one of
+/// its unique key, had ended: the later one is what was promised.
+fn withdraw_ended(schedule: &mut Schedule, later: &Frame<'_>) -> Vec<(Slot, Position)> {
+    let unique = Extra::of(&later.options).and_then(|extra| extra.unique);
+    schedule.withdraw(hash_id(later.id), unique)
 }
 
 fn take_in(
     schedule: &mut Schedule,
     running: &mut Vec<(Slot, bool)>,
     found: &Recovered<'_>,
+    frame: &Frame<'_>,
     now: Timestamp,
-) -> (Keep, Timestamp) {
-    let Some(frame) = frame::decode_body(found.body) else { return (Keep::Unreadable, now) };
-    let id_hash = hash_id(frame.id);
-    // A power loss may bring an ended job back after its id was published again.
-    if schedule.find(id_hash).is_some() {
-        return (Keep::Over, frame.enqueued_at);
-    }
+) {
     let mut entry = Entry {
-        id_hash,
+        id_hash: hash_id(frame.id),
         position: found.position,
         key: frame.key,
         enqueued_s: whole_seconds(frame.enqueued_at),
@@ -103,7 +125,6 @@ fn take_in(
         schedule.note_parked(slot, ParkedJob { task: frame.task.into(), since });
     }
     running.extend(in_batch_of_one.map(|alone| (slot, alone)));
-    (Keep::Living, frame.enqueued_at)
 }
 
 /// `running` says of a run that began whether its batch was of one.

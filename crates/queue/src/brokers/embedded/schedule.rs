@@ -204,6 +204,22 @@ impl Schedule {
         entry
     }
 
+    /// Forgets the jobs with an id or a unique key, in whatever state, and returns their places.
+    pub fn withdraw(&mut self, id_hash: u128, unique: Option<u128>) -> Vec<(Slot, Position)> {
+        let same_id = self.ids.find(id_hash, |slot| hash_at(&self.entries, slot));
+        let same_key = unique.and_then(|unique| self.extras.slot_of(unique)).filter(|slot| Some(*slot) != same_id);
+        let slots = same_id.into_iter().chain(same_key);
+        slots.collect::<Vec<Slot>>().into_iter().map(|slot| (slot, self.withdraw_slot(slot))).collect()
+    }
+
+    fn withdraw_slot(&mut self, slot: Slot) -> Position {
+        let Entry { state, queue, priority, key, .. } = *self.entry(slot);
+        if state == State::Ready {
+            self.queues[queue as usize].turns[priority as usize].withdraw(key, slot);
+        }
+        self.remove(slot).position
+    }
+
     /// Removes every job of a queue that does not run.
     pub fn purge(&mut self, name: &str) -> Vec<Entry> {
         let Some(number) = self.find_queue(name) else { return Vec::new() };

@@ -65,6 +65,10 @@ impl Extras {
         }
     }
 
+    pub fn slot_of(&self, unique: u128) -> Option<Slot> {
+        self.uniques.get(&unique).copied()
+    }
+
     pub fn entered(&mut self, slot: Slot, state: State) {
         if let Some(expires_at) = self.by_slot.get(&slot).and_then(|extra| extra.expires_at)
             && matches!(state, State::Delayed(_) | State::Parked)

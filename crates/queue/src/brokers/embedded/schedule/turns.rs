@@ -39,6 +39,16 @@ impl Turns {
         self.by_key.values().filter_map(|waiting| waiting.front().copied())
     }
 
+    /// Takes a job out of its turn; slow, for the few that leave otherwise than by being next.
+    pub fn withdraw(&mut self, key: u64, slot: Slot) {
+        let Some(waiting) = self.by_key.get_mut(&key) else { return };
+        waiting.retain(|other| *other != slot);
+        if waiting.is_empty() {
+            self.by_key.remove(&key);
+            self.ring.retain(|other| *other != key);
+        }
+    }
+
     pub fn pop(&mut self) -> Option<Slot> {
         let key = self.ring.pop_front()?;
         let waiting = self.by_key.get_mut(&key)?;
