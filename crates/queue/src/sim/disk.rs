@@ -21,7 +21,12 @@ pub enum Crash {
 struct Bytes {
     now: Vec<u8>,
     flushed: Vec<u8>,
+    /// Writes are answered well and not done.
+    is_forgotten: bool,
 }
+
+/// What happens while a flush takes its time.
+type Meanwhile = Box<dyn FnOnce() + Send>;
 
 type Names = BTreeMap<PathBuf, usize>;
 
@@ -35,6 +40,10 @@ struct State {
     is_full: bool,
     /// Flushes answer well and do nothing: a disk that lies.
     forgets_flushes: bool,
+    /// Records beside the log are answered well and not written.
+    forgets_records: bool,
+    /// During the next flush of a file.
+    meanwhile: Option<Meanwhile>,
     /// Operations until the process stops in the middle of one.
     stops_in: Option<u64>,
     has_stopped: bool,
@@ -53,6 +62,8 @@ impl SimDisk {
             failure_every: 0,
             is_full: false,
             forgets_flushes: false,
+            forgets_records: false,
+            meanwhile: None,
             stops_in: None,
             has_stopped: false,
         })))
@@ -74,6 +85,20 @@ impl SimDisk {
         self.lock().forgets_flushes = true;
     }
 
+    pub fn forget_records(&self) {
+        self.lock().forgets_records = true;
+    }
+
+    /// The next flush of a file is slow: this happens before it has an effect. Whoever flushes must hold no lock.
+    pub fn slow_flush(&self, meanwhile: impl FnOnce() + Send + 'static) {
+        self.lock().meanwhile = Some(Box::new(meanwhile));
+    }
+
+    /// No flush is slow any more.
+    pub fn fast_flush(&self) {
+        self.lock().meanwhile = None;
+    }
+
     /// The process stops at one of the next operations.
     pub fn stop_in(&self, operations: u64) {
         self.lock().stops_in = Some(operations);
@@ -89,8 +114,8 @@ impl SimDisk {
         if crash == Crash::PowerLoss {
             state.lose_names();
             state.lose_bytes();
+            state.flushed_names = state.names.clone();
         }
-        state.flushed_names = state.names.clone();
         (state.failure_every, state.is_full, state.stops_in, state.has_stopped) = (0, false, None, false);
     }
 
@@ -190,6 +215,9 @@ struct SimFile {
 impl DiskFile for SimFile {
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.disk.lock();
+        if state.files[self.file].is_forgotten {
+            return Ok(());
+        }
         let stops = state.count()?;
         let fails = state.failure_every > 0 && {
             let every = state.failure_every;
@@ -217,6 +245,10 @@ impl DiskFile for SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        let meanwhile = self.disk.lock().meanwhile.take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile();
+        }
         let mut state = self.disk.lock();
         let stops = state.change()?;
         if !state.forgets_flushes {
@@ -252,7 +284,9 @@ impl Disk for SimDisk {
             (Some(file), Open::ToRead | Open::ToAppend) => file,
             (None, Open::ToAppend | Open::AsNew) => {
                 stops = state.change()?;
-                state.files.push(Bytes::default());
+                let is_record = path.extension().is_some_and(|kind| kind == "state");
+                let is_forgotten = state.forgets_records && is_record;
+                state.files.push(Bytes { is_forgotten, ..Bytes::default() });
                 let file = state.files.len() - 1;
                 state.names.insert(path.to_owned(), file);
                 file

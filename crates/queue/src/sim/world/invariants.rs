@@ -1,8 +1,10 @@
 //! What must hold after every step, and at the end.
 
-use super::{Checked, DRAIN_ROUNDS, QUEUES, World};
+use super::ledger::with_letters;
+use super::{Checked, DRAIN_ROUNDS, Lie, QUEUES, World};
 use crate::sim::disk::Crash;
-use crate::{Broker, Finish, JobId, JobState, Ledger, QueueError};
+use crate::{Broker, Claimed, Finish, JobId, JobResult, JobState, Ledger, QueueError};
+use std::collections::HashSet;
 use std::time::Duration;
 
 impl World {
@@ -11,31 +13,41 @@ impl World {
     }
 
     pub(super) fn living_states(&self) -> Result<Vec<(String, Option<JobState>)>, String> {
-        let living = self.jobs.iter().filter(|(_, known)| known.lives);
+        let living = self.jobs.iter().filter(|(_, known)| known.lives());
         living.map(|(id, _)| Ok((id.clone(), self.state_of(id)?))).collect()
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.jobs.keys().cloned().collect()
     }
 
     /// Nothing accepted is lost, nothing that ended lives, and the counts are those of a recount.
     pub(super) fn check(&mut self) -> Checked {
         let mut counted = [0; 4];
-        let ids: Vec<String> = self.jobs.keys().cloned().collect();
-        for id in ids {
+        for id in self.names() {
             let state = self.state_of(&id)?;
             let known = self.jobs.entry(id.clone()).or_default();
+            known.was_ready = state == Some(JobState::Ready);
             match state {
                 Some(JobState::Ready) => counted[0] += 1,
                 Some(JobState::Delayed) => counted[1] += 1,
                 Some(JobState::Leased) => counted[2] += 1,
                 Some(JobState::Parked) => counted[3] += 1,
-                // Poison: it stopped by itself, with a letter that says so.
-                Some(JobState::Dead) if known.lives => (known.lives, known.held) = (false, None),
-                None if known.lives => return Err(format!("{id} was accepted and is lost")),
+                Some(JobState::Dead) if known.lives() => self.see_stop(&id)?,
+                None if known.lives() => return Err(format!("{id} was accepted and is lost")),
                 Some(JobState::Dead) | None => continue,
             }
-            if state != Some(JobState::Dead) && !known.lives {
+            if state != Some(JobState::Dead) && !self.jobs[&id].lives() {
                 return Err(format!("{id} lives after its end: {state:?}"));
             }
         }
+        self.forget_turns();
+        self.check_counts(counted)?;
+        self.check_letters()?;
+        self.check_result()
+    }
+
+    fn check_counts(&self, counted: [u64; 4]) -> Checked {
         let depths = self.broker().depths().map_err(|error: QueueError| error.to_string())?;
         let sum = |count: fn(&crate::QueueDepth) -> u64| depths.iter().map(count).sum::<u64>();
         let shown = [
@@ -50,35 +62,129 @@ impl World {
         Ok(())
     }
 
+    /// It stopped by itself, with a letter that says why.
+    fn see_stop(&mut self, id: &str) -> Checked {
+        let letter = self.broker().dead_letter(id).map_err(|error| error.to_string())?;
+        let letter = letter.ok_or_else(|| format!("{id} is dead and has no letter"))?;
+        let (latest, is_recorded, is_kept) = (self.latest_time(), self.is_recorded(), !self.is_behind);
+        let known = self.jobs.entry(id.to_owned()).or_default();
+        let may_be_overdue = known.lives.iter().any(|life| life.expires_at.is_some_and(|at| at <= latest));
+        match letter.reason.as_str() {
+            "poison" => {}
+            "expired" if may_be_overdue => {}
+            reason => return Err(format!("{id} stopped by itself: {reason}; its time has passed: {may_be_overdue}")),
+        }
+        if known.lives.iter().any(|life| life.keeps_result) {
+            let is_kept = is_kept && known.life().is_some();
+            known.note_result(JobResult::Failure { error: letter.error }, is_kept);
+        }
+        known.stop(is_recorded);
+        self.turns.forget();
+        Ok(())
+    }
+
+    fn check_letters(&self) -> Checked {
+        let letters = self.broker().dead_letters().map_err(|error| error.to_string())?;
+        let there: HashSet<&str> = letters.iter().map(|letter| letter.id.as_str()).collect();
+        match self.jobs.iter().filter_map(with_letters).find(|id| !there.contains(id.as_str())) {
+            Some(id) => Err(format!("the letter of {id} is lost")),
+            None => Ok(()),
+        }
+    }
+
+    /// One result in turn: each is read from the disk.
+    fn check_result(&mut self) -> Checked {
+        if self.jobs.is_empty() {
+            return Ok(());
+        }
+        let index = self.dice.below(self.jobs.len() as u64) as usize;
+        let Some(id) = self.jobs.keys().nth(index).cloned() else { return Ok(()) };
+        let result = self.broker().result(&JobId::new(&id)).map_err(|error| error.to_string())?;
+        let shown = format!("{result:?}");
+        let known = self.jobs.entry(id.clone()).or_default();
+        if !known.see_result(result) {
+            return Err(format!("{id} came to {shown}, which it did not"));
+        }
+        Ok(())
+    }
+
+    /// After a crash: what was accepted is there, and what ended is not, unless its end may have been lost.
+    pub(super) fn recognise(&mut self, how: Crash, is_exact: bool, grace_end: Option<Duration>) -> Checked {
+        let passed = self.passed;
+        for id in self.names() {
+            let state = self.state_of(&id)?;
+            let known = self.jobs.entry(id.clone()).or_default();
+            known.crash(is_exact, grace_end, passed);
+            if state.is_none() && known.lives() {
+                return Err(format!("{id} was accepted and is lost"));
+            }
+            if !known.find(state, how) {
+                return Err(format!("{id} is back after its end: {state:?}"));
+            }
+        }
+        self.turns.forget();
+        self.check_unique_keys()?;
+        self.recognise_ledger()
+    }
+
+    fn check_unique_keys(&self) -> Checked {
+        let mut seen = HashSet::new();
+        let living = self.jobs.values().filter_map(|known| known.life());
+        match living.filter_map(|life| life.unique.as_deref()).find(|unique| !seen.insert(*unique)) {
+            Some(unique) => Err(format!("two jobs live with the unique key {unique}")),
+            None => Ok(()),
+        }
+    }
+
     /// Everything is run in bounded time, whatever happened before, and leaves nothing behind.
     pub(super) fn drain(&mut self) -> Checked {
         self.note("drain".to_owned());
-        self.broker = None;
-        self.disk.restart(Crash::Kill);
-        self.open()?;
-        self.recognise()?;
+        let is_exact = self.is_recorded();
+        self.restart(Crash::Kill);
+        self.open(Duration::ZERO)?;
+        self.recognise(Crash::Kill, is_exact, None)?;
         for queue in QUEUES {
             self.broker().resume(queue).map_err(|error| error.to_string())?;
+            self.paused.insert(queue, vec![false]);
         }
         for _ in 0..DRAIN_ROUNDS {
-            self.broker().unpark(&["t"]).map_err(|error| error.to_string())?;
-            let claimed = self.claim_from(&QUEUES, 10);
-            self.take_runs(claimed.clone())?;
-            for run in claimed {
-                self.finish_with(run, Finish::Done)?;
-            }
-            self.clock.advance(Duration::from_secs(2));
-            self.passed += Duration::from_secs(2);
-            self.keep_up();
-            self.check()?;
+            self.drain_round()?;
         }
-        let left: Vec<&String> = self.jobs.iter().filter(|(_, known)| known.lives).map(|(id, _)| id).collect();
+        let left: Vec<&String> = self.jobs.iter().filter(|(_, known)| known.lives()).map(|(id, _)| id).collect();
         if !left.is_empty() {
             return Err(format!("never came: {left:?}"));
         }
+        self.check_nothing_is_left()
+    }
+
+    /// Queues take turns, as with a worker. Some jobs never succeed.
+    fn drain_round(&mut self) -> Checked {
+        self.unpark()?;
+        let mut queues = QUEUES.to_vec();
+        if self.lies(Lie::StarvedQueue) {
+            queues.truncate(1);
+        } else if self.dice.one_in(2) {
+            queues.reverse();
+        }
+        let claimed: Vec<Claimed> = self.claim_from(&queues, 10)?;
+        for run in claimed {
+            let fails = run.id.as_str().ends_with('7');
+            let finish = if fails { self.fail(&run, Duration::from_secs(1)) } else { Finish::Done };
+            self.finish_with(&run, finish)?;
+        }
+        self.clock.advance(Duration::from_secs(2));
+        self.passed += Duration::from_secs(2);
+        self.keep_up();
+        self.check()
+    }
+
+    fn check_nothing_is_left(&mut self) -> Checked {
         for letter in self.broker().dead_letters().map_err(|error| error.to_string())? {
             self.broker().discard_dead(&letter.id).map_err(|error| error.to_string())?;
         }
+        // Results are kept for a day, and the clock may have been set back by many hours.
+        self.clock.advance(13 * crate::RESULT_KEPT);
+        self.passed += 13 * crate::RESULT_KEPT;
         self.keep_up();
         let is_log = |(name, _): &(String, usize)| name.ends_with(".log") || name.ends_with(".state");
         let files: Vec<(String, usize)> = self.disk.listing().into_iter().filter(is_log).collect();
