@@ -4,6 +4,7 @@ mod corpus;
 mod filters;
 mod golden_hashes;
 mod grouping_corpus;
+mod grouping_rules;
 mod grouping_vectors;
 mod hostile;
 mod normalised;

@@ -4,6 +4,7 @@
 use super::stacks::StackFrame;
 use super::{ConfigName, Grouped, parameters};
 use crate::crash_frame::crash_frame;
+use protocol::event::Event;
 use std::borrow::Cow;
 
 /// Returns the variable's name if the whole entry has the form `{{ name }}`.
@@ -45,11 +46,17 @@ pub(super) fn plain<'g>(name: &str, grouped: &Grouped<'g, '_>) -> Option<Cow<'g,
         "level" => event.level.map(|level| level.as_str()),
         "logger" => event.logger.as_deref(),
         _ => match name.strip_prefix("tags.") {
-            Some(key) => event.tags.as_ref().and_then(|tags| tags.get(key)),
+            Some(key) => tag(event, key),
             None => return of_frame(name, crash_frame(grouped.stacks, |_| true)?),
         },
     };
     found.map(Cow::Borrowed)
+}
+
+/// Returns a tag of the event. Sentry makes the transaction's name one, so rules may ask for it.
+pub(super) fn tag<'e>(event: &'e Event<'_>, key: &str) -> Option<&'e str> {
+    let sent = event.tags.as_ref().and_then(|tags| tags.get(key));
+    sent.or_else(|| event.transaction.as_deref().filter(|_| key == "transaction"))
 }
 
 fn of_frame<'e>(name: &str, frame: &StackFrame<'e>) -> Option<Cow<'e, str>> {

@@ -2,6 +2,7 @@
 
 use super::{FingerprintRule, Key, Matcher, Source, sdk};
 use crate::group::stacks::StackFrame;
+use crate::group::variables;
 use crate::in_app::Family;
 use protocol::event::{Event, Exception, Stacktrace};
 
@@ -46,7 +47,7 @@ fn has_item(source: Source, matchers: &[&Matcher], event: &Event<'_>) -> bool {
             })
         }),
         Source::Tags => all(&|matcher| match &matcher.key {
-            Key::Tag(name) => matcher.takes(event.tags.as_ref().and_then(|tags| tags.get(name)).map(str::trim)),
+            Key::Tag(name) => matcher.takes(variables::tag(event, name).map(str::trim)),
             _ => false,
         }),
         Source::Sdk => {
