@@ -3,7 +3,6 @@
 //!
 //! A filter that cannot tell keeps the event: filters fail towards storing.
 
-mod addresses;
 mod browsers;
 mod crawlers;
 mod csp;
@@ -13,11 +12,11 @@ mod known_errors;
 mod localhost;
 
 use crate::normalise::{Context, user_agent_of};
-use addresses::Network;
 use globs::Globs;
 use protocol::event::Event;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use stdx::Network;
 
 pub use browsers::LegacyBrowser;
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
-use stdx::{ByteSize, Redacted};
+use stdx::{ByteSize, Proxies, Redacted};
 
 /// Everything the process needs to know, typed.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct Config {
     pub url_prefix: Option<String>,
     pub data_dir: PathBuf,
     pub listen: SocketAddr,
+    /// Who may say who the client is.
+    pub trusted_proxies: Proxies,
     pub worker_concurrency: usize,
     pub shutdown_grace: Duration,
     pub has_child_processes: bool,
@@ -102,9 +104,13 @@ pub fn explain(flags: &Flags) -> (Vec<Explained>, Vec<Problem>) {
 fn shown(key: &keys::Key, text: &str) -> String {
     match key.kind {
         Kind::Broker | Kind::Store { .. } => without_password(text),
-        Kind::Text | Kind::Address | Kind::Bytes | Kind::Number { .. } | Kind::Duration | Kind::Choice(_) => {
-            text.to_owned()
-        }
+        Kind::Text
+        | Kind::Address
+        | Kind::Bytes
+        | Kind::Number { .. }
+        | Kind::Duration
+        | Kind::Choice(_)
+        | Kind::Networks => text.to_owned(),
     }
 }
 
@@ -155,6 +161,7 @@ impl Config {
             url_prefix: Some(text("system.url-prefix").trim_end_matches('/').to_owned()).filter(|url| !url.is_empty()),
             data_dir: PathBuf::from(text("system.data-dir")),
             listen: text("web.listen").parse().expect(CHECKED),
+            trusted_proxies: Proxies::parse(text("web.trusted-proxies")).expect(CHECKED),
             worker_concurrency: if concurrency == 0 { cores } else { concurrency },
             has_child_processes: text("worker.pool") == "processes",
             child_jobs_max: Some(number("worker.max-tasks-per-child")).filter(|most| *most > 0),

@@ -13,8 +13,9 @@ use ingest::Ingest;
 use ingest::endpoints::is_ingest_path;
 use ingest::server::{Answer, Body, Handler};
 use queue::Queue;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use stdx::Clock;
+use stdx::{Clock, Proxies};
 use telemetry::metrics::Registry;
 use tower::ServiceExt;
 use web::{ClientAddress, HealthCheck, PipelineHealth, PipelineLight, WebState};
@@ -74,20 +75,27 @@ async fn render_metrics(State(vitals): State<Vitals>) -> Response {
     (kind, vitals.registry.render()).into_response()
 }
 
-/// Returns the handler of every request.
-pub fn handler(ingest: Arc<Ingest>, router: Router) -> Handler {
+/// Returns the handler of every request. From here on the peer is the client, also behind proxies of ours.
+pub fn handler(ingest: Arc<Ingest>, router: Router, proxies: Proxies) -> Handler {
     Arc::new(move |request, peer| -> Answer {
+        let peer = SocketAddr::new(client_of(&request, peer.ip(), &proxies), peer.port());
         if is_ingest_path(request.uri().path()) {
             return Box::pin(ingest.clone().answer(request, peer));
         }
         let router = router.clone();
         Box::pin(async move {
             let mut request = request.map(axum::body::Body::new);
-            request.extensions_mut().insert(ClientAddress(peer.ip().to_canonical()));
+            request.extensions_mut().insert(ClientAddress(peer.ip()));
             let answered = router.oneshot(request).await;
             answered.unwrap_or_else(|never| match never {}).map(boxed)
         })
     })
+}
+
+/// Proxies may write several headers of the name; they are one list.
+fn client_of<B>(request: &http::Request<B>, peer: IpAddr, proxies: &Proxies) -> IpAddr {
+    let lists = request.headers().get_all("x-forwarded-for").iter().filter_map(|list| list.to_str().ok());
+    proxies.client(peer, &lists.collect::<Vec<_>>().join(","))
 }
 
 fn boxed(body: axum::body::Body) -> Body {

@@ -16,6 +16,8 @@ pub enum Kind {
     /// `30s`, `5m`, `1h`.
     Duration,
     Choice(&'static [&'static str]),
+    /// Addresses and networks, separated by commas or blanks.
+    Networks,
     /// Where jobs are queued.
     Broker,
     /// Begins with one of these; the schemes after `|` in design are not built yet and are refused by name.
@@ -48,6 +50,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("system.data-dir", "./vigie-data", Kind::Text, "folder of all embedded stores"),
     key("web.listen", "127.0.0.1:9000", Kind::Address, "address and port the web role listens on"),
+    key(
+        "web.trusted-proxies",
+        "",
+        Kind::Networks,
+        "addresses and networks, separated by commas, whose X-Forwarded-For says who the client is; none: the peer is",
+    ),
     key(
         "broker.url",
         "embedded:",

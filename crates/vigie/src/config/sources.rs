@@ -5,7 +5,7 @@ use super::{Flags, Problem, Setting, Settings};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use stdx::ByteSize;
+use stdx::{ByteSize, Proxies};
 
 /// `vigie.toml` beside the process, when no other file is named.
 const FILE_NAME: &str = "vigie.toml";
@@ -154,6 +154,9 @@ pub(super) fn check(key: &Key, text: &str) -> Result<(), String> {
         Kind::Duration => parse_duration(text).map(|_| ()),
         Kind::Choice(words) if words.contains(&text) => Ok(()),
         Kind::Choice(words) => Err(format!("'{text}' is not one of {}", words.join(", "))),
+        Kind::Networks => Proxies::parse(text)
+            .map(|_| ())
+            .map_err(|entry| format!("'{entry}' is no address and no network such as 10.0.0.0/8")),
         Kind::Broker => crate::broker::check_url(text),
         Kind::Store { built, .. } if built.contains(&text) => Ok(()),
         Kind::Store { built, later } => match later.iter().find(|scheme| text.starts_with(*scheme)) {
@@ -229,5 +232,12 @@ mod tests {
             let refusal = check(key, url).expect_err("it is not built");
             assert!(refusal.contains("not built yet"), "{refusal}");
         }
+    }
+
+    #[test]
+    fn proxies_are_addresses_and_networks() {
+        let key = KEYS.iter().find(|key| key.name == "web.trusted-proxies").expect("the key is in the table");
+        assert_eq!(check(key, "10.0.0.0/8, ::1"), Ok(()));
+        assert!(check(key, "10.0.0.0/8, lb.example").is_err_and(|refusal| refusal.contains("'lb.example'")));
     }
 }

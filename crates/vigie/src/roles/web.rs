@@ -54,7 +54,8 @@ pub(super) async fn add(base: &mut Base, components: &mut Components) -> anyhow:
     greet(&config.data_dir, &url, &ops, first).await?;
     let stop = || base.shutdown.clone();
     let router = site::router(web_state(&vitals, ops.clone()), vitals.clone());
-    components.push(Component::new("http", server::serve(listener, site::handler(ingest, router), stop())));
+    let handler = site::handler(ingest, router, config.trusted_proxies.clone());
+    components.push(Component::new("http", server::serve(listener, handler, stop())));
     components.push(Component::new("keys", keyring.keep_fresh(stop())));
     components.push(Component::new("refusal-counts", flush::flush_counts(accounting, base.stores.clone(), stop())));
     components.push(Component::new("health", keep_looking(vitals.doctor.clone(), stop())));
