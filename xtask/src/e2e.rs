@@ -15,6 +15,7 @@ mod many_processes;
 mod node_sdk;
 mod pages;
 mod place;
+mod pool_processes;
 pub mod programs;
 mod python_sdk;
 mod queue_faults;
@@ -90,6 +91,7 @@ const TESTS: &[(&str, Test)] = &[
     ("queue_faults_stops", queue_faults::stops),
     ("queue_faults_unknown", queue_faults::unknown),
     ("many_processes", many_processes::run),
+    ("pool_processes", pool_processes::run),
     ("spool_outage", spool_outage::run),
     ("health_red", health_red::run),
 ];
