@@ -141,9 +141,17 @@ impl Process {
     pub fn run(&mut self, task: &str, jobs: &[Claimed], watch: &Watch<'_>) -> Ran {
         let Some(living) = &mut self.living else { return Ran::NotBegun };
         let (order, tail) = frames::order_run(task, jobs);
-        if frames::say(&mut living.socket, &order, &tail).is_err() {
-            self.kill();
-            return Ran::NotBegun;
+        match frames::say(&mut living.socket, &order, &tail) {
+            Ok(()) => {}
+            // Nothing of it was sent, and trying again is no use.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                let error = format!("ValueError: too large for a child process: {error}");
+                return Ran::Outcomes(vec![Outcome::Dead { error }; jobs.len()]);
+            }
+            Err(_) => {
+                self.kill();
+                return Ran::NotBegun;
+            }
         }
         let ran = self.follow(watch);
         if matches!(ran, Ran::Outcomes(_)) {
