@@ -71,23 +71,29 @@ pub async fn get(cx: &Ops, actor: &Actor, id: &str) -> Result<DeadLetter, ApiErr
     letter.ok_or(ApiError::NotFound)
 }
 
-/// Puts them back into their queues with fresh attempts; returns the ids that went back.
+/// What a retry did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retried {
+    pub gone_back: Vec<String>,
+    /// There is nothing in them that could be run: their messages could not be read.
+    pub unfit: Vec<String>,
+}
+
+/// Puts them back into their queues with fresh attempts.
 ///
 /// # Errors
-/// `NotFound` if an id was named that is none of them, or cannot go back since its payload is damaged.
-pub async fn retry(cx: &Ops, actor: &Actor, selection: &Selection) -> Result<Vec<String>, ApiError> {
+/// `NotFound` if an id was named that is none of them.
+pub async fn retry(cx: &Ops, actor: &Actor, selection: &Selection) -> Result<Retried, ApiError> {
     let ids = select(cx, actor, selection).await?;
-    let mut gone_back = Vec::with_capacity(ids.len());
+    let mut retried = Retried::default();
     for id in ids {
-        let retried = cx.queue.retry_dead(&id).await;
-        match retried.map_err(|source| ApiError::Queue { what: "retry a dead letter", source })? {
-            true => gone_back.push(id),
-            // Of a whole queue some may be gone by now or damaged; of ids that were named each must be there.
-            false if matches!(selection, Selection::Ids(_)) => return Err(ApiError::NotFound),
-            false => {}
+        let went = cx.queue.retry_dead(&id).await;
+        match went.map_err(|source| ApiError::Queue { what: "retry a dead letter", source })? {
+            true => retried.gone_back.push(id),
+            false => retried.unfit.push(id),
         }
     }
-    Ok(gone_back)
+    Ok(retried)
 }
 
 /// Forgets them; returns the ids that were thrown away.
@@ -132,7 +138,12 @@ async fn select(cx: &Ops, actor: &Actor, selection: &Selection) -> Result<Vec<St
         }
         Selection::Ids(ids) => {
             for id in ids {
-                get(cx, actor, id).await?;
+                match get(cx, actor, id).await {
+                    Err(ApiError::NotFound) if ids.len() > 1 => {
+                        return Err(ApiError::invalid(format!("No dead letter has the id '{id}'.")));
+                    }
+                    found => drop(found?),
+                }
             }
             return Ok(ids.clone());
         }

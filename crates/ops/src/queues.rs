@@ -2,7 +2,7 @@
 
 use crate::{Actor, ApiError, Ops, conservation};
 use queue::call::Call;
-use queue::{JobId, JobOptions, JobResult, NewJob, Published};
+use queue::{JobId, JobOptions, JobResult, NAME_BYTES_MAX, NewJob, Published};
 use std::time::Duration;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,13 +89,30 @@ pub struct SendCall {
     pub priority: u8,
 }
 
+/// A name that can be listed, typed and named in `-Q a,b` again.
+fn check_name(what: &str, name: &str) -> Result<(), ApiError> {
+    let problem = match name {
+        "" => "is empty".to_owned(),
+        name if name.len() > NAME_BYTES_MAX => {
+            format!("has {} bytes, at most {NAME_BYTES_MAX} are allowed", name.len())
+        }
+        name if name.contains(|c: char| c.is_control() || c.is_whitespace() || c == ',') => {
+            "holds a control character, a space or a comma".to_owned()
+        }
+        _ => return Ok(()),
+    };
+    Err(ApiError::invalid(format!("The name of {what} {problem}.")))
+}
+
 /// Publishes a call of any task, also of one that only another program knows, and returns the job's id. Its result is
 /// kept.
 ///
 /// # Errors
-/// `Queue` if it is refused.
+/// `Invalid` for a name that nobody could name again, `Queue` if it is refused.
 pub async fn send(cx: &Ops, actor: &Actor, input: SendCall) -> Result<String, ApiError> {
     actor.require_superuser()?;
+    check_name("the task", &input.task)?;
+    check_name("the queue", &input.queue)?;
     let id = stdx::random::uuid();
     let job = NewJob {
         delay: input.delay,

@@ -5,4 +5,5 @@ mod accounts;
 mod events;
 mod issues;
 mod project_settings;
+mod queues;
 mod tenancy;

@@ -73,7 +73,10 @@ pub fn spool_of_web(config: &Config, far: Arc<dyn Queue>) -> anyhow::Result<Opti
 /// If it cannot be reached or opened.
 pub fn of_command(config: &Config) -> anyhow::Result<Arc<dyn Queue>> {
     let queue = open(config, &format!("command-{}", std::process::id()), false)?;
-    declare_queues(&*queue)?;
+    // A broker that is full or read-only takes no new name, and must be looked at and relieved all the same.
+    if let Err(error) = declare_queues(&*queue) {
+        tracing::debug!(error = %format!("{error:#}"), "queues not declared");
+    }
     Ok(queue)
 }
 

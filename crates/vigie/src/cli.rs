@@ -92,7 +92,7 @@ pub struct Run {
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
     /// worker: runs at once
-    #[arg(short = 'c', long, value_name = "N")]
+    #[arg(short = 'c', long, value_name = "N", allow_negative_numbers = true)]
     pub concurrency: Option<usize>,
     /// worker: serve only these queues, parted by commas
     #[arg(short = 'Q', long, value_name = "A,B", value_delimiter = ',')]
@@ -300,13 +300,14 @@ pub struct Send {
     #[arg(long, value_name = "JSON", default_value = "{}")]
     pub kwargs: String,
     /// Seconds before it may run
-    #[arg(long, value_name = "S", default_value_t = 0.0)]
+    #[arg(long, value_name = "S", default_value_t = 0.0, allow_negative_numbers = true)]
     pub delay: f64,
     /// 0 to 9, 9 first
-    #[arg(long, value_name = "N", default_value_t = queue::PRIORITY_DEFAULT, value_parser = clap::value_parser!(u8).range(0..=9))]
+    #[arg(long, value_name = "N", default_value_t = queue::PRIORITY_DEFAULT, allow_negative_numbers = true,
+          value_parser = clap::value_parser!(u8).range(0..=9))]
     pub priority: u8,
     /// Wait so many seconds and print the result; exit 1 on failure or time-out
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
     pub wait: Option<f64>,
 }
 

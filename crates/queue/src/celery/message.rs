@@ -42,6 +42,10 @@ const OWN_HEADERS: [&str; 18] = [
     "stamps",
 ];
 
+/// `datetime.max` and its neighbours, and what they are read as.
+const LAST_DAYS: &str = "9999-12-3";
+const NEVER: &str = "9999-12-30T00:00:00Z";
+
 /// A message that was read.
 #[derive(Debug)]
 pub(crate) struct Received {
@@ -165,7 +169,8 @@ fn read(parcel: &Parcel<'_>) -> Result<Received, String> {
     let id = field(headers, "id").or(old.id).or_else(|| field(&parcel.properties, "correlation_id"));
     let id = name(id.ok_or("it has no id")?)?;
     let retries: u32 = field(headers, "retries").or(old.retries).unwrap_or(0);
-    let time = |name, old: Option<String>| field(headers, name).or(old).and_then(|text: String| parsed(&text));
+    let time =
+        |name, old: Option<String>| field(headers, name).or(old).map(|text: String| parsed(name, &text)).transpose();
     let limits: Option<(Option<f64>, Option<f64>)> = field(headers, "timelimit");
     let hard_limit = limits.and_then(|(hard, _soft)| hard).or(old.hard_limit);
     let keeps_result =
@@ -175,10 +180,10 @@ fn read(parcel: &Parcel<'_>) -> Result<Received, String> {
         task: task.into(),
         attempt: retries.saturating_add(1),
         published_at: field(headers, PUBLISHED_AT).map(Timestamp::from_micros),
-        eta: time("eta", old.eta),
+        eta: time("eta", old.eta)?,
         payload: payload.into(),
         options: JobOptions {
-            expires_at: time("expires", old.expires),
+            expires_at: time("expires", old.expires)?,
             unique_key: field(headers, UNIQUE_KEY),
             is_call,
             keeps_result,
@@ -192,9 +197,12 @@ fn read(parcel: &Parcel<'_>) -> Result<Received, String> {
     })
 }
 
-/// ISO 8601 as Python writes it; without an offset it means UTC.
-fn parsed(text: &str) -> Option<Timestamp> {
-    Timestamp::parse_rfc3339(text).or_else(|| Timestamp::parse_rfc3339(&text.replacen(' ', "T", 1)))
+/// ISO 8601 as Python writes it; without an offset it means UTC. A time that cannot be read stops the job (fails closed):
+/// run at once, it would be run too early. Python's last day lies beyond what we count to, and means "never".
+fn parsed(name: &str, text: &str) -> Result<Timestamp, String> {
+    let text = if text.starts_with(LAST_DAYS) { NEVER } else { text };
+    let read = Timestamp::parse_rfc3339(text).or_else(|| Timestamp::parse_rfc3339(&text.replacen(' ', "T", 1)));
+    read.ok_or_else(|| format!("its {name} '{text:.64}' is no time in ISO 8601"))
 }
 
 fn travelling(headers: &Fields) -> Option<String> {
@@ -258,4 +266,23 @@ pub(crate) fn retagged(text: &[u8], tag: &str) -> Option<Vec<u8>> {
     let mut parcel = Parcel::parse(text).ok()?;
     set(&mut parcel.properties, "delivery_tag", &tag);
     Some(parcel.to_text())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_cannot_be_read_stops_the_job_and_pythons_last_day_is_never() {
+        let reads = |text: &str| parsed("eta", text).is_ok();
+        for fine in ["2026-11-21T10:00:00+00:00", "2026-11-21T10:00:00.123456Z", "2026-11-21 10:00:00+01:00"] {
+            assert!(reads(fine), "{fine}");
+        }
+        for never in ["9999-12-31T23:59:59.999999+00:00", "9999-12-30T23:00:00+00:00"] {
+            assert!(parsed("eta", never).expect(never) > Timestamp::from_seconds(250_000_000_000), "{never}");
+        }
+        for broken in ["tomorrow", "", "1795262400", "99999-01-01T00:00:00Z"] {
+            assert!(parsed("eta", broken).expect_err(broken).contains("eta"), "{broken}");
+        }
+    }
 }

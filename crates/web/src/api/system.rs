@@ -99,8 +99,11 @@ pub(super) async fn dead_letter(request: ApiRequest) -> Result<Answer, ApiError>
 }
 
 pub(super) async fn retry_dead_letter(request: ApiRequest) -> Result<Answer, ApiError> {
-    dead_letters::retry(&request.ops, &request.actor, &one(&request)).await?;
-    Ok(Answer::Nothing)
+    let retried = dead_letters::retry(&request.ops, &request.actor, &one(&request)).await?;
+    match retried.unfit.as_slice() {
+        [] => Ok(Answer::Nothing),
+        _ => Err(ApiError::invalid("Its message could not be read: there is nothing to run.")),
+    }
 }
 
 pub(super) async fn discard_dead_letter(request: ApiRequest) -> Result<Answer, ApiError> {

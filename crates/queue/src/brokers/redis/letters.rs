@@ -10,8 +10,8 @@ use crate::{DeadReason, JobId, QueueError};
 use serde::{Deserialize, Serialize};
 use stdx::Timestamp;
 
-/// Letters of one answer; the oldest first.
-const LISTED_MAX: usize = 10_000;
+/// Letters of one answer; a list is read in so many steps as it takes.
+const LISTED_MAX: isize = 5_000;
 /// Bytes of an error's text that are kept.
 const ERROR_BYTES_MAX: usize = 8 << 10;
 
@@ -53,18 +53,23 @@ impl Letter {
 
 impl Shared {
     pub(super) fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError> {
-        let ids: Vec<String> = self.link.with(|open| {
-            let mut command = redis::cmd("ZRANGE");
-            command.arg(self.key("dead")).arg(0).arg(LISTED_MAX - 1).query(&mut open.connection)
-        })?;
-        if ids.is_empty() {
-            return Ok(Vec::new());
+        let mut letters = Vec::new();
+        loop {
+            // Letters that go meanwhile shift the others forward: some may be missed, none is told of twice in a step.
+            let start = isize::try_from(letters.len()).unwrap_or(isize::MAX);
+            let ids: Vec<String> = self.link.with(|open| {
+                let mut command = redis::cmd("ZRANGE");
+                command.arg(self.key("dead")).arg(start).arg(start + LISTED_MAX - 1).query(&mut open.connection)
+            })?;
+            if ids.is_empty() {
+                return Ok(letters.into_iter().flatten().collect());
+            }
+            let texts: Vec<Option<Vec<u8>>> = self
+                .link
+                .with(|open| redis::cmd("HMGET").arg(self.key("letters")).arg(&ids).query(&mut open.connection))?;
+            let read = |(id, text): (&String, Option<Vec<u8>>)| text.map(|text| read_letter(id, &text).letter);
+            letters.extend(ids.iter().zip(texts).map(read));
         }
-        let texts: Vec<Option<Vec<u8>>> = self
-            .link
-            .with(|open| redis::cmd("HMGET").arg(self.key("letters")).arg(&ids).query(&mut open.connection))?;
-        let read = |(id, text): (&String, Option<Vec<u8>>)| text.map(|text| read_letter(id, &text).letter);
-        Ok(ids.iter().zip(texts).filter_map(read).collect())
     }
 
     fn letter(&self, id: &str) -> Result<Option<Letter>, QueueError> {

@@ -15,12 +15,17 @@ pub fn run(local: &Local, command: Dead) -> anyhow::Result<ExitCode> {
         Dead::List { queue, listing } => list(local, queue.as_deref(), listing),
         Dead::Show { id, listing } => show(local, &id, listing),
         Dead::Retry(which) => {
-            let ids = local.wait(dead_letters::retry(&local.ops, &local.actor(), &selection(&which)))?;
-            say(&ids, "retried", which.listing)
+            let retried = local.wait(dead_letters::retry(&local.ops, &local.actor(), &selection(&which)))?;
+            say(&retried.gone_back, "retried", which.listing)?;
+            let unfit = retried.unfit.len();
+            let why = "cannot go back: their messages could not be read";
+            anyhow::ensure!(unfit == 0, "{unfit} dead letters {why}: {}", retried.unfit.join(", "));
+            Ok(ExitCode::SUCCESS)
         }
         Dead::Discard(which) => {
             let ids = local.wait(dead_letters::discard(&local.ops, &local.actor(), &selection(&which)))?;
-            say(&ids, "discarded", which.listing)
+            say(&ids, "discarded", which.listing)?;
+            Ok(ExitCode::SUCCESS)
         }
     }
 }
@@ -78,11 +83,11 @@ fn shape(letter: &DeadLetter) -> Value {
     })
 }
 
-fn say(ids: &[String], done: &str, listing: Listing) -> anyhow::Result<ExitCode> {
+fn say(ids: &[String], done: &str, listing: Listing) -> anyhow::Result<()> {
     if listing.json {
         output::json(&json!({ done: ids }))?;
     } else {
         output::line(&format!("{} dead letters {done}", ids.len()))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

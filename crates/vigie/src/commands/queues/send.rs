@@ -5,14 +5,16 @@ use crate::cli::Send;
 use crate::config::Config;
 use crate::local::Local;
 use ops::queues::{self, SendCall};
-use queue::JobResult;
 use queue::call::{Call, Embed};
+use queue::{JobId, JobResult, JobState};
 use serde::de::DeserializeOwned;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// Pause between two looks for the result.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// A hundred years.
+const SECONDS_MAX: f64 = 3_155_760_000.0;
 const QUEUE_DEFAULT: &str = "default";
 
 pub fn run(config: &Config, send: Send) -> anyhow::Result<ExitCode> {
@@ -37,11 +39,17 @@ pub fn run(config: &Config, send: Send) -> anyhow::Result<ExitCode> {
 }
 
 fn parse<T: DeserializeOwned>(flag: &str, kind: &str, text: &str) -> anyhow::Result<T> {
-    serde_json::from_str(text).map_err(|error| Usage(format!("{flag} must be {kind}: {error}")).into())
+    let value: serde_json::Value =
+        serde_json::from_str(text).map_err(|error| Usage(format!("{flag} must be {kind}; it is not JSON: {error}")))?;
+    serde_json::from_value(value).map_err(|error| Usage(format!("{flag} must be {kind}: {error}")).into())
 }
 
 fn seconds(flag: &str, seconds: f64) -> anyhow::Result<Duration> {
-    Duration::try_from_secs_f64(seconds).map_err(|error| Usage(format!("{flag} {seconds}: {error}")).into())
+    let refused = || Usage(format!("{flag} must be a number of seconds from 0 to {SECONDS_MAX}"));
+    if !(0.0..=SECONDS_MAX).contains(&seconds) {
+        return Err(refused().into());
+    }
+    Ok(Duration::try_from_secs_f64(seconds).map_err(|_| refused())?)
 }
 
 fn own_queue(task: &str) -> &'static str {
@@ -56,7 +64,11 @@ fn wait_for(local: &Local, id: &str, wait: Duration) -> anyhow::Result<ExitCode>
             Some(JobResult::Failure { error }) => anyhow::bail!("job {id} failed: {error}"),
             Some(JobResult::Retry { .. }) | None => {}
         }
-        anyhow::ensure!(started.elapsed() < wait, "job {id} has no result after {} s", wait.as_secs_f64());
+        if started.elapsed() >= wait {
+            let is_parked = local.ops.queue.locate(&JobId::new(id))? == Some(JobState::Parked);
+            let why = if is_parked { ": it is parked, no worker knows its task" } else { "" };
+            anyhow::bail!("job {id} has no result after {} s{why}", wait.as_secs_f64());
+        }
         std::thread::sleep(LOOK_EVERY);
     }
 }

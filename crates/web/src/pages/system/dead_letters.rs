@@ -69,6 +69,7 @@ pub struct LettersQuery {
     queue: Option<String>,
     retried: Option<u64>,
     discarded: Option<u64>,
+    unfit: Option<u64>,
 }
 
 /// `GET /system/dead-letters/`, of one `queue` if it is named.
@@ -80,7 +81,14 @@ pub async fn show(
     let queue = query.queue.filter(|name| !name.is_empty());
     let letters = dead_letters::list(&state.ops, &viewer.actor, queue.as_deref()).await?;
     let said = match (query.retried, query.discarded) {
-        (Some(jobs), _) => Some(format!("{} jobs went back into their queues.", count(jobs))),
+        (Some(jobs), _) => Some(match query.unfit {
+            None => format!("{} jobs went back into their queues.", count(jobs)),
+            Some(unfit) => format!(
+                "{} jobs went back into their queues; {} stay, for their messages could not be read.",
+                count(jobs),
+                count(unfit)
+            ),
+        }),
         (None, Some(jobs)) => Some(format!("{} jobs were thrown away.", count(jobs))),
         (None, None) => None,
     };
@@ -130,11 +138,17 @@ pub async fn act(
         let text = "Jobs that are thrown away are gone for good: tick the box to say that it is meant.";
         return Err(ApiError::invalid(text).into());
     }
-    let (name, changed) = match act {
-        "retry" | "retry-group" => ("retried", dead_letters::retry(&state.ops, &viewer.actor, &selection).await?),
-        _ => ("discarded", dead_letters::discard(&state.ops, &viewer.actor, &selection).await?),
+    let query = match act {
+        "retry" | "retry-group" => {
+            let retried = dead_letters::retry(&state.ops, &viewer.actor, &selection).await?;
+            let (back, unfit) = (retried.gone_back.len().to_string(), retried.unfit.len().to_string());
+            query_string(&[("retried", &back), ("unfit", if unfit == "0" { "" } else { &unfit })])
+        }
+        _ => {
+            let discarded = dead_letters::discard(&state.ops, &viewer.actor, &selection).await?;
+            query_string(&[("discarded", &discarded.len().to_string())])
+        }
     };
-    let query = query_string(&[(name, &changed.len().to_string())]);
     Ok(Redirect::to(&format!("{}{query}", Tab::DeadLetters.path())).into_response())
 }
 
