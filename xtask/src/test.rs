@@ -47,10 +47,10 @@ fn build(options: &Options) -> anyhow::Result<()> {
 /// Runs the crates' tests with nextest if it is there, else with cargo; returns whether the run succeeded.
 fn run_crates(options: &Options, counts: &mut Counts) -> anyhow::Result<bool> {
     // Tests on real servers skip themselves where there are none; here they must not.
-    let servers = match programs::redis() {
-        Ok(_) => "VIGIE_TESTS_NEED_SERVERS=1",
+    let servers = match programs::redis().and_then(|()| programs::rabbitmq()) {
+        Ok(()) => "VIGIE_TESTS_NEED_SERVERS=1",
         Err(error) => {
-            say(&format!("tests on Redis will be skipped: {error:#}"));
+            say(&format!("tests on Redis and RabbitMQ may be skipped: {error:#}"));
             "VIGIE_TESTS_NEED_SERVERS=0"
         }
     };

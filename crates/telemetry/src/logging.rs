@@ -19,7 +19,9 @@ pub struct BadLevel(String);
 /// # Errors
 /// If `level` is neither a level nor a filter directive.
 pub fn init(level: &str, format: LogFormat) -> Result<(), BadLevel> {
-    let filter = EnvFilter::builder().parse(level).map_err(|_| BadLevel(level.to_owned()))?;
+    // RabbitMQ's client calls every refusal an error, also those that are answers; the queue says which matter.
+    let level_but_clients = format!("lapin=off,{level}");
+    let filter = EnvFilter::builder().parse(level_but_clients).map_err(|_| BadLevel(level.to_owned()))?;
     // A log that cannot be written (a full disk) is no reason to stop: the library would print that and panic on failure.
     let lines =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::host;
 use crate::roles::Role;
 use anyhow::Context;
+use queue::brokers::amqp::{self, Amqp, AmqpConfig};
 use queue::brokers::embedded::{self, Durability};
 use queue::brokers::member::{self, Member};
 use queue::brokers::redis::{About, Redis, RedisConfig};
@@ -15,6 +16,16 @@ use stdx::SystemClock;
 
 /// The address of the queue in the data directory.
 const EMBEDDED: &str = "embedded:";
+/// The ledger of a queue on RabbitMQ, in the data directory.
+const LEDGER: &str = "queue.db";
+
+/// Where the queue is.
+enum Place {
+    Embedded,
+    Redis(RedisConfig),
+    RabbitMq(AmqpConfig),
+}
+
 /// The queue for a process that runs a role.
 ///
 /// # Errors
@@ -31,20 +42,26 @@ pub fn of_role(config: &Config, role: Role, node: &str) -> anyhow::Result<Arc<dy
 /// # Errors
 /// None of the broker's; only if its address cannot be read.
 pub fn look_at_boot(config: &Config) -> anyhow::Result<String> {
-    let Some(redis) = redis_config(config)? else { return Ok("embedded".to_owned()) };
-    let name = redis.name();
-    match Redis::probe(redis) {
-        Ok(about) => {
-            let warnings = warnings(&about);
+    let (name, looked) = match place(config)? {
+        Place::Embedded => return Ok("embedded".to_owned()),
+        Place::Redis(redis) => {
+            let said = |about: &About| {
+                let durable = if about.is_durable { "appendonly yes" } else { "appendonly NO" };
+                (format!("Redis {}, {durable}", about.version), warnings(about))
+            };
+            (redis.name(), Redis::probe(redis).map(|about| said(&about)))
+        }
+        Place::RabbitMq(amqp) => {
+            let said = |about: &amqp::About| (said_of_rabbitmq(about), warnings_of_rabbitmq(about));
+            (amqp.name(), Amqp::probe(amqp).map(|about| said(&about)))
+        }
+    };
+    match looked {
+        Ok((said, warnings)) => {
             for warning in &warnings {
                 tracing::warn!(broker = name, "{warning}");
             }
-            let durable = if about.is_durable { "appendonly yes" } else { "appendonly NO" };
-            Ok([format!("{name}: Redis {}, {durable}", about.version)]
-                .into_iter()
-                .chain(warnings)
-                .collect::<Vec<_>>()
-                .join("; "))
+            Ok([format!("{name}: {said}")].into_iter().chain(warnings).collect::<Vec<_>>().join("; "))
         }
         Err(error) => Ok(format!("{name} does not answer yet: {}", stdx::causes::on_one_line(&error))),
     }
@@ -96,28 +113,46 @@ fn declare_queues(queue: &dyn Queue) -> anyhow::Result<()> {
 
 fn open(config: &Config, node: &str, prefers_to_own: bool) -> anyhow::Result<Arc<dyn Queue>> {
     let clock = Arc::new(SystemClock);
-    if let Some(redis) = redis_config(config)? {
-        let name = redis.name();
-        let opened = Redis::open(redis, clock).with_context(|| format!("open the queue at {name}"))?;
-        return Ok(Arc::new(opened));
+    match place(config)? {
+        Place::Redis(redis) => {
+            let name = redis.name();
+            let opened = Redis::open(redis, clock).with_context(|| format!("open the queue at {name}"))?;
+            Ok(Arc::new(opened))
+        }
+        Place::RabbitMq(amqp) => {
+            let name = amqp.name();
+            let opened = Amqp::open(amqp, clock).with_context(|| format!("open the queue at {name}"))?;
+            Ok(Arc::new(opened))
+        }
+        Place::Embedded => {
+            let member = member::Config {
+                embedded: embedded_config(config),
+                socket: config.data_dir.join("queue.sock"),
+                name: node.to_owned(),
+                prefers_to_own,
+            };
+            let opened = Member::open(member, clock).context("open the queue")?;
+            Ok(Arc::new(opened))
+        }
     }
-    let member = member::Config {
-        embedded: embedded_config(config),
-        socket: config.data_dir.join("queue.sock"),
-        name: node.to_owned(),
-        prefers_to_own,
-    };
-    let opened = Member::open(member, clock).context("open the queue")?;
-    Ok(Arc::new(opened))
 }
 
-fn redis_config(config: &Config) -> anyhow::Result<Option<RedisConfig>> {
+fn place(config: &Config) -> anyhow::Result<Place> {
     let url = config.broker_url.expose();
+    let (jobs_max, bytes_max) = (config.queue_jobs_max, config.queue_bytes_max.bytes());
     if url == EMBEDDED {
-        return Ok(None);
+        return Ok(Place::Embedded);
+    }
+    if is_amqp(url) {
+        let amqp = AmqpConfig::parse(url, config.data_dir.join(LEDGER)).context("read broker.url")?;
+        return Ok(Place::RabbitMq(AmqpConfig { jobs_max, bytes_max, ..amqp }));
     }
     let redis = RedisConfig::parse(url).context("read broker.url")?;
-    Ok(Some(RedisConfig { jobs_max: config.queue_jobs_max, bytes_max: config.queue_bytes_max.bytes(), ..redis }))
+    Ok(Place::Redis(RedisConfig { jobs_max, bytes_max, ..redis }))
+}
+
+fn is_amqp(url: &str) -> bool {
+    url.starts_with("amqp:") || url.starts_with("amqps:")
 }
 
 /// Connects to a broker elsewhere and says what it is and what an operator should know of it.
@@ -125,14 +160,31 @@ fn redis_config(config: &Config) -> anyhow::Result<Option<RedisConfig>> {
 /// # Errors
 /// What is wrong with it.
 pub fn describe(config: &Config) -> anyhow::Result<Vec<String>> {
-    let Some(redis) = redis_config(config)? else {
-        return Ok(vec!["broker.url: embedded, in the data directory".to_owned()]);
+    let (name, said, warnings) = match place(config)? {
+        Place::Embedded => return Ok(vec!["broker.url: embedded, in the data directory".to_owned()]),
+        Place::Redis(redis) => {
+            let name = redis.name();
+            let about = Redis::probe(redis).with_context(|| format!("broker.url: connect to {name}"))?;
+            (name, format!("Redis {}", about.version), warnings(&about))
+        }
+        Place::RabbitMq(amqp) => {
+            let name = amqp.name();
+            let about = Amqp::probe(amqp).with_context(|| format!("broker.url: connect to {name}"))?;
+            (name, said_of_rabbitmq(&about), warnings_of_rabbitmq(&about))
+        }
     };
-    let name = redis.name();
-    let about = Redis::probe(redis).with_context(|| format!("broker.url: connect to {name}"))?;
-    let mut lines = vec![format!("broker.url: {name} answers, Redis {}", about.version)];
-    lines.extend(warnings(&about).into_iter().map(|warning| format!("  warning: {warning}")));
+    let mut lines = vec![format!("broker.url: {name} answers, {said}")];
+    lines.extend(warnings.into_iter().map(|warning| format!("  warning: {warning}")));
     Ok(lines)
+}
+
+fn said_of_rabbitmq(about: &amqp::About) -> String {
+    format!("AMQP 0-9-1, heartbeat {} s", about.heartbeat.as_secs())
+}
+
+fn warnings_of_rabbitmq(about: &amqp::About) -> Vec<String> {
+    let blocked = "an alarm of its memory or disk is on: it takes no messages".to_owned();
+    about.is_blocked.then_some(blocked).into_iter().collect()
 }
 
 /// What an operator should know before trusting this server with jobs.
@@ -168,13 +220,16 @@ fn embedded_config(config: &Config) -> embedded::Config {
 /// # Errors
 /// Why it cannot be used.
 pub fn check_url(text: &str) -> Result<(), String> {
-    const TAKEN: &str = "this release takes embedded:, redis://, rediss://, redis+socket:// and sentinel://";
+    const TAKEN: &str =
+        "this release takes embedded:, redis://, rediss://, redis+socket://, sentinel://, amqp:// and amqps://";
     if text == EMBEDDED {
         return Ok(());
     }
     let scheme = text.split(':').next().unwrap_or_default();
     match scheme {
-        "amqp" | "amqps" => Err(format!("{scheme}: is not built yet; {TAKEN}")),
+        "amqp" | "amqps" => {
+            AmqpConfig::parse(text, LEDGER.into()).map(|_| ()).map_err(|error| stdx::causes::on_one_line(&error))
+        }
         "redis" | "rediss" | "redis+socket" | "sentinel" => {
             RedisConfig::parse(text).map(|_| ()).map_err(|error| stdx::causes::on_one_line(&error))
         }

@@ -49,6 +49,17 @@ pub fn redis() -> anyhow::Result<()> {
     install(&["redis-server", "redis-tools"])
 }
 
+/// Sees to it that RabbitMQ is installed; tests start servers of their own.
+///
+/// # Errors
+/// If it is not there and cannot be installed.
+pub fn rabbitmq() -> anyhow::Result<()> {
+    if Path::new("/usr/lib/rabbitmq/bin/rabbitmq-server").exists() {
+        return Ok(());
+    }
+    install(&["rabbitmq-server"])
+}
+
 /// Returns a folder whose `node_modules` holds `@sentry/node`.
 ///
 /// # Errors

@@ -60,7 +60,8 @@ pub const KEYS: &[Key] = &[
         "broker.url",
         "embedded:",
         Kind::Broker,
-        "where jobs are queued: embedded:, redis://[user:password@]host:port/db, rediss://…, sentinel://…",
+        "where jobs are queued: embedded:, redis://[user:password@]host:port/db, rediss://…, sentinel://…, \
+         amqp://user:password@host:port/vhost, amqps://…",
     ),
     key(
         "database.url",

@@ -30,6 +30,8 @@ const CLOSE_MAX: Duration = Duration::from_secs(2);
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 const NOT_FOUND: u16 = 404;
+/// It is there and was declared otherwise.
+const PRECONDITION_FAILED: u16 = 406;
 /// How often a message may come back is for the ledger to count, not for a server that drops it then: release 4 does so
 /// after 20 times unless told otherwise. "No limit" (-1) is not it: release 3.10 takes that and drops at the first return.
 const DELIVERIES_MAX: i64 = 1_000_000_000;
@@ -328,12 +330,15 @@ impl Link {
         if lock(&open.declared).contains(&lane.name) {
             return Ok(());
         }
-        let made = if self.count(open, &lane.name)?.is_some() {
-            Ok(())
-        } else if lane.is_shared {
-            self.declare_as_celery(open, &lane.name)
-        } else {
-            self.declare_own(open, &lane.name)
+        let made = match lane.is_shared {
+            true => self.declare_as_celery(open, &lane.name),
+            false => self.declare_own(open, &lane.name),
+        };
+        let made = match made {
+            Err(fault) if fault.code() == Some(PRECONDITION_FAILED) && self.count(open, &lane.name)?.is_some() => {
+                Ok(())
+            }
+            made => made,
         };
         made.map_err(|fault| self.error(&fault))?;
         lock(&open.declared).insert(lane.name.clone());
