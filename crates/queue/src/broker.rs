@@ -3,6 +3,7 @@
 use crate::broadcast::Broadcast;
 use crate::pool::PoolRow;
 use crate::{Claimed, Finish, JobId, JobResult, JobState, LeaseId, NewJob, Published, QueueDepth, QueueError};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -134,6 +135,9 @@ pub struct WorkerRow {
     pub finished: u64,
     pub failed: u64,
     pub dead: u64,
+    /// Jobs since it started whose run ended, by queue; of a release that did not say, nothing.
+    #[serde(default)]
+    pub finished_by_queue: BTreeMap<String, u64>,
     pub last_error: Option<String>,
     pub is_stopping: bool,
     /// Where its runs happen.

@@ -320,6 +320,7 @@ impl Cron {
             finished: 0,
             failed: 0,
             dead: 0,
+            finished_by_queue: Default::default(),
             last_error: self.failing.lock().unwrap_or_else(PoisonError::into_inner).values().next().cloned(),
             pool: PoolRow::default(),
             is_stopping: false,

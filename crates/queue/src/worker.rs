@@ -17,7 +17,7 @@ use leases::Leases;
 pub use remote::RemoteConfig;
 pub(crate) use run::run_jobs;
 use seat::Seat;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -31,6 +31,8 @@ const STRANGE_JOBS_MAX: usize = 16;
 /// Bytes of one claim of such a queue.
 const STRANGE_BYTES_MAX: usize = 16 << 20;
 const STRANGE_LEASE: Duration = Duration::from_secs(20);
+/// Queues whose finished jobs are counted apart.
+const QUEUES_MAX: usize = 1_000;
 
 /// How a worker is set up.
 pub struct WorkerConfig {
@@ -78,6 +80,20 @@ pub struct WorkerProgress {
     pub dead: AtomicU64,
     /// Jobs claimed now.
     pub running: AtomicU64,
+    /// Jobs whose run ended, by queue.
+    by_queue: Mutex<BTreeMap<String, u64>>,
+}
+
+impl WorkerProgress {
+    /// Queues beyond those that are remembered are not counted apart.
+    fn note_ended(&self, queue: &str) {
+        let mut by_queue = lock(&self.by_queue);
+        if let Some(count) = by_queue.get_mut(queue) {
+            *count += 1;
+        } else if by_queue.len() < QUEUES_MAX {
+            by_queue.insert(queue.to_owned(), 1);
+        }
+    }
 }
 
 /// Threads that run the tasks of a table.

@@ -223,6 +223,7 @@ fn workers_are_listed_until_they_leave_or_are_forgotten(kind: Kind) {
         finished: 3,
         failed: 2,
         dead: 1,
+        finished_by_queue: [("q".to_owned(), 3)].into(),
         last_error: Some("no".to_owned()),
         is_stopping: false,
         pool: queue::pool::PoolRow::default(),

@@ -158,6 +158,7 @@ impl Shared {
             finished: count(&self.progress.finished),
             failed: count(&self.progress.failed),
             dead: count(&self.progress.dead),
+            finished_by_queue: lock(&self.progress.by_queue).clone(),
             last_error: lock(&self.last_error).clone(),
             is_stopping: self.is_stopping(),
             pool: self.pool(),

@@ -2,14 +2,16 @@
 
 use super::{Check, STUCK_AFTER, Seen};
 use queue::WorkerRow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Instant;
+use stdx::Timestamp;
 
 /// What was seen before, as far as it matters for the next look.
 pub struct Progress {
-    /// When nothing was eligible, or something was finished, last.
-    moved_at: Instant,
-    finished: u64,
+    /// Queues with eligible work, and when something of each was finished last, or nothing was eligible.
+    moved: HashMap<String, Instant>,
+    /// What each worker had finished by queue at the last look.
+    finished: HashMap<Process, BTreeMap<String, u64>>,
     /// When a worker, and a scheduler, was heard last.
     worker_at: Instant,
     scheduler_at: Instant,
@@ -17,11 +19,14 @@ pub struct Progress {
     unserved: HashMap<String, Instant>,
 }
 
+/// A worker's process: its counts begin anew with it, whatever it is called.
+type Process = (String, u32, Timestamp);
+
 impl Progress {
     /// At the start everything counts as seen: a worker may come a moment later than the web.
     pub fn starting_at(now: Instant) -> Progress {
-        let unserved = HashMap::new();
-        Progress { moved_at: now, finished: 0, worker_at: now, scheduler_at: now, unserved }
+        let (moved, finished, unserved) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Progress { moved, finished, worker_at: now, scheduler_at: now, unserved }
     }
 
     /// Returns the checks of this look.
@@ -35,29 +40,53 @@ impl Progress {
         ]
     }
 
-    /// Work that is ready and of which none is finished is stuck. A backlog that moves is fine, also right after start;
-    /// so is one long run with nothing behind it while its worker lives.
+    /// Work that is ready in a queue and of which none is finished is stuck, however much other queues move. A backlog
+    /// that moves is fine, also right after start; so is one long run with nothing behind it while its worker lives.
     fn judge_movement(&mut self, seen: &Seen, now: Instant) -> Check {
-        let ready: u64 = seen.depths.iter().filter(|depth| !depth.paused).map(|depth| depth.ready).sum();
-        let finished = seen.workers.iter().map(|row| row.finished).fold(0, u64::wrapping_add);
-        if ready == 0 || finished != self.finished {
-            self.moved_at = now;
-            self.finished = finished;
+        let grown = self.take_grown(seen);
+        let eligible = seen.depths.iter().filter(|depth| !depth.paused && depth.ready > 0);
+        let (mut moved, mut stuck) = (HashMap::new(), Vec::new());
+        for depth in eligible.clone() {
+            let before = self.moved.get(&depth.queue).copied();
+            let is_moving = before.is_none() || grown.contains(&depth.queue);
+            let moved_at = before.filter(|_| !is_moving).unwrap_or(now);
+            moved.insert(depth.queue.clone(), moved_at);
+            let still = now - moved_at;
+            if still >= STUCK_AFTER {
+                let (queue, ready) = (&depth.queue, depth.ready);
+                stuck.push(format!("{queue}: {ready} jobs wait and none was finished for {} s", still.as_secs()));
+            }
         }
-        let still = now - self.moved_at;
-        if still >= STUCK_AFTER {
-            return Check::bad(
-                "pipeline",
-                format!("{ready} jobs wait and none was finished for {} s", still.as_secs()),
-            );
+        self.moved = moved;
+        if !stuck.is_empty() {
+            stuck.sort_unstable();
+            return Check::bad("pipeline", stuck.join("; "));
         }
-        let oldest = seen.depths.iter().filter(|depth| !depth.paused).filter_map(|depth| depth.oldest_age).max();
+        let ready: u64 = eligible.clone().map(|depth| depth.ready).sum();
+        let oldest = eligible.filter_map(|depth| depth.oldest_age).max();
         match ready {
             0 => Check::good("pipeline", "no job waits"),
             _ => {
                 Check::good("pipeline", format!("{ready} jobs wait, oldest {} s", oldest.unwrap_or_default().as_secs()))
             }
         }
+    }
+
+    /// Returns the queues of which a worker has finished more than at the last look. Only growth counts: a worker that is
+    /// seen for the first time may have finished all of it long ago.
+    fn take_grown(&mut self, seen: &Seen) -> HashSet<String> {
+        let (mut grown, mut finished) = (HashSet::new(), HashMap::new());
+        for row in seen.workers.iter().filter(|row| row.slots > 0) {
+            let process = (row.name.clone(), row.pid, row.started_at);
+            let counts = counts_of(row);
+            if let Some(before) = self.finished.get(&process) {
+                let has_grown = |(queue, count): &(&String, &u64)| **count > before.get(*queue).copied().unwrap_or(0);
+                grown.extend(counts.iter().filter(has_grown).map(|(queue, _)| queue.clone()));
+            }
+            finished.insert(process, counts);
+        }
+        self.finished = finished;
+        grown
     }
 
     fn judge_workers(&mut self, seen: &Seen, alive: &[&WorkerRow], now: Instant) -> Check {
@@ -105,6 +134,14 @@ impl Progress {
     }
 }
 
+/// A worker of an older release says only how many it finished; that may have been in any queue that it serves.
+fn counts_of(row: &WorkerRow) -> BTreeMap<String, u64> {
+    if row.finished_by_queue.is_empty() && row.finished > 0 {
+        return row.queues.iter().map(|queue| (queue.clone(), row.finished)).collect();
+    }
+    row.finished_by_queue.clone()
+}
+
 /// Jobs that nobody knows wait for a worker that does; until then somebody should know.
 fn judge_parked(seen: &Seen) -> Check {
     let jobs: u64 = seen.parked.iter().map(|parked| parked.jobs).sum();
@@ -123,7 +160,6 @@ mod tests {
     use super::*;
     use queue::QueueDepth;
     use std::time::Duration;
-    use stdx::Timestamp;
 
     fn row(slots: u32, queues: &[&str], finished: u64) -> WorkerRow {
         WorkerRow {
@@ -140,6 +176,7 @@ mod tests {
             finished,
             failed: 0,
             dead: 0,
+            finished_by_queue: Default::default(),
             last_error: None,
             is_stopping: false,
             pool: Default::default(),
@@ -183,10 +220,40 @@ mod tests {
         let mut progress = Progress::starting_at(start);
         let mut other = seen(1, 0);
         other.workers[0].queues = vec!["else".to_owned()];
-        for (second, finished) in [(0, 1), (20, 2), (50, 3)] {
-            other.workers[0].finished = finished;
+        for second in [0, 20, 50] {
             let failing = failing(&mut progress, &other, true, start + Duration::from_secs(second));
-            assert_eq!(failing, if second < 45 { vec![] } else { vec!["workers"] }, "{second}");
+            assert_eq!(failing, if second < 45 { vec![] } else { vec!["pipeline", "workers"] }, "{second}");
         }
+    }
+
+    #[test]
+    fn a_queue_that_does_not_move_is_stuck_while_others_move() {
+        let start = Instant::now();
+        let mut progress = Progress::starting_at(start);
+        let mut both = seen(4, 0);
+        both.depths.push(QueueDepth { queue: "busy".to_owned(), ready: 2, ..QueueDepth::default() });
+        both.workers.push(row(1, &["busy"], 0));
+        let mut checks = Vec::new();
+        for second in (0..60).step_by(5) {
+            both.workers[2].finished = second;
+            both.workers[2].finished_by_queue = [("busy".to_owned(), second)].into();
+            checks = progress.judge(&both, |_| true, start + Duration::from_secs(second));
+        }
+        assert_eq!(checks[0].detail, "q: 4 jobs wait and none was finished for 55 s");
+        assert!(!checks[0].ok);
+    }
+
+    #[test]
+    fn a_count_that_another_process_gives_under_the_same_name_is_no_progress() {
+        let start = Instant::now();
+        let mut progress = Progress::starting_at(start);
+        let mut twins = seen(4, 0);
+        let mut failed = Vec::new();
+        for second in (0..60).step_by(5) {
+            twins.workers[0].pid = 1 + (second / 5 % 2) as u32;
+            twins.workers[0].finished = 7 * u64::from(twins.workers[0].pid);
+            failed = failing(&mut progress, &twins, true, start + Duration::from_secs(second));
+        }
+        assert_eq!(failed, ["pipeline"]);
     }
 }

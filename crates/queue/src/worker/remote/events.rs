@@ -96,7 +96,9 @@ impl Shared {
         }
     }
 
+    /// Counts a job whose run ended, and tells of it.
     pub(in crate::worker) fn note_end(&self, job: &Claimed, finish: &Finish, took: Duration) {
+        self.progress.note_ended(&job.queue);
         if self.remote.events.is_wanted()
             && let Some((kind, fields)) = events::of_end(job, finish, took)
         {

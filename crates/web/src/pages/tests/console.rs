@@ -113,6 +113,7 @@ fn worker(text: &str) -> Worker {
         finished: 1,
         failed: 1,
         dead: 1,
+        finished_by_queue: Default::default(),
         last_error: Some(text.to_owned()),
         is_stopping: false,
         pool: Default::default(),
