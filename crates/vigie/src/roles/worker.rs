@@ -45,11 +45,11 @@ impl WorkerOptions {
         }
     }
 
-    /// Returns the queues to be served, of those that are known.
+    /// Returns the queues to be served: of those that are known, or without a choice of this release's own.
     ///
     /// # Errors
-    /// If one was named that is not known, in the words operators know from Sentry.
-    pub fn select(&self, known: &[String]) -> anyhow::Result<Vec<String>> {
+    /// If one was named that is not known, in the words operators know from Sentry; if none is left.
+    pub fn select(&self, known: &[String], own: &[String]) -> anyhow::Result<Vec<String>> {
         let unknown =
             |names: &[String]| -> Vec<String> { names.iter().filter(|name| !known.contains(name)).cloned().collect() };
         let missing = unknown(&self.queues);
@@ -59,9 +59,19 @@ impl WorkerOptions {
             &missing,
             &format!("Following queues cannot be excluded as they don't exist: {}", missing.join(",")),
         )?;
+        self.without_excluded(if self.queues.is_empty() { own } else { known })
+    }
+
+    /// Of queues that cannot be looked at now.
+    fn select_unseen(&self, own: &[String]) -> anyhow::Result<Vec<String>> {
+        self.without_excluded(if self.queues.is_empty() { own } else { &self.queues })
+    }
+
+    /// None at all is refused: a worker without a choice would serve every queue.
+    fn without_excluded(&self, candidates: &[String]) -> anyhow::Result<Vec<String>> {
         let is_served =
             |name: &&String| (self.queues.is_empty() || self.queues.contains(name)) && !self.excluded.contains(name);
-        let served: Vec<String> = known.iter().filter(is_served).cloned().collect();
+        let served: Vec<String> = candidates.iter().filter(is_served).cloned().collect();
         anyhow::ensure!(!served.is_empty(), "no queue is left to serve");
         Ok(served)
     }
@@ -167,16 +177,13 @@ fn queues_to_serve(base: &Base, options: &WorkerOptions) -> anyhow::Result<Vec<S
         return Ok(own);
     }
     match base.queue.depths() {
-        Ok(depths) if options.queues.is_empty() => {
-            let known: Vec<String> = depths.into_iter().map(|depth| depth.queue).collect();
-            let served = options.select(&known)?;
-            Ok(served.into_iter().filter(|name| own.contains(name)).collect())
+        Ok(depths) => {
+            let published = depths.into_iter().map(|depth| depth.queue).filter(|name| !own.contains(name));
+            options.select(&own.iter().cloned().chain(published).collect::<Vec<_>>(), &own)
         }
-        Ok(depths) => options.select(&depths.into_iter().map(|depth| depth.queue).collect::<Vec<_>>()),
         Err(error @ QueueError::Unreachable { .. }) => {
             tracing::error!(error = %error, "whether all queues are known cannot be said yet");
-            let named = if options.queues.is_empty() { own } else { options.queues.clone() };
-            Ok(named.into_iter().filter(|name| !options.excluded.contains(name)).collect())
+            options.select_unseen(&own)
         }
         Err(error) => Err(error).context("look at the queues"),
     }
@@ -206,14 +213,24 @@ mod tests {
             ignore_unknown,
             ..WorkerOptions::default()
         };
-        assert_eq!(choose("debug events", "", false).select(&known).expect("known"), names("events debug"));
-        assert_eq!(choose("", "events", false).select(&known).expect("known"), names("debug default"));
-        let error = choose("a debug b", "", false).select(&known).expect_err("unknown");
+        assert_eq!(choose("debug events", "", false).select(&known, &known).expect("known"), names("events debug"));
+        assert_eq!(choose("", "events", false).select(&known, &known).expect("known"), names("debug default"));
+        let error = choose("a debug b", "", false).select(&known, &known).expect_err("unknown");
         assert_eq!(error.to_string(), "Following queues are not found: a,b");
-        let error = choose("", "c", false).select(&known).expect_err("unknown");
+        let error = choose("", "c", false).select(&known, &known).expect_err("unknown");
         assert_eq!(error.to_string(), "Following queues cannot be excluded as they don't exist: c");
-        assert_eq!(choose("a debug", "", true).select(&known).expect("ignored"), names("debug"));
-        assert!(choose("debug", "debug", false).select(&known).is_err(), "nothing is left");
+        assert_eq!(choose("a debug", "", true).select(&known, &known).expect("ignored"), names("debug"));
+        assert!(choose("debug", "debug", false).select(&known, &known).is_err(), "nothing is left");
+    }
+
+    #[test]
+    fn a_worker_that_is_left_no_queue_of_its_own_does_not_serve_them_all() {
+        let own = names("events debug");
+        let options = WorkerOptions { excluded: own.clone(), ..WorkerOptions::default() };
+        assert!(options.select(&names("events debug other"), &own).is_err(), "others' queues are not ours");
+        assert!(options.select_unseen(&own).is_err(), "the broker does not answer");
+        let named = WorkerOptions { queues: names("debug"), ..options };
+        assert!(named.select_unseen(&own).is_err(), "named and excluded");
     }
 
     #[test]
