@@ -5,6 +5,7 @@ use super::run::{ENDS_WITHIN, How};
 use super::seat::{Current, Seat, over_time_text};
 use super::{Shared, lock};
 use crate::{DeadReason, Finish, LeaseId, Outcome, QueueError, RunningRow, Task, WORKER_BEAT_EVERY, WorkerRow};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -20,18 +21,18 @@ pub(super) const HARD_GRACE: Duration = Duration::from_secs(5);
 /// Threads that hang in a task, for each seat; beyond it the worker takes nothing more and says so.
 const HANGING_MAX: usize = 4;
 
-/// When each of the keeper's duties was done last, and whether it failed then.
+/// When each of the keeper's duties was done last, and which failed then.
 struct Rounds {
     extended: Instant,
     said: Option<Instant>,
     is_unparked: bool,
-    is_failing: bool,
+    failing: BTreeSet<&'static str>,
 }
 
 impl Shared {
     /// Keeps the worker until no thread may run anything any more, or nobody waits for those that do.
     pub(super) fn keep(self: &Arc<Self>) {
-        let mut rounds = Rounds { extended: Instant::now(), said: None, is_unparked: false, is_failing: false };
+        let mut rounds = Rounds { extended: Instant::now(), said: None, is_unparked: false, failing: BTreeSet::new() };
         // A worker whose threads all hang says so for as long as nobody stops it.
         while self.is_waited_for.load(Ordering::SeqCst)
             && (!self.is_stopping() || self.working.load(Ordering::SeqCst) > 0)
@@ -117,22 +118,25 @@ impl Shared {
         Ok(())
     }
 
-    /// Logs a change from answering to not answering, and back; not each failure.
+    /// Logs a change from answering to not answering, and back; not each failure. Some duties need no answer: it answers
+    /// again when all that failed have been done.
     fn report(&self, rounds: &mut Rounds, what: &'static str, result: Result<(), QueueError>) {
         match result {
-            Err(error) if !rounds.is_failing => {
-                rounds.is_failing = true;
-                tracing::error!(
-                    error = stdx::causes::on_one_line(&error),
-                    what,
-                    "the broker does not answer its worker"
-                );
+            Err(error) => {
+                if rounds.failing.is_empty() {
+                    tracing::error!(
+                        error = stdx::causes::on_one_line(&error),
+                        what,
+                        "the broker does not answer its worker"
+                    );
+                }
+                rounds.failing.insert(what);
             }
-            Ok(()) if rounds.is_failing => {
-                rounds.is_failing = false;
-                tracing::info!("the broker answers its worker again");
+            Ok(()) => {
+                if rounds.failing.remove(what) && rounds.failing.is_empty() {
+                    tracing::info!("the broker answers its worker again");
+                }
             }
-            Err(_) | Ok(()) => {}
         }
     }
 
