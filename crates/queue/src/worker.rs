@@ -74,7 +74,7 @@ impl WorkerConfig {
 pub struct WorkerProgress {
     /// Jobs whose run ended, whatever its outcome.
     pub finished: AtomicU64,
-    /// Of them, those to be tried again; also turns that failed as a whole.
+    /// Of them, those to be tried again.
     pub failed: AtomicU64,
     /// Of them, those that became dead letters.
     pub dead: AtomicU64,

@@ -337,3 +337,27 @@ fn a_worker_says_that_it_lives_and_takes_back_what_was_parked() {
     worker.join();
     assert!(broker.workers().expect("asked").is_empty(), "it has left");
 }
+
+#[test]
+fn a_turn_that_fails_is_no_failed_job() {
+    let rig = Rig::new();
+    rig.publish_ids(&["a"]);
+    let Rig { folder: _folder, broker, .. } = rig;
+    let broker = Arc::new(broker);
+    let children = queue::pool::ChildrenConfig {
+        command: Box::new(|| std::process::Command::new("/nowhere/at-all")),
+        jobs_max: None,
+        memory_max: None,
+        on_report: |_| {},
+    };
+    let config = WorkerConfig { children: Some(children), ..one_thread() };
+    let task: Arc<dyn Task> = Arc::new(Sleeper { limit: Duration::from_secs(60) });
+    let worker = Worker::start(broker.clone(), vec![task], config);
+    until("it says what is wrong", || {
+        broker.workers().expect("asked").first().is_some_and(|row| row.last_error.is_some())
+    });
+    let progress = worker.progress();
+    worker.join();
+    assert_eq!(progress.failed.load(Ordering::Relaxed), 0);
+    assert_eq!(broker.depths().expect("depths")[0].ready, 1);
+}

@@ -48,7 +48,6 @@ impl Shared {
                         tracing::error!(error, "queues not served, tried again");
                     }
                     is_failing = true;
-                    self.progress.failed.fetch_add(1, Ordering::Relaxed);
                     self.note_error(Some(error));
                     std::thread::sleep(FAILED_PAUSE);
                 }
