@@ -19,7 +19,7 @@ pub(crate) use run::run_jobs;
 use seat::Seat;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use stdx::{Clock, Timestamp};
@@ -123,6 +123,8 @@ struct Shared {
     /// Unknown tasks that were said, and when.
     unknown: Mutex<HashMap<String, Instant>>,
     last_error: Mutex<Option<String>>,
+    /// Under which it is listed, once another worker of its name was there first.
+    other_name: OnceLock<String>,
     remote: remote::Remote,
     started_at: Timestamp,
 }
@@ -157,6 +159,7 @@ impl Worker {
             hanging: AtomicUsize::new(0),
             unknown: Mutex::default(),
             last_error: Mutex::default(),
+            other_name: OnceLock::new(),
             remote: remote::Remote::default(),
         });
         let remote = shared.start_remote();

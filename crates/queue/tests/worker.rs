@@ -361,3 +361,25 @@ fn a_turn_that_fails_is_no_failed_job() {
     assert_eq!(progress.failed.load(Ordering::Relaxed), 0);
     assert_eq!(broker.depths().expect("depths")[0].ready, 1);
 }
+
+#[test]
+fn two_workers_of_one_name_are_both_listed_and_it_is_said() {
+    let Rig { folder: _folder, broker, .. } = Rig::new();
+    let broker = Arc::new(broker);
+    let task: Arc<dyn Task> = Arc::new(Sleeper { limit: Duration::from_secs(60) });
+    let worker = Worker::start(broker.clone(), vec![task], one_thread());
+    until("it is heard", || !broker.workers().expect("asked").is_empty());
+    let row = broker.workers().expect("asked").remove(0);
+    let started_at = row.started_at.minus(Duration::from_secs(60));
+    let listed = || broker.workers().expect("asked");
+    until("both are listed", || {
+        let heard_at = stdx::Clock::now(&stdx::SystemClock);
+        broker.beat(&queue::WorkerRow { pid: 1, started_at, heard_at, ..row.clone() }).expect("heard");
+        listed().len() == 2
+    });
+    let younger = listed().into_iter().find(|other| other.pid == row.pid).expect("listed");
+    assert_eq!(younger.name, format!("worker@here (pid {})", row.pid));
+    assert!(younger.last_error.is_some_and(|error| error.contains("another worker is called worker@here")));
+    worker.join();
+    assert_eq!(listed().len(), 1, "only the younger has left");
+}

@@ -26,13 +26,20 @@ struct Rounds {
     extended: Instant,
     said: Option<Instant>,
     is_unparked: bool,
+    has_twin: bool,
     failing: BTreeSet<&'static str>,
 }
 
 impl Shared {
     /// Keeps the worker until no thread may run anything any more, or nobody waits for those that do.
     pub(super) fn keep(self: &Arc<Self>) {
-        let mut rounds = Rounds { extended: Instant::now(), said: None, is_unparked: false, failing: BTreeSet::new() };
+        let mut rounds = Rounds {
+            extended: Instant::now(),
+            said: None,
+            is_unparked: false,
+            has_twin: false,
+            failing: BTreeSet::new(),
+        };
         // A worker whose threads all hang says so for as long as nobody stops it.
         while self.is_waited_for.load(Ordering::SeqCst)
             && (!self.is_stopping() || self.working.load(Ordering::SeqCst) > 0)
@@ -92,8 +99,36 @@ impl Shared {
             let unparked = self.unpark_own();
             self.report(rounds, "unpark", unparked);
         }
-        let said = self.queue.beat(&self.row());
+        let looked = self.look_for_twin(rounds);
+        let said = looked.and_then(|()| self.queue.beat(&self.row()));
         self.report(rounds, "beat", said);
+    }
+
+    /// Two workers of one name would take turns in one row, and the death of one would not show: the younger is listed
+    /// under another name. One that was killed is not heard after its successor has started.
+    fn look_for_twin(&self, rounds: &mut Rounds) -> Result<(), QueueError> {
+        if rounds.has_twin {
+            return Ok(());
+        }
+        let pid = std::process::id();
+        let is_twin = |row: &WorkerRow| {
+            let is_other = (row.started_at, row.pid, &row.host) != (self.started_at, pid, &self.config.host);
+            row.name == self.config.name && is_other && row.heard_at > self.started_at
+        };
+        let Some(twin) = self.queue.workers()?.into_iter().find(is_twin) else { return Ok(()) };
+        rounds.has_twin = true;
+        let name = &self.config.name;
+        if (twin.started_at, twin.pid) < (self.started_at, pid) {
+            let _ = self.other_name.set(format!("{name} (pid {pid})"));
+        }
+        tracing::error!(name, other_pid = twin.pid, other_host = twin.host, "another worker of this name runs");
+        self.note_error(Some(format!("another worker is called {name}, its process is {} on {}", twin.pid, twin.host)));
+        Ok(())
+    }
+
+    /// As workers are listed.
+    fn listed_name(&self) -> &str {
+        self.other_name.get().unwrap_or(&self.config.name)
     }
 
     /// A worker of threads beside this one may claim what must run in a process, and parks it as unknown.
@@ -149,7 +184,7 @@ impl Shared {
         };
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         WorkerRow {
-            name: self.config.name.clone(),
+            name: self.listed_name().to_owned(),
             host: self.config.host.clone(),
             pid: std::process::id(),
             version: self.config.version.clone(),
@@ -245,7 +280,7 @@ impl Shared {
                 tracing::error!(error = %error, "jobs not given back, their leases end by themselves");
             }
         }
-        if let Err(error) = self.queue.leave(&self.config.name) {
+        if let Err(error) = self.queue.leave(self.listed_name()) {
             tracing::warn!(error = %error, "the broker was not told that this worker ends");
         }
     }
