@@ -63,6 +63,9 @@ pub enum Command {
     /// Look at what runs by the clock
     #[command(subcommand)]
     Schedules(Schedules),
+    /// Look at the metrics
+    #[command(subcommand)]
+    Metrics(MetricsCommand),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -314,6 +317,14 @@ pub struct Send {
 #[derive(Debug, Subcommand)]
 pub enum Workers {
     List(Listing),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum MetricsCommand {
+    /// Every metric with its kind, unit, labels and meaning
+    Catalogue(Listing),
+    #[command(external_subcommand)]
+    Unknown(Vec<String>),
 }
 
 #[derive(Debug, Subcommand)]

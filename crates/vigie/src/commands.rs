@@ -6,6 +6,7 @@ mod config;
 mod createuser;
 mod event;
 mod keys;
+mod metrics;
 pub mod output;
 mod projects;
 mod queues;
@@ -27,7 +28,7 @@ use std::process::ExitCode;
 pub struct Usage(pub String);
 
 /// Commands of the design that this release does not have.
-const NOT_YET: &[&str] = &["init", "cleanup", "permissions", "metrics", "backup", "restore"];
+const NOT_YET: &[&str] = &["init", "cleanup", "permissions", "backup", "restore"];
 
 /// Runs the command line.
 ///
@@ -59,6 +60,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Queues(command) => queues::run(&Config::load(&flags)?, command),
         Command::Workers(command) => workers::run(&Config::load(&flags)?, &command),
         Command::Schedules(command) => schedules::run(&Config::load(&flags)?, &command),
+        Command::Metrics(command) => metrics::run(&command),
         Command::Status(listing) => status::run(&Config::load(&flags)?, listing),
         Command::Upgrade { dry_run } => upgrade::run(&Config::load(&flags)?, dry_run),
         Command::Check(listing) => check::run(&Config::load(&flags)?, listing),
