@@ -435,3 +435,39 @@ fn a_server_that_was_away_long_has_killed_nobody() {
     assert!(rig.broker.extend(&[claimed[0].lease], LEASE).expect("extended").is_empty());
     assert!(rig.broker.finish(vec![(claimed[0].lease, Finish::Done)]).expect("ended").is_empty());
 }
+
+#[test]
+fn an_end_and_an_extension_at_the_same_moment_leave_nothing_behind() {
+    if !redis_is_here() {
+        return;
+    }
+    let server = RedisServer::start(&[]);
+    let broker = server.live_broker();
+    let jobs: Vec<NewJob> = (0..4_000).map(|number| job(&format!("{number}"))).collect();
+    wait_for(broker.publish(jobs)).expect("kept");
+    let is_over = AtomicBool::new(false);
+    let held = std::sync::Mutex::new(Vec::new());
+    let lost = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                let leases = held.lock().expect("nobody panicked").clone();
+                broker.extend(&leases, LEASE).expect("the server answers");
+            }
+        });
+        let (mut ended, mut lost) = (0, 0);
+        while ended < 4_000 {
+            let claimed = claim_from(&broker, &["q"], 100);
+            *held.lock().expect("nobody panicked") = claimed.iter().map(|job| job.lease).collect();
+            for some in claimed.chunks(7) {
+                let ends = some.iter().map(|job| (job.lease, Finish::Done)).collect();
+                lost += broker.finish(ends).expect("the server answers").len();
+            }
+            ended += claimed.len();
+        }
+        is_over.store(true, Ordering::Relaxed);
+        lost
+    });
+    assert_eq!(lost, 0, "nobody else has taken them");
+    let left: u64 = redis::cmd("HLEN").arg("unacked").query(&mut server.raw()).expect("a number");
+    assert_eq!(left, 0);
+}

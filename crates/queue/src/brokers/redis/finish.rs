@@ -80,13 +80,17 @@ impl Shared {
         let mut words = self.words().with(self.session.as_str());
         let mut leases = Vec::with_capacity(ends.len());
         for (lease, held, finish) in ends {
-            // An extension may be under way: its score was noted before it was sent.
-            let held = lock(&self.leases).get(lease).unwrap_or(held);
+            // An extension may be under way: its score was noted before it was sent. None begins from here on.
+            let held = lock(&self.leases).end(lease).unwrap_or(held);
             self.push_end(&mut words, &held, self.operations_of(&held, finish, now));
             leases.push(lease);
         }
-        let lost = self.run_ends(&words)?;
+        let ended = self.run_ends(&words);
         let mut all = lock(&self.leases);
+        if ended.is_err() {
+            leases.iter().for_each(|lease| all.goes_on(*lease));
+        }
+        let lost = ended?;
         for lease in &leases {
             all.remove(*lease);
         }

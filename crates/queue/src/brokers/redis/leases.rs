@@ -47,13 +47,16 @@ impl Held {
 
 pub(super) struct Leases {
     held: HashMap<LeaseId, Held>,
+    /// Whose end is on its way with the scores of that moment: an extension must not write another one before it arrives,
+    /// or the end would meet a score it does not know and the job would be nobody's.
+    ending: HashSet<LeaseId>,
     next: u64,
 }
 
 impl Leases {
     /// Leases are numbered from `now`, so that those of an earlier broker are not met again.
     pub fn new(now: Timestamp) -> Leases {
-        Leases { held: HashMap::new(), next: now.micros().unsigned_abs() }
+        Leases { held: HashMap::new(), ending: HashSet::new(), next: now.micros().unsigned_abs() }
     }
 
     pub fn add(&mut self, held: Held) -> LeaseId {
@@ -66,11 +69,24 @@ impl Leases {
         self.held.get(&lease).cloned()
     }
 
+    /// Returns what ends now; it is not extended any more, until `remove` or `goes_on`.
+    pub fn end(&mut self, lease: LeaseId) -> Option<Held> {
+        let held = self.held.get(&lease).cloned()?;
+        self.ending.insert(lease);
+        Some(held)
+    }
+
+    /// An end that was not heard of has not happened.
+    pub fn goes_on(&mut self, lease: LeaseId) {
+        self.ending.remove(&lease);
+    }
+
     pub fn contains(&self, lease: LeaseId) -> bool {
         self.held.contains_key(&lease)
     }
 
     pub fn remove(&mut self, lease: LeaseId) {
+        self.ending.remove(&lease);
         self.held.remove(&lease);
     }
 
@@ -109,6 +125,9 @@ impl Shared {
         {
             let mut all = lock(&self.leases);
             for id in leases {
+                if all.ending.contains(id) {
+                    continue;
+                }
                 let Some(held) = all.held.get_mut(id) else {
                     lost.push(*id);
                     continue;
