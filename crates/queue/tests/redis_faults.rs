@@ -292,7 +292,9 @@ fn nothing_is_lost_or_doubled_while_connections_break() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut raw = server.raw();
-            while !is_over.load(Ordering::SeqCst) {
+            // Not for ever: as long as a server is lost again and again, no lease is judged to have ended.
+            let began = Instant::now();
+            while !is_over.load(Ordering::SeqCst) && began.elapsed() < Duration::from_secs(5) {
                 redis::cmd("CLIENT").arg("KILL").arg("SKIPME").arg("yes").exec(&mut raw).expect("killed");
                 std::thread::park_timeout(Duration::from_millis(7));
             }
@@ -470,4 +472,36 @@ fn an_end_and_an_extension_at_the_same_moment_leave_nothing_behind() {
     assert_eq!(lost, 0, "nobody else has taken them");
     let left: u64 = redis::cmd("HLEN").arg("unacked").query(&mut server.raw()).expect("a number");
     assert_eq!(left, 0);
+}
+
+#[test]
+fn a_tag_that_is_no_text_stops_nobody() {
+    let Some(rig) = rig_with(&[]) else { return };
+    rig.publish(&["a"]);
+    let mut hostile = br#"{"properties":{"delivery_tag":""#.to_vec();
+    hostile.extend_from_slice(&[0xff, 0xfe, b'x']);
+    hostile.extend_from_slice(br#""},"headers":{}}"#);
+    redis::cmd("LPUSH").arg("q").arg(hostile).exec(&mut rig.server.raw()).expect("pushed");
+    rig.publish(&["b"]);
+    let mut seen = Vec::new();
+    while let claimed @ [_, ..] = &rig.claim()[..] {
+        seen.extend(claimed.iter().map(|job| job.id.to_string()));
+    }
+    assert_eq!(seen, ["a", "b"]);
+    assert_eq!(rig.broker.dead_letters().expect("answered").len(), 1, "it is set aside");
+}
+
+#[test]
+fn old_dead_letters_go() {
+    let Some(rig) = rig_with(&[]) else { return };
+    rig.publish(&["old"]);
+    let claimed = rig.claim();
+    let dead = Finish::Dead { reason: queue::DeadReason::Rejected, error: "no".to_owned() };
+    rig.broker.finish(vec![(claimed[0].lease, dead)]).expect("ended");
+    rig.clock.advance(Duration::from_secs(13 * 24 * 3600));
+    rig.broker.upkeep().expect("kept up");
+    assert_eq!(rig.broker.dead_letters().expect("answered").len(), 1);
+    rig.clock.advance(Duration::from_secs(2 * 24 * 3600));
+    rig.broker.upkeep().expect("kept up");
+    assert!(rig.broker.dead_letters().expect("answered").is_empty());
 }

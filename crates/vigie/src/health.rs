@@ -169,7 +169,13 @@ impl Doctor {
     fn check_spool(&self) -> Option<Check> {
         let spool = self.0.ops.spool_state()?;
         let held = format!("{} events wait in the spool", spool.jobs);
-        let Some(since) = spool.away_since else { return Some(Check::good("spool", held)) };
+        let oldest = spool.oldest_age.filter(|_| spool.jobs > 0).unwrap_or_default();
+        let Some(since) = spool.away_since else {
+            return Some(match oldest > STUCK_AFTER {
+                true => Check::bad("spool", format!("{held}, the oldest for {} s", oldest.as_secs())),
+                false => Check::good("spool", held),
+            });
+        };
         let away = self.0.clock.now().since(since);
         let why = spool.why.unwrap_or_default();
         let detail = format!("the broker has not answered for {} s ({why}); {held}", away.as_secs());

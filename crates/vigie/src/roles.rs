@@ -110,16 +110,18 @@ async fn serve(config: &Config, role: Role, options: WorkerOptions, mut boot: Bo
     Ok(components.run(shutdown, grace).await)
 }
 
-/// Workers and schedulers first: the web role's greeting says that all is there.
+/// Workers and schedulers first: the web role's greeting says that all is there. Only its address is taken before them: a
+/// process that ends because another has it must not end with jobs in hand.
 async fn add_roles(mut base: Base, options: WorkerOptions, components: &mut Components) -> anyhow::Result<Base> {
+    let listener = if base.role.has(Role::Web) { Some(web::listen(&base.config)?) } else { None };
     if base.role.has(Role::Worker) {
         worker::add(&mut base, options, components)?;
     }
     if base.role.has(Role::Cron) {
         cron::add(&mut base, components)?;
     }
-    if base.role.has(Role::Web) {
-        web::add(&mut base, components).await?;
+    if let Some(listener) = listener {
+        web::add(&mut base, listener, components).await?;
     }
     Ok(base)
 }

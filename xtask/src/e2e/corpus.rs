@@ -82,11 +82,8 @@ fn recordings(root: &Path) -> anyhow::Result<BTreeMap<PathBuf, Vec<PathBuf>>> {
 /// The recordings hold secrets on purpose. Scrubbing has tests of its own; here nothing else may go missing.
 fn keep_secrets(place: &mut Place, slug: &str) -> anyhow::Result<()> {
     let (authorization, path) = (format!("Bearer {}", place.token()?), format!("/api/0/projects/default/{slug}/"));
-    let headers = [
-        ("Authorization", authorization.as_str()),
-        ("Content-Type", "application/json"),
-        ("Connection", "close"),
-    ];
+    let headers =
+        [("Authorization", authorization.as_str()), ("Content-Type", "application/json"), ("Connection", "close")];
     let settings = json!({ "dataScrubber": false, "dataScrubberDefaults": false });
     let response = place.http(&http::request("PUT", &path, &headers, settings.to_string().as_bytes()))?;
     ensure!(response.status == 200, "PUT {path}: {} {}", response.status, response.text());

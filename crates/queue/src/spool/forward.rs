@@ -18,6 +18,8 @@ const BATCH_BYTES_MAX: usize = 4 << 20;
 const LEASE: Duration = Duration::from_secs(60);
 /// Pauses between two attempts: a broker that is back is noticed within the longest.
 const PAUSE: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+/// A job that its broker refuses for a bound is tried again after this.
+const REFUSED_PAUSE: Duration = Duration::from_secs(2);
 /// A stop is noticed within this.
 const STEP: Duration = Duration::from_millis(50);
 
@@ -69,8 +71,13 @@ fn forward(inner: &Inner, spool: &Embedded, claimed: Vec<Claimed>) {
     while !jobs.is_empty() {
         match wait_for(inner.far.publish(jobs.clone())) {
             Ok(_) => break,
-            // A broker that is full is not away, and yet this batch waits for it: both are said alike.
-            Err(error) => inner.note_away(&error),
+            Err(error) if super::is_away(&error) => inner.note_away(&error),
+            // One of them is too much for a bound: the others must not wait for it.
+            Err(error) => {
+                tracing::debug!(error = %error, "batch of the spool refused, its jobs go one by one");
+                one_by_one(inner, spool, &claimed);
+                return;
+            }
         }
         if is_stopping(inner) {
             give_back(spool, &claimed);
@@ -92,6 +99,30 @@ fn forward(inner: &Inner, spool: &Embedded, claimed: Vec<Claimed>) {
         }
         Err(error) => tracing::error!(error = %error, "spool not cleared of forwarded jobs, they are forwarded again"),
     }
+}
+
+/// Publishes each job of a batch by itself; what is refused waits in the spool and comes again later, behind the others.
+fn one_by_one(inner: &Inner, spool: &Embedded, claimed: &[Claimed]) {
+    for parcel in claimed {
+        let (jobs, mut finished) = unpack(std::slice::from_ref(parcel));
+        let is_ended = match wait_for(inner.far.publish(jobs)) {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::debug!(job.id = %parcel.id, error = %error, "a job of the spool was refused, it is tried again");
+                finished = vec![(parcel.lease, Finish::GiveBack { after: REFUSED_PAUSE })];
+                false
+            }
+        };
+        match spool.finish(finished) {
+            Ok(lost) if is_ended && lost.is_empty() => {
+                inner.forwarded.fetch_add(1, Ordering::Relaxed);
+                inner.held.fetch_sub(1, Ordering::SeqCst);
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(error = %error, "spool not cleared of a job, it is forwarded again"),
+        }
+    }
+    inner.note_back();
 }
 
 /// A process that was killed with a batch in hand counts as its death, and after three such deaths the job would stop as

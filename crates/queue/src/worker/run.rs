@@ -185,6 +185,9 @@ impl Shared {
         while let Err(error) = &ended {
             let again = match error {
                 QueueError::Unreachable { .. } => &finished,
+                // A server that takes no writes has ended none of them. The embedded queue has ended all but the dead
+                // letters, and tells of the others as lost.
+                QueueError::Unwritable { .. } | QueueError::Full { .. } => &finished,
                 _ if dead.is_empty() => break,
                 _ => &dead,
             };

@@ -1,6 +1,7 @@
 //! The web role: ingest, API and pages on one listener, and the looks at the health that feed the dot on every page.
 
 use super::Base;
+use crate::config::Config;
 use crate::control::{self, Answerer, Question};
 use crate::health::Doctor;
 use crate::site::{self, Vitals};
@@ -31,10 +32,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const FOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// Adds the role's components, and says on standard output where it listens.
-pub(super) async fn add(base: &mut Base, components: &mut Components) -> anyhow::Result<()> {
+pub(super) async fn add(base: &mut Base, listener: TcpListener, components: &mut Components) -> anyhow::Result<()> {
     let config = base.config.clone();
     let registry = base.boot.step("metrics", || Ok(telemetry::metrics::install(metrics::TABLES)?))?;
-    let listener = listen(config.listen).with_context(|| format!("listen on {} (web.listen)", config.listen))?;
     let bound = listener.local_addr().context("read the listener's address")?;
     let url = public_address::of_listener(&config, bound);
     let schedule = pipeline::schedules::all().context("read the schedule table")?;
@@ -66,7 +66,15 @@ pub(super) async fn add(base: &mut Base, components: &mut Components) -> anyhow:
     Ok(())
 }
 
-fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+/// Takes the address of `web.listen`.
+///
+/// # Errors
+/// If it cannot be had.
+pub(super) fn listen(config: &Config) -> anyhow::Result<TcpListener> {
+    bind(config.listen).with_context(|| format!("listen on {} (web.listen)", config.listen))
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A restart must not wait for the connections of the process before it.
     socket.set_reuseaddr(true)?;

@@ -5,7 +5,7 @@ mod answer;
 
 use super::wire::{self, Request, WireError};
 use crate::brokers::embedded::Embedded;
-use crate::{Broker, LeaseId};
+use crate::{Broker, Finish, LeaseId};
 use answer::Answer;
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -192,10 +192,12 @@ impl Hall {
             session.held.extend(leases);
             return;
         }
-        // The process died while its claim waited here: these jobs never reached it.
-        let leases: Vec<LeaseId> = leases.collect();
-        if let Err(error) = self.queue.extend(&leases, Duration::ZERO) {
-            tracing::error!(error = %error, "leases of a process that went away not ended, they end by themselves");
+        // The process died while its claim waited here: these jobs never reached it, and that is no death of theirs. The
+        // last goes first, so that they stand in their order again.
+        let mut back: Vec<_> = leases.map(|lease| (lease, Finish::GiveBack { after: Duration::ZERO })).collect();
+        back.reverse();
+        if let Err(error) = self.queue.finish(back) {
+            tracing::error!(error = %error, "jobs of a process that went away not given back, their leases end");
         }
     }
 

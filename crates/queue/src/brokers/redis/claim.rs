@@ -22,6 +22,8 @@ const ALONE_DOUBLINGS_MAX: u32 = 10;
 const DRAIN_LOOK: Duration = Duration::from_millis(50);
 /// Jobs of one claim, whatever is asked: bounds how long the server works on it.
 const JOBS_MAX: usize = 1_000;
+/// Between two words about messages that cannot be read.
+const UNREAD_SAID_EVERY: Duration = Duration::from_secs(60);
 /// Rounds in which our own expired leases are freed before a claim gives up.
 const FREEING_ROUNDS_MAX: usize = 8;
 
@@ -36,6 +38,9 @@ pub(super) struct Claims {
     is_exclusive: bool,
     /// Where the next claim of a queue begins among its lanes.
     turns: HashMap<String, usize>,
+    /// Messages that could not be read since that was said last.
+    unread: u64,
+    unread_said_at: Option<Timestamp>,
 }
 
 /// What one look found.
@@ -181,6 +186,17 @@ impl Shared {
         }
     }
 
+    /// Says it once a minute, however many strangers' messages come: each is a dead letter, and counted there.
+    fn note_unread(&self, queue: &str, why: &str) {
+        let now = self.clock.now();
+        let mut claims = lock(&self.claims);
+        claims.unread += 1;
+        if claims.unread_said_at.is_none_or(|said_at| now.since(said_at) >= UNREAD_SAID_EVERY) {
+            tracing::warn!(queue, why, messages = claims.unread, "messages not understood, they became dead letters");
+            (claims.unread, claims.unread_said_at) = (0, Some(now));
+        }
+    }
+
     /// Makes leases of what was taken. What cannot be read, has expired or is to run later is ended here and now.
     fn hold(
         &self,
@@ -220,7 +236,7 @@ impl Shared {
                     }
                 }
                 Err(Undecodable { why, .. }) => {
-                    tracing::warn!(queue = &*queue, why, "message not understood, it became a dead letter");
+                    self.note_unread(&queue, &why);
                     let lease = lock(&self.leases).add(held);
                     ends.push((lease, Finish::Dead { reason: DeadReason::Rejected, error: why }));
                 }

@@ -104,7 +104,16 @@ impl Link {
 
     fn done<T>(&self, open: Open, answer: T) -> Result<T, QueueError> {
         self.keep(open);
+        self.note_there();
         Ok(answer)
+    }
+
+    /// An answer proves that the server is there, also when another connection could not be made a moment ago.
+    fn note_there(&self) {
+        let was_away = std::mem::take(&mut *lock(&self.away)).until.is_some();
+        if was_away {
+            *lock(&self.found_at) = Some(Instant::now());
+        }
     }
 
     fn refused<T>(&self, open: Open, error: &RedisError) -> Result<T, QueueError> {
@@ -130,10 +139,7 @@ impl Link {
         for server in &self.config.servers {
             match connect(server).and_then(prepare) {
                 Ok(open) => {
-                    let was_away = std::mem::take(&mut *lock(&self.away)).until.is_some();
-                    if was_away {
-                        *lock(&self.found_at) = Some(Instant::now());
-                    }
+                    self.note_there();
                     return Ok(open);
                 }
                 Err(error) => last = Some(self.error(&error)),

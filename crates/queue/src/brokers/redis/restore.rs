@@ -18,6 +18,8 @@ use stdx::Timestamp;
 
 /// Deaths of its worker while a job ran alone, after which it stops.
 const POISON_DEATHS: u32 = 3;
+/// So long a dead letter is kept.
+const LETTERS_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
 /// Messages of one call.
 const BATCH_MAX: usize = 100;
 /// Calls of one upkeep for one session: what is left is for the next.
@@ -79,12 +81,19 @@ impl Shared {
         let (now, sessions): (String, Vec<(String, String)>) = self.link.run(Script::Upkeep, &words.0)?;
         let now = time(&now);
         let is_hearing_again = self.is_hearing_again();
+        let mut failed = None;
         for (session, heard) in sessions.into_iter().filter(|_| !is_hearing_again) {
             let is_dead = session != self.session && now.since(time(&heard)) >= WORKER_DEAD_AFTER;
-            let freed = self.free(&session, is_dead)?;
-            if freed > 0 {
-                tracing::warn!(jobs = freed, session, is_dead, "runs ended without a word");
+            match self.free(&session, is_dead) {
+                Ok(0) => {}
+                Ok(freed) => tracing::warn!(jobs = freed, session, is_dead, "runs ended without a word"),
+                // What one session left must not keep the jobs of another.
+                Err(error) => failed = Some(error),
             }
+        }
+        self.sweep_letters(now)?;
+        if let Some(error) = failed {
+            return Err(error);
         }
         let whole: Vec<String> =
             self.link.with(|open| redis::cmd("HKEYS").arg(self.key("chords")).query(&mut open.connection))?;
@@ -92,6 +101,23 @@ impl Shared {
             self.send_chord(&key)?;
         }
         if is_hearing_again { Ok(()) } else { self.sweep_as_kombu(now) }
+    }
+
+    /// Forgets a bounded number of dead letters that are too old.
+    fn sweep_letters(&self, now: Timestamp) -> Result<(), QueueError> {
+        let before = seconds(Timestamp::from_micros(now.micros() - LETTERS_KEPT.as_micros() as i64));
+        let old: Vec<String> = self.link.with(|open| {
+            let mut command = redis::cmd("ZRANGEBYSCORE");
+            command.arg(self.key("dead")).arg("-inf").arg(&before).arg("LIMIT").arg(0).arg(BATCH_MAX);
+            command.query(&mut open.connection)
+        })?;
+        for id in &old {
+            self.discard_dead(id)?;
+        }
+        if !old.is_empty() {
+            tracing::warn!(letters = old.len(), "dead letters went: too old");
+        }
+        Ok(())
     }
 
     /// Frees our own leases that ended; before a claim, so that a process by itself gets its jobs back.

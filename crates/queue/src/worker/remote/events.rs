@@ -96,9 +96,15 @@ impl Shared {
         }
     }
 
-    /// Counts a job whose run ended, and tells of it.
+    /// Tells of a job whose run ended, and counts it where that is progress: what will be tried again, or was given back
+    /// because a store cannot be written, is not.
     pub(in crate::worker) fn note_end(&self, job: &Claimed, finish: &Finish, took: Duration) {
-        self.progress.note_ended(&job.queue);
+        match finish {
+            Finish::Done | Finish::Returned { .. } | Finish::Dead { .. } | Finish::Park => {
+                self.progress.note_ended(&job.queue);
+            }
+            Finish::Retry { .. } | Finish::GiveBack { .. } | Finish::Died { .. } => {}
+        }
         if self.remote.events.is_wanted()
             && let Some((kind, fields)) = events::of_end(job, finish, took)
         {

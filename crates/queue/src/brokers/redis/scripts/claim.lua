@@ -105,11 +105,11 @@ local function take(queue, jobs_max, bytes_max, first)
   return taken, false, is_suspect, company
 end
 
--- Cuts out the tags. What has none, or one that is in use (kombu gives copies of a fanned-out message one tag), gets ours.
+-- Cuts out the tags, of plain characters only: whatever reads them takes them for text. What has none, or one that is in use (kombu gives copies of a fanned-out message one tag), gets ours.
 -- A plain search first: a pattern would be tried at every byte of the body.
 local function tag_of(message)
   local at = string.find(message, '"delivery_tag"', 1, true)
-  return at and string.match(message, '^"delivery_tag"%s*:%s*"([^"\\]+)"', at)
+  return at and string.match(message, '^"delivery_tag"%s*:%s*"([%w%-_:.]+)"', at)
 end
 
 local function tags_of(taken)
