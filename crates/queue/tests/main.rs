@@ -9,6 +9,7 @@ mod embedded;
 mod member;
 mod model;
 mod pool;
+mod redis_books;
 mod redis_faults;
 mod redis_layout;
 mod remote;

@@ -1,0 +1,101 @@
+//! What Redis' books must say after ends, extensions, strangers' messages and a long time.
+
+use crate::support::{LEASE, RedisServer, claim_from, job, redis_is_here, wait_for};
+use queue::brokers::redis::Redis;
+use queue::{Broker, Claimed, DeadReason, Finish, Ledger, NewJob};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use stdx::{ManualClock, Timestamp};
+
+struct Rig {
+    broker: Redis,
+    clock: ManualClock,
+    server: RedisServer,
+}
+
+fn rig() -> Option<Rig> {
+    if !redis_is_here() {
+        return None;
+    }
+    let server = RedisServer::start(&[]);
+    let clock = ManualClock::at(Timestamp::from_seconds(1_000_000));
+    Some(Rig { broker: server.broker(&clock, 1_000_000), clock, server })
+}
+
+impl Rig {
+    fn publish(&self, id: &str) {
+        wait_for(self.broker.publish(vec![job(id)])).expect("kept");
+    }
+
+    fn claim(&self) -> Vec<Claimed> {
+        claim_from(&self.broker, &["q"], 10)
+    }
+}
+
+#[test]
+fn an_end_and_an_extension_at_the_same_moment_leave_nothing_behind() {
+    if !redis_is_here() {
+        return;
+    }
+    let server = RedisServer::start(&[]);
+    let broker = server.live_broker();
+    let jobs: Vec<NewJob> = (0..4_000).map(|number| job(&format!("{number}"))).collect();
+    wait_for(broker.publish(jobs)).expect("kept");
+    let is_over = AtomicBool::new(false);
+    let held = std::sync::Mutex::new(Vec::new());
+    let lost = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                let leases = held.lock().expect("nobody panicked").clone();
+                broker.extend(&leases, LEASE).expect("the server answers");
+            }
+        });
+        let (mut ended, mut lost) = (0, 0);
+        while ended < 4_000 {
+            let claimed = claim_from(&broker, &["q"], 100);
+            *held.lock().expect("nobody panicked") = claimed.iter().map(|job| job.lease).collect();
+            for some in claimed.chunks(7) {
+                let ends = some.iter().map(|job| (job.lease, Finish::Done)).collect();
+                lost += broker.finish(ends).expect("the server answers").len();
+            }
+            ended += claimed.len();
+        }
+        is_over.store(true, Ordering::Relaxed);
+        lost
+    });
+    assert_eq!(lost, 0, "nobody else has taken them");
+    let left: u64 = redis::cmd("HLEN").arg("unacked").query(&mut server.raw()).expect("a number");
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn a_tag_that_is_no_text_stops_nobody() {
+    let Some(rig) = rig() else { return };
+    rig.publish("a");
+    let mut hostile = br#"{"properties":{"delivery_tag":""#.to_vec();
+    hostile.extend_from_slice(&[0xff, 0xfe, b'x']);
+    hostile.extend_from_slice(br#""},"headers":{}}"#);
+    redis::cmd("LPUSH").arg("q").arg(hostile).exec(&mut rig.server.raw()).expect("pushed");
+    rig.publish("b");
+    let mut seen = Vec::new();
+    while let claimed @ [_, ..] = &rig.claim()[..] {
+        seen.extend(claimed.iter().map(|job| job.id.to_string()));
+    }
+    assert_eq!(seen, ["a", "b"]);
+    assert_eq!(rig.broker.dead_letters().expect("answered").len(), 1, "it is set aside");
+}
+
+#[test]
+fn old_dead_letters_go() {
+    let Some(rig) = rig() else { return };
+    rig.publish("old");
+    let claimed = rig.claim();
+    let dead = Finish::Dead { reason: DeadReason::Rejected, error: "no".to_owned() };
+    rig.broker.finish(vec![(claimed[0].lease, dead)]).expect("ended");
+    rig.clock.advance(Duration::from_secs(13 * 24 * 3600));
+    rig.broker.upkeep().expect("kept up");
+    assert_eq!(rig.broker.dead_letters().expect("answered").len(), 1);
+    rig.clock.advance(Duration::from_secs(2 * 24 * 3600));
+    rig.broker.upkeep().expect("kept up");
+    assert!(rig.broker.dead_letters().expect("answered").is_empty());
+}
