@@ -135,6 +135,9 @@ pub fn schedule(row: &ScheduleRow) -> Value {
         "lateness_s": row.lateness.map(|lateness| lateness.as_secs_f64()),
         "next": row.next.map(|next| next.to_string()),
         "result": row.outcome(),
+        "last_failure": row.last_failure.as_ref().map(|letter| {
+            json!({"job": letter.id, "at": letter.at.to_string(), "reason": letter.reason, "error": letter.error})
+        }),
     })
 }
 

@@ -6,7 +6,9 @@ mod when;
 
 use crate::pool::PoolRow;
 use crate::waiting::wait_for;
-use crate::{Cursor, JobId, JobOptions, JobResult, JobState, NewJob, Queue, QueueError, WORKER_BEAT_EVERY, WorkerRow};
+use crate::{
+    Cursor, DeadLetter, JobId, JobOptions, JobResult, JobState, NewJob, Queue, QueueError, WORKER_BEAT_EVERY, WorkerRow,
+};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -66,6 +68,8 @@ pub struct ScheduleRow {
     /// What the last one came to; `None` while it waits or runs, and a day later.
     pub result: Option<JobResult>,
     pub state: Option<JobState>,
+    /// The latest occurrence that failed to its end and is still among the dead letters.
+    pub last_failure: Option<DeadLetter>,
     pub next: Option<Timestamp>,
 }
 
@@ -179,6 +183,7 @@ impl Cron {
         let now = self.clock.now();
         let mut cursors: HashMap<String, Cursor> =
             self.queue.cursors()?.into_iter().map(|cursor| (cursor.entry.clone(), cursor)).collect();
+        let letters = self.queue.dead_letters()?;
         let mut rows = Vec::with_capacity(self.entries.len());
         for entry in &self.entries {
             let last = cursors.remove(entry.name);
@@ -195,6 +200,7 @@ impl Cron {
                 lateness: last.as_ref().map(|cursor| cursor.fired_at.since(cursor.scheduled_at)),
                 result,
                 state,
+                last_failure: last_failure(entry, &letters),
                 next: entry.when.next_after(now),
                 last,
             });
@@ -218,6 +224,11 @@ fn due(entry: &Entry, since: Timestamp, now: Timestamp) -> Vec<Timestamp> {
     let stands_for = entry.missed == Missed::Once && !in_time.is_empty();
     let missed = missed.into_iter().skip(skipped).filter(|_| !stands_for);
     missed.chain(in_time).collect()
+}
+
+fn last_failure(entry: &Entry, letters: &[DeadLetter]) -> Option<DeadLetter> {
+    let is_of_entry = |letter: &&DeadLetter| letter.id.split_once('@').is_some_and(|(name, _)| name == entry.name);
+    letters.iter().filter(is_of_entry).max_by_key(|letter| letter.at).cloned()
 }
 
 fn job_of(entry: &Entry, scheduled_at: Timestamp, now: Timestamp) -> NewJob {

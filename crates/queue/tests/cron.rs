@@ -2,7 +2,7 @@
 
 use crate::support::Rig;
 use queue::cron::{Cron, Entry, Missed, Overlap, When};
-use queue::{Finish, JobResult, Queue};
+use queue::{DeadReason, Finish, JobResult, Queue};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +41,14 @@ impl World {
 
     /// Claims and ends everything that waits; returns the ids.
     fn run_all(&self) -> Vec<String> {
+        self.end_all(|| Finish::Done)
+    }
+
+    fn fail_all(&self, error: &str) {
+        self.end_all(|| Finish::Dead { reason: DeadReason::Rejected, error: error.to_owned() });
+    }
+
+    fn end_all(&self, end: impl Fn() -> Finish) -> Vec<String> {
         let mut ids = Vec::new();
         while self.queue.depths().expect("depths").iter().any(|depth| depth.ready > 0) {
             let bounds = queue::QueueBounds {
@@ -51,7 +59,7 @@ impl World {
             };
             let claimed = self.queue.claim(&queue::ClaimRequest { queues: vec![bounds] }).expect("claimed");
             ids.extend(claimed.iter().map(|job| job.id.to_string()));
-            let ends = claimed.iter().map(|job| (job.lease, Finish::Done)).collect();
+            let ends = claimed.iter().map(|job| (job.lease, end())).collect();
             assert!(self.queue.finish(ends).expect("ended").is_empty());
         }
         ids
@@ -148,6 +156,25 @@ fn a_busy_entry_is_not_fired_again_and_a_new_one_fires_nothing_old() {
     let row = cron.rows().expect("rows").remove(0);
     assert_eq!(row.result, Some(JobResult::Success { value: serde_json::Value::Null }));
     assert!(row.next.is_some_and(|next| next > world.clock.now()) && row.last.is_some());
+}
+
+#[test]
+fn the_last_failure_stays_in_sight_when_a_later_run_succeeds() {
+    let world = World::new();
+    let cron = world.cron(vec![entry("e", MINUTE, Missed::Skip), entry("e.other", MINUTE, Missed::Skip)]);
+    for error in ["the first", "the second"] {
+        world.clock.advance(MINUTE);
+        cron.tick().expect("ticked");
+        world.fail_all(error);
+    }
+    world.clock.advance(MINUTE);
+    cron.tick().expect("ticked");
+    world.run_all();
+    for row in cron.rows().expect("rows") {
+        let failure = row.last_failure.expect("a failure is remembered");
+        assert_eq!(failure.error, "the second");
+        assert!(failure.id.starts_with(&format!("{}@", row.name)), "{} has {}", row.name, failure.id);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! `layout.html` and carries a `Shell`.
 
 use crate::components::notice::Notice;
+use crate::format::grouped;
 use crate::state::{PipelineHealth, PipelineLight, WebState};
 use crate::viewer::{Browser, Theme, Viewer};
 
@@ -55,6 +56,11 @@ impl Shell {
             PipelineLight::Amber => "amber",
             PipelineLight::Red => "red",
         }
+    }
+
+    /// Accepted events that no page shows yet.
+    pub fn waiting(&self) -> String {
+        grouped(i64::try_from(self.health.waiting).unwrap_or(i64::MAX))
     }
 
     pub fn light_word(&self) -> &'static str {

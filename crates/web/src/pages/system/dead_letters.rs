@@ -174,12 +174,11 @@ impl DeadLettersPage {
 impl GroupView {
     fn of(group: &LetterGroup<'_>) -> GroupView {
         let latest = group.letters.last().expect("a group has a letter");
-        let error: String = latest.error.chars().take(ERROR_CHARS).collect();
         GroupView {
             key: group.key.clone(),
             task: if latest.task.is_empty() { "(unreadable)".to_owned() } else { latest.task.clone() },
             reason: latest.reason.clone(),
-            error: if error.is_empty() { meaning(&latest.reason).to_owned() } else { error },
+            error: said_by(latest),
             count: count(group.letters.len() as u64),
             last: absolute(latest.at),
             rows: group.letters.iter().rev().take(ROWS_MAX).map(|letter| RowView::of(letter)).collect(),
@@ -192,7 +191,7 @@ impl RowView {
     fn of(letter: &DeadLetter) -> RowView {
         RowView {
             id: letter.id.clone(),
-            url: format!("{}{}/", Tab::DeadLetters.path(), url_part(&letter.id)),
+            url: url_of(letter),
             queue: letter.queue.clone(),
             attempts: letter.attempts,
             deaths: letter.deaths,
@@ -215,6 +214,19 @@ impl DeadLetterPage {
 
     fn tab(&self) -> Tab {
         Tab::DeadLetters
+    }
+}
+
+/// The page of one.
+pub fn url_of(letter: &DeadLetter) -> String {
+    format!("{}{}/", Tab::DeadLetters.path(), url_part(&letter.id))
+}
+
+/// What it failed with, as far as a table has room; its reason's meaning if it said nothing.
+pub fn said_by(letter: &DeadLetter) -> String {
+    match letter.error.chars().take(ERROR_CHARS).collect::<String>() {
+        empty if empty.is_empty() => meaning(&letter.reason).to_owned(),
+        error => error,
     }
 }
 

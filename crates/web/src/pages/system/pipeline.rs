@@ -26,6 +26,8 @@ const LEDGER_ROWS_MAX: usize = 24;
 /// Projects in the table.
 const PROJECTS_MAX: usize = 20;
 const BARS_MAX: usize = 40;
+/// The outcome that is followed by another.
+const ACCEPTED: &str = "accepted";
 
 #[derive(Template)]
 #[template(path = "system/pipeline.html")]
@@ -134,7 +136,8 @@ impl PipelinePage {
             },
             stages: stages(&pulse, &status.queues),
             projects: projects(&pulse),
-            outcomes: outcomes.into_iter().map(OutcomeRow::of).collect(),
+            // What became of items, and so not that they came.
+            outcomes: outcomes.into_iter().filter(|count| count.outcome != ACCEPTED).map(OutcomeRow::of).collect(),
             ledger: Ledger::of(&pulse.balance),
             public_url: status.public_url,
             organizations: number(status.organizations),
@@ -149,7 +152,8 @@ impl PipelinePage {
     }
 }
 
-fn a_second(rate: Rate) -> String {
+/// A rate as people read it.
+pub fn a_second(rate: Rate) -> String {
     match rate.0 {
         rate if rate >= 100.0 => grouped(rate.round() as i64),
         rate => format!("{rate:.1}"),

@@ -1,5 +1,6 @@
 //! Why the pipeline is as it is, in sentences: what an operator would find by going through the pages. Pure.
 
+use super::pipeline::a_second;
 use super::{Tab, count};
 use crate::format::{percent, span};
 use crate::state::HealthCheck;
@@ -104,7 +105,7 @@ fn of_backlog(pulse: &Pulse) -> Option<Reason> {
     if pulse.flow.tendency != Tendency::Growing {
         return None;
     }
-    let (inward, outward) = (pulse.flow.accepted.0, pulse.flow.settled().0);
+    let (inward, outward) = (pulse.flow.accepted, pulse.flow.settled());
     let alive = || pulse.workers.iter().filter(|worker| worker.is_alive && worker.row.slots > 0);
     let slots: usize = alive().map(|worker| worker.row.slots as usize).sum();
     let busy: usize = alive().map(|worker| worker.row.running.len()).sum();
@@ -113,7 +114,11 @@ fn of_backlog(pulse: &Pulse) -> Option<Reason> {
         busy if busy >= slots => format!("All {slots} slots of the workers are busy: more workers would help."),
         busy => format!("{busy} of {slots} slots of the workers are busy: what they wait for is elsewhere."),
     };
-    let text = format!("The backlog grows: {inward:.1} events come in a second, {outward:.1} go out. {advice}");
+    let text = format!(
+        "The backlog grows: {} events come in a second, {} go out. {advice}",
+        a_second(inward),
+        a_second(outward)
+    );
     Some(Reason { topic: "backlog", is_bad: false, text, link: link(Tab::Queues, "Queues") })
 }
 

@@ -1,6 +1,6 @@
 //! `/system/schedules/`: what happens by the clock, what came of it last, and when it happens next.
 
-use super::Tab;
+use super::{Tab, dead_letters};
 use crate::error::PageError;
 use crate::format::{absolute, counted, span};
 use crate::pages::html;
@@ -10,6 +10,7 @@ use crate::viewer::Viewer;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
+use ops::dead_letters::DeadLetter;
 use ops::schedules::{self, JobResult, ScheduleRow};
 use ops::workers::{self, Worker};
 
@@ -32,8 +33,16 @@ pub struct RowView {
     pub is_bad: bool,
     /// What the last failure said.
     pub error: Option<String>,
+    pub last_failure: Option<FailureView>,
     pub lateness: String,
     pub next: String,
+}
+
+/// The latest run that failed to its end, with the page that tells all of it.
+pub struct FailureView {
+    pub at: String,
+    pub error: String,
+    pub url: String,
 }
 
 /// `GET /system/schedules/`
@@ -78,8 +87,15 @@ impl RowView {
             is_bad: error.is_some() || result == "failed",
             result,
             error,
+            last_failure: row.last_failure.as_ref().map(FailureView::of),
             lateness: row.lateness.map(span).unwrap_or_default(),
             next: row.next.map(absolute).unwrap_or_default(),
         }
+    }
+}
+
+impl FailureView {
+    fn of(letter: &DeadLetter) -> FailureView {
+        FailureView { at: absolute(letter.at), error: dead_letters::said_by(letter), url: dead_letters::url_of(letter) }
     }
 }

@@ -144,6 +144,7 @@ fn schedule(text: &str) -> ScheduleRow {
         lateness: None,
         result: Some(ops::schedules::JobResult::Failure { error: text.to_owned() }),
         state: None,
+        last_failure: Some(letter(text)),
         next: Some(now()),
     }
 }
@@ -156,7 +157,7 @@ fn the_first_page_names_what_is_wrong_and_where_to_look() {
         "workers: none was heard",
         "The broker has not answered for 3 min. Events are accepted into the spool: 7 wait there",
         "Queue events is paused; 3 jobs wait in it.",
-        "The backlog grows: 120.0 events come in a second, 20.0 go out.",
+        "The backlog grows: 120 events come in a second, 20.0 go out.",
         "100 % of the events that wait are of events.",
         "Job events of task events has run for 5 min on events.",
         "3.0 requests a second are refused, most for: events",
