@@ -316,3 +316,37 @@ fn a_dead_letter_that_cannot_be_kept_is_not_ended_and_the_others_are() {
     rig.finish(&claimed[0], dead);
     assert_eq!((rig.waiting(), rig.broker.dead_letters().expect("letters").len()), (0, 1));
 }
+
+/// Records are not flushed: a power loss may take those of one segment and leave those of another.
+#[test]
+fn a_job_that_ended_does_not_come_back_while_its_later_life_is_on_disk() {
+    let rig = Rig::new();
+    rig.publish_ids(&["a", "stays-1"]);
+    rig.finish(&rig.claim(1)[0], Finish::Done);
+    let rig = rig.restart();
+    rig.publish_ids(&["a", "stays-2"]);
+    assert_eq!(rig.claim(1)[0].id.as_str(), "stays-1");
+    rig.finish(&rig.claim(1)[0], Finish::Done);
+    let (_folder, broker) = reopen(rig, |folder| {
+        std::fs::write(folder.join("00000001.state"), []).expect("the records are lost");
+    });
+    assert_eq!(broker.locate(&queue::JobId::new("a")).expect("the broker answers"), None);
+    assert!(broker.locate(&queue::JobId::new("stays-1")).expect("the broker answers").is_some());
+}
+
+#[test]
+fn only_the_last_holder_of_a_job_gets_it_back_after_a_takeover() {
+    let rig = Rig::new();
+    rig.publish_ids(&["a"]);
+    let first = rig.claim(1).remove(0);
+    rig.clock.advance(LEASE);
+    let second = rig.claim(1).remove(0);
+    let Rig { clock, folder, broker, .. } = rig;
+    drop(broker);
+    let config = queue::brokers::embedded::Config { reassert_grace: LEASE, ..crate::support::config(folder.path()) };
+    let next = queue::brokers::embedded::Embedded::open(config, Arc::new(clock)).expect("the next owner opens");
+    assert_eq!(next.reassert(&[(first.id.clone(), first.lease)], LEASE), [first.lease]);
+    assert!(next.reassert(&[(second.id.clone(), second.lease)], LEASE).is_empty());
+    assert_eq!(next.finish(vec![(first.lease, Finish::Done)]).expect("asked"), [first.lease]);
+    assert!(next.finish(vec![(second.lease, Finish::Done)]).expect("ended").is_empty());
+}

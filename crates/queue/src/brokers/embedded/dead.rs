@@ -47,6 +47,9 @@ impl DeadLetters {
         let mut letters: BTreeMap<String, (DeadLetter, Position)> = BTreeMap::new();
         let mut replaced = Vec::new();
         let log = Log::open(disk, folder, |found| {
+            if found.is_over {
+                return Keep::Over;
+            }
             let frame = frame::decode_body(found.body);
             let Some((letter, _)) = frame.and_then(|frame| split(frame.payload)) else { return Keep::Unreadable };
             let before = letters.insert(letter.id.clone(), (letter, found.position));

@@ -13,7 +13,7 @@
 //! The frame's head and the record's first and last fields stay as they are in every version, so that a newer version is
 //! told from damage by its checksum.
 
-use crate::{JobOptions, NewJob};
+use crate::{JobOptions, LeaseId, NewJob};
 use stdx::Timestamp;
 
 /// The newest version of a frame.
@@ -136,11 +136,33 @@ fn take_text<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a str> {
     std::str::from_utf8(head).ok()
 }
 
+/// Whose a run is: the lower 48 bits of its lease's number, which is enough to tell the leases of one job apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder(u64);
+
+impl Holder {
+    const ATTEMPT_BITS: u32 = 16;
+
+    pub fn of(lease: LeaseId) -> Holder {
+        Holder(lease.0 & (u64::MAX >> Self::ATTEMPT_BITS))
+    }
+
+    fn beside(self, attempt: u32) -> i64 {
+        let attempt = u16::try_from(attempt).unwrap_or(u16::MAX);
+        (self.0 << Self::ATTEMPT_BITS | u64::from(attempt)).cast_signed()
+    }
+
+    fn apart(value: i64) -> (u32, Holder) {
+        let value = value.cast_unsigned();
+        (u32::from(value as u16), Holder(value >> Self::ATTEMPT_BITS))
+    }
+}
+
 /// What is recorded about a job after it was published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Record {
-    /// A run began, alone or in company; the value is its attempt.
-    Claimed { attempt: u32, alone: bool },
+    /// A run began, alone or in company; the value is its attempt and who holds it, which older records lack.
+    Claimed { attempt: u32, alone: bool, holder: Option<Holder> },
     /// A run ended and another may begin at the time.
     Retry { not_before: Timestamp },
     /// A run was given back; the attempt does not count.
@@ -167,8 +189,10 @@ pub enum ReadRecord {
 impl Record {
     pub fn encode(self, offset: u32, out: &mut Vec<u8>) {
         let (kind, value) = match self {
-            Record::Claimed { attempt, alone: true } => (1, i64::from(attempt)),
-            Record::Claimed { attempt, alone: false } => (2, i64::from(attempt)),
+            Record::Claimed { attempt, alone: true, holder: None } => (1, i64::from(attempt)),
+            Record::Claimed { attempt, alone: false, holder: None } => (2, i64::from(attempt)),
+            Record::Claimed { attempt, alone: true, holder: Some(holder) } => (8, holder.beside(attempt)),
+            Record::Claimed { attempt, alone: false, holder: Some(holder) } => (9, holder.beside(attempt)),
             Record::Retry { not_before } => (3, not_before.micros()),
             Record::GivenBack { not_before } => (4, not_before.micros()),
             Record::Over => (5, 0),
@@ -197,13 +221,17 @@ impl Record {
         let attempt = u32::try_from(value).unwrap_or(u32::MAX);
         let not_before = Timestamp::from_micros(value);
         let record = match fields[1] {
-            1 => Record::Claimed { attempt, alone: true },
-            2 => Record::Claimed { attempt, alone: false },
+            1 => Record::Claimed { attempt, alone: true, holder: None },
+            2 => Record::Claimed { attempt, alone: false, holder: None },
             3 => Record::Retry { not_before },
             4 => Record::GivenBack { not_before },
             5 => Record::Over,
             6 => Record::Died { alone: value != 0 },
             7 => Record::Parked { since: Timestamp::from_micros(value) },
+            8 | 9 => {
+                let (attempt, holder) = Holder::apart(value);
+                Record::Claimed { attempt, alone: fields[1] == 8, holder: Some(holder) }
+            }
             _ => return ReadRecord::Damaged,
         };
         ReadRecord::Known(u32::from_le_bytes(offset), record)
@@ -238,8 +266,8 @@ mod tests {
         let mut records = Vec::new();
         let at = Timestamp::from_seconds(5);
         let all = [
-            Record::Claimed { attempt: 1, alone: true },
-            Record::Claimed { attempt: 2, alone: false },
+            Record::Claimed { attempt: 1, alone: true, holder: None },
+            Record::Claimed { attempt: 2, alone: false, holder: None },
             Record::Retry { not_before: at },
             Record::GivenBack { not_before: at },
             Record::Over,
@@ -254,6 +282,20 @@ mod tests {
             let bytes = bytes.try_into().expect("a whole record");
             assert_eq!(Record::decode(bytes), ReadRecord::Known(offset as u32, all[offset]));
         }
+    }
+
+    #[test]
+    fn a_record_of_a_claim_says_who_holds_it() {
+        let holder = Some(Holder::of(LeaseId(0x3fff_1234_5678_9abc)));
+        let mut records = Vec::new();
+        Record::Claimed { attempt: 3, alone: true, holder }.encode(0, &mut records);
+        Record::Claimed { attempt: 70_000, alone: false, holder }.encode(11, &mut records);
+        assert_eq!(records, include_bytes!("../../../tests/golden/records_v1_holder.bin"));
+        let (first, second) = records.split_at(RECORD_BYTES);
+        let read = |bytes: &[u8]| Record::decode(bytes.try_into().expect("a whole record"));
+        assert_eq!(read(first), ReadRecord::Known(0, Record::Claimed { attempt: 3, alone: true, holder }));
+        // Attempts beyond 16 bits are counted no further in memory either.
+        assert_eq!(read(second), ReadRecord::Known(11, Record::Claimed { attempt: 65_535, alone: false, holder }));
     }
 
     #[test]

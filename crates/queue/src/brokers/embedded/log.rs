@@ -45,6 +45,8 @@ pub struct Recovered<'a> {
     pub position: Position,
     pub body: &'a [u8],
     pub records: &'a [Record],
+    /// It ended. That it was ever written may still say something of others.
+    pub is_over: bool,
 }
 
 /// What becomes of a frame found at opening.
@@ -53,6 +55,8 @@ pub enum Keep {
     Living,
     /// Whole, yet of no known shape.
     Unreadable,
+    /// Of no further use.
+    Over,
 }
 
 /// All segments of a folder.
@@ -67,7 +71,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens a folder and shows every frame that is not over to `keep`. New frames go into a new segment, so nothing that
+    /// Opens a folder and shows every frame to `keep`. New frames go into a new segment, so nothing that
     /// was found is changed: a torn end stays until its segment goes, damage is stepped over and counted.
     ///
     /// # Errors
@@ -142,12 +146,11 @@ impl Log {
                 Step::Damaged { .. } => damages += 1,
                 Step::Whole { offset } => {
                     let about = records.by_offset.get(&(offset as u32)).map(Vec::as_slice).unwrap_or_default();
-                    if about.contains(&Record::Over) {
-                        continue;
-                    }
+                    let is_over = about.contains(&Record::Over);
                     let length = scanner.body.len() as u32;
                     let position = Position { segment: number, offset: offset as u32, length };
-                    match keep(Recovered { position, body: &scanner.body, records: about }) {
+                    match keep(Recovered { position, body: &scanner.body, records: about, is_over }) {
+                        Keep::Over => {}
                         Keep::Living => segment.live += 1,
                         Keep::Unreadable => damages += 1,
                     }

@@ -5,7 +5,7 @@
 use super::cursors::Cursors;
 use super::dead::DeadLetters;
 use super::disk::Disk;
-use super::frame::{self, Frame, Record};
+use super::frame::{self, Frame, Holder, Record};
 use super::log::{Keep, Log, Position, Recovered};
 use super::results::Results;
 use super::roster::Roster;
@@ -31,15 +31,20 @@ pub(super) fn recover(
 ) -> Result<(Inner, Timestamp), QueueError> {
     // By chance and not by time: a clock that was set back would number the leases of the process before again.
     let mut schedule = Schedule::new(stdx::random::u64() >> 2);
-    let mut running: Vec<(Slot, bool)> = Vec::new();
+    let mut running: Vec<(Slot, Begun)> = Vec::new();
     let mut latest = now;
     let mut replaced: Vec<Position> = Vec::new();
     let mut log = Log::open(disk, folder, |found| {
-        let Some(frame) = frame::decode_body(found.body) else { return Keep::Unreadable };
+        let Some(frame) = frame::decode_body(found.body) else {
+            return if found.is_over { Keep::Over } else { Keep::Unreadable };
+        };
         latest = latest.max(frame.enqueued_at);
         for (slot, position) in withdraw_ended(&mut schedule, &frame) {
             running.retain(|(other, _)| *other != slot);
             replaced.push(position);
+        }
+        if found.is_over {
+            return Keep::Over;
         }
         take_in(&mut schedule, &mut running, &found, &frame, now);
         Keep::Living
@@ -54,8 +59,8 @@ pub(super) fn recover(
         tracing::error!(damages, "queue files were damaged, the rest was read");
     }
     let only_one_ran = running.len() == 1;
-    for (slot, in_batch_of_one) in running {
-        schedule.lease_unheard(slot, latest.plus(grace), in_batch_of_one && only_one_ran);
+    for (slot, begun) in running {
+        schedule.lease_unheard(slot, latest.plus(grace), begun.alone && only_one_ran, begun.holder);
     }
     let paused =
         pauses::read(&**disk, folder).map_err(|source| QueueError::Files { folder: folder.to_owned(), source })?;
@@ -80,8 +85,8 @@ pub(super) fn recover(
     Ok((inner, latest))
 }
 
-/// A power loss may bring ended jobs back. That a job was let in later shows that an earlier one of its id, and one of
-/// its unique key, had ended: the later one is what was promised.
+/// A power loss may bring ended jobs back. That a job was written later shows that an earlier one of its id, and one of
+/// its unique key, had ended: nothing is written while they live. So it does also if the later one is over itself.
 fn withdraw_ended(schedule: &mut Schedule, later: &Frame<'_>) -> Vec<(Slot, Position)> {
     let unique = Extra::of(&later.options).and_then(|extra| extra.unique);
     schedule.withdraw(hash_id(later.id), unique)
@@ -89,7 +94,7 @@ fn withdraw_ended(schedule: &mut Schedule, later: &Frame<'_>) -> Vec<(Slot, Posi
 
 fn take_in(
     schedule: &mut Schedule,
-    running: &mut Vec<(Slot, bool)>,
+    running: &mut Vec<(Slot, Begun)>,
     found: &Recovered<'_>,
     frame: &Frame<'_>,
     now: Timestamp,
@@ -106,15 +111,15 @@ fn take_in(
         deaths: 0,
         company_deaths: 0,
     };
-    let mut in_batch_of_one = None;
+    let mut begun = None;
     for record in found.records {
-        replay(&mut entry, &mut in_batch_of_one, *record, now);
+        replay(&mut entry, &mut begun, *record, now);
     }
-    if in_batch_of_one.is_some() {
+    if begun.is_some() {
         // Set aside, so that it is in no turn when it gets its lease.
         entry.state = State::Parked;
     }
-    let is_parked = entry.state == State::Parked && in_batch_of_one.is_none();
+    let is_parked = entry.state == State::Parked && begun.is_none();
     let slot = schedule.insert(entry, Extra::of(&frame.options));
     if is_parked {
         let since = found.records.iter().rev().find_map(|record| match record {
@@ -124,15 +129,21 @@ fn take_in(
         let since = since.filter(|since| *since != Timestamp::EPOCH).unwrap_or(frame.enqueued_at);
         schedule.note_parked(slot, ParkedJob { task: frame.task.into(), since });
     }
-    running.extend(in_batch_of_one.map(|alone| (slot, alone)));
+    running.extend(begun.map(|begun| (slot, begun)));
 }
 
-/// `running` says of a run that began whether its batch was of one.
-fn replay(entry: &mut Entry, running: &mut Option<bool>, record: Record, now: Timestamp) {
+/// A run that began and did not end.
+struct Begun {
+    /// Its batch was of one.
+    alone: bool,
+    holder: Option<Holder>,
+}
+
+fn replay(entry: &mut Entry, running: &mut Option<Begun>, record: Record, now: Timestamp) {
     match record {
-        Record::Claimed { attempt, alone } => {
+        Record::Claimed { attempt, alone, holder } => {
             entry.attempts = u16::try_from(attempt).unwrap_or(u16::MAX);
-            *running = Some(alone);
+            *running = Some(Begun { alone, holder });
             return;
         }
         Record::Retry { not_before } => entry.state = waiting_until(not_before, now),

@@ -26,6 +26,9 @@ impl Results {
     pub fn open(disk: &Arc<dyn Disk>, folder: &Path) -> Result<Results, QueueError> {
         let mut found: Vec<(Timestamp, u128, Position)> = Vec::new();
         let log = Log::open(disk, folder, |recovered| {
+            if recovered.is_over {
+                return Keep::Over;
+            }
             let Some(frame) = frame::decode_body(recovered.body) else { return Keep::Unreadable };
             found.push((frame.enqueued_at, hash_id(frame.id), recovered.position));
             Keep::Living

@@ -3,7 +3,7 @@
 
 use super::dead::Burial;
 use super::disk::DiskFile;
-use super::frame::{self, Record};
+use super::frame::{self, Holder, Record};
 use super::log::{self, Position, ReadError};
 use super::schedule::extras::ParkedJob;
 use super::schedule::{Lease, Slot, State};
@@ -61,7 +61,7 @@ impl Shared {
         for (lease, slot) in claimed {
             let entry = inner.schedule.entry(slot);
             let (position, attempt) = (entry.position, u32::from(entry.attempts));
-            records.push((position, Record::Claimed { attempt, alone }));
+            records.push((position, Record::Claimed { attempt, alone, holder: Some(Holder::of(lease)) }));
             taken.push(Taken { lease, position, file: inner.log.file(position.segment), attempt });
         }
         inner.log.note(records);

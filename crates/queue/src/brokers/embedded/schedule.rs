@@ -6,11 +6,12 @@ pub mod extras;
 mod ids;
 mod turns;
 
+use super::frame::Holder;
 use super::log::Position;
 use crate::{LeaseId, QueueDepth};
 use extras::{Extra, Extras};
 use ids::Ids;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use stdx::Timestamp;
 use turns::{Place, Turns};
 
@@ -82,8 +83,8 @@ pub struct Schedule {
     queues: Vec<Queue>,
     delayed: BTreeSet<(Timestamp, Slot)>,
     leases: HashMap<LeaseId, Lease>,
-    /// Leases of the process before that nobody has asserted yet.
-    unheard: HashSet<LeaseId>,
+    /// Leases of the process before that nobody has asserted yet, and who may.
+    unheard: HashMap<LeaseId, Option<Holder>>,
     /// No lease ends before this time.
     soonest_end: Timestamp,
     shares: HashMap<u64, Share>,
@@ -103,7 +104,7 @@ impl Schedule {
             queues: Vec::new(),
             delayed: BTreeSet::new(),
             leases: HashMap::new(),
-            unheard: HashSet::new(),
+            unheard: HashMap::new(),
             soonest_end: Timestamp::from_micros(i64::MAX),
             shares: HashMap::new(),
             next_lease: first_lease,
@@ -329,21 +330,23 @@ impl Schedule {
     }
 
     /// Leases a job that ran in the process before, until its holder is heard or the deadline has passed.
-    pub fn lease_unheard(&mut self, slot: Slot, deadline: Timestamp, alone: bool) {
+    pub fn lease_unheard(&mut self, slot: Slot, deadline: Timestamp, alone: bool, holder: Option<Holder>) {
         let lease = self.lease_slot(slot, deadline, alone);
-        self.unheard.insert(lease);
+        self.unheard.insert(lease, holder);
     }
 
-    /// The holder of a lease of the process before is heard. Returns whether it still has it, or has it again.
+    /// The holder of a lease of the process before is heard. Returns whether it still has it, or has it again: a run that
+    /// had lost its job, to another run or to a later job of the same name, does not get that one.
     pub fn reassert(&mut self, id_hash: u128, lease: LeaseId, deadline: Timestamp) -> bool {
         if self.leases.contains_key(&lease) {
             return self.extend(lease, deadline);
         }
         let Some(slot) = self.ids.find(id_hash, |slot| hash_at(&self.entries, slot)) else { return false };
         let State::Leased(unheard) = self.entry(slot).state else { return false };
-        if !self.unheard.remove(&unheard) {
+        if self.unheard.get(&unheard).copied().flatten() != Some(Holder::of(lease)) {
             return false;
         }
+        self.unheard.remove(&unheard);
         let Some(held) = self.leases.remove(&unheard) else { return false };
         self.entry_mut(slot).state = State::Leased(lease);
         self.leases.insert(lease, Lease { deadline, ..held });

@@ -33,7 +33,7 @@ impl World {
                 Some(JobState::Delayed) => counted[1] += 1,
                 Some(JobState::Leased) => counted[2] += 1,
                 Some(JobState::Parked) => counted[3] += 1,
-                Some(JobState::Dead) if known.lives() => self.see_stop(&id)?,
+                Some(JobState::Dead) if known.lives() => self.see_stop(&id, !self.is_behind)?,
                 None if known.lives() => return Err(format!("{id} was accepted and is lost")),
                 Some(JobState::Dead) | None => continue,
             }
@@ -62,11 +62,11 @@ impl World {
         Ok(())
     }
 
-    /// It stopped by itself, with a letter that says why.
-    fn see_stop(&mut self, id: &str) -> Checked {
+    /// It stopped by itself, with a letter that says why; `is_kept` if nothing can have hindered its result.
+    fn see_stop(&mut self, id: &str, is_kept: bool) -> Checked {
         let letter = self.broker().dead_letter(id).map_err(|error| error.to_string())?;
         let letter = letter.ok_or_else(|| format!("{id} is dead and has no letter"))?;
-        let (latest, is_recorded, is_kept) = (self.latest_time(), self.is_recorded(), !self.is_behind);
+        let (latest, is_recorded) = (self.latest_time(), self.is_recorded());
         let known = self.jobs.entry(id.to_owned()).or_default();
         let may_be_overdue = known.lives.iter().any(|life| life.expires_at.is_some_and(|at| at <= latest));
         match letter.reason.as_str() {
@@ -120,6 +120,10 @@ impl World {
             }
             if !known.find(state, how) {
                 return Err(format!("{id} is back after its end: {state:?}"));
+            }
+            if known.lives() && state == Some(JobState::Dead) {
+                // In the process before, unseen: its letter was flushed, its result was not.
+                self.see_stop(&id, is_exact)?;
             }
         }
         self.turns.forget();

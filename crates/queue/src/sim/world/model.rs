@@ -89,9 +89,9 @@ pub struct Known {
     /// One: that is its result. More: one of them is.
     results: Vec<Option<JobResult>>,
     results_ever: Vec<JobResult>,
-    /// A crash may have cost records: a result may be missing from then on. Weaker than it could be, see seed 1413 with
-    /// this taken away.
-    may_lack_result: bool,
+    /// Whose its last run is; a crash may have brought an earlier one back.
+    last_lease: Option<LeaseId>,
+    is_lease_blurred: bool,
 }
 
 impl Known {
@@ -148,6 +148,7 @@ impl Known {
         let Some(life) = self.lives.iter().find(|life| Some(life.number) == number).cloned() else {
             return Err(format!("{id} came as life {number:?}, {:?} may live", self.lives));
         };
+        (self.last_lease, self.is_lease_blurred) = (Some(run.lease), false);
         let options = (&run.options.unique_key, run.options.expires_at, run.options.keeps_result);
         if options != (&life.unique, life.expires_at, life.keeps_result) || *run.queue != life.queue {
             return Err(format!("{id} came with other options: {options:?} in {}, not {life:?}", run.queue));
@@ -182,6 +183,17 @@ impl Known {
         Ok(())
     }
 
+    /// Whether a lease may be given back to whoever asserts it.
+    pub fn may_be_asserted_by(&self, lease: LeaseId) -> bool {
+        self.lives() && (self.is_lease_blurred || self.last_lease == Some(lease))
+    }
+
+    /// Whether a run is of the life that lives, as far as that is known.
+    pub fn is_run_of_it(&self, run: &Claimed) -> bool {
+        let number = number_in(&run.payload);
+        self.lives.iter().any(|life| Some(life.number) == number)
+    }
+
     /// Its worker was seen to die.
     pub fn lose(&mut self) {
         self.held = None;
@@ -197,7 +209,7 @@ impl Known {
     /// The process ended. `is_exact`: every record that it wrote is there. `grace_end` is until when holders may be heard.
     pub fn crash(&mut self, is_exact: bool, grace_end: Option<Duration>, passed: Duration) {
         if !is_exact {
-            (self.is_blurred, self.may_lack_result) = (true, true);
+            (self.is_blurred, self.is_lease_blurred) = (true, true);
             // A claim may have been counted whose answer came to nobody.
             self.claims += 1;
             self.slack = self.slack.max(self.claims);
@@ -251,7 +263,6 @@ impl Known {
     /// Its result is looked at. Returns whether it may be that.
     pub fn see_result(&mut self, seen: Option<JobResult>) -> bool {
         let may_be = if self.results.is_empty() { seen.is_none() } else { self.results.contains(&seen) };
-        let may_be = may_be || seen.is_none() && self.may_lack_result;
         self.results = vec![seen];
         may_be
     }

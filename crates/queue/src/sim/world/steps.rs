@@ -288,6 +288,9 @@ impl World {
         if was_lost {
             return Ok(());
         }
+        if self.jobs.get(run.id.as_str()).is_some_and(|known| !known.is_run_of_it(run)) {
+            return Err(format!("{} was finished by a run of an earlier life", run.id));
+        }
         let is_kept = !self.is_ill && !self.disk.has_stopped();
         // A death may be the one too many: then the job stops by itself.
         let goes_on = self.state_of(run.id.as_str())?.is_some_and(|state| state != JobState::Dead);
@@ -348,7 +351,7 @@ impl World {
         if is_own && was_lost && !self.disk.has_stopped() {
             return Err(format!("{id} was not given back to lease {}, which held it", run.lease.0));
         }
-        if !was_lost && (is_anothers || !known.lives()) {
+        if !was_lost && (is_anothers || !known.may_be_asserted_by(run.lease)) {
             return Err(format!("{id} was given to lease {}, which had lost it", run.lease.0));
         }
         if !was_lost {

@@ -30,7 +30,10 @@ fn frames(count: usize) -> (Vec<u8>, Vec<usize>) {
 
 fn count(folder: &Path) -> usize {
     let mut found = 0;
-    let count = |_: Recovered<'_>| {
+    let count = |frame: Recovered<'_>| {
+        if frame.is_over {
+            return Keep::Over;
+        }
         found += 1;
         Keep::Living
     };
@@ -77,13 +80,13 @@ fn records_that_could_not_be_written_are_written_later_in_order() {
     let state = folder.path().join("00000001.state");
     let segment = log.segments.get_mut(&1).expect("the first segment");
     let writable = std::mem::replace(&mut segment.state, Arc::new(File::open(&state).expect("opened to read")));
-    log.note([(positions[0], Record::Claimed { attempt: 1, alone: true })]);
+    log.note([(positions[0], Record::Claimed { attempt: 1, alone: true, holder: None })]);
     log.segments.get_mut(&1).expect("the first segment").state = writable;
     log.note([(positions[0], Record::Over)]);
     drop(log);
     assert_eq!(count(folder.path()), 1);
     let records = read_records(&RealDisk, &state).expect("records are read");
-    assert_eq!(records.by_offset[&0], [Record::Claimed { attempt: 1, alone: true }, Record::Over]);
+    assert_eq!(records.by_offset[&0], [Record::Claimed { attempt: 1, alone: true, holder: None }, Record::Over]);
 }
 
 #[test]
