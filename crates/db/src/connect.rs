@@ -52,10 +52,21 @@ impl Default for SqliteConfig {
     }
 }
 
-/// Opens the connection that writes, creating the file.
-pub(crate) fn writer(path: &Path, config: SqliteConfig) -> Result<Connection, DbError> {
+/// What opening does about a file that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Absent {
+    Create,
+    Fail,
+}
+
+/// Opens the connection that writes.
+pub(crate) fn writer(path: &Path, config: SqliteConfig, absent: Absent) -> Result<Connection, DbError> {
+    let mut flags = OpenFlags::default();
+    if absent == Absent::Fail {
+        flags.remove(OpenFlags::SQLITE_OPEN_CREATE);
+    }
     retry_busy(path, || {
-        let connection = Connection::open(path)?;
+        let connection = Connection::open_with_flags(path, flags)?;
         prepare(&connection)?;
         // The header of a new file decides page size and vacuum mode, and is written with the change to WAL. A file
         // that is in WAL mode is left alone: the change needs the file for itself.

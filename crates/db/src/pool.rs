@@ -3,7 +3,7 @@
 //! Blocking callers (worker threads, commands) run the closure on their own thread; async callers hop to a blocking
 //! thread, after they have got a place, so that waiting callers cost no thread.
 
-use crate::connect::{self, SqliteConfig};
+use crate::connect::{self, Absent, SqliteConfig};
 use crate::{DbError, Tx};
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::{Path, PathBuf};
@@ -35,7 +35,20 @@ impl Db {
     /// # Errors
     /// If the file cannot be opened.
     pub fn open_sqlite(path: &Path, config: SqliteConfig) -> Result<Db, DbError> {
-        SqlitePool::open(path, config).map(Db::Sqlite)
+        SqlitePool::open(path, config, Absent::Create).map(Db::Sqlite)
+    }
+
+    /// Opens a SQLite file if it is there; never creates one.
+    ///
+    /// # Errors
+    /// If it is there and cannot be opened.
+    pub fn open_existing_sqlite(path: &Path, config: SqliteConfig) -> Result<Option<Db>, DbError> {
+        match SqlitePool::open(path, config, Absent::Fail) {
+            Ok(pool) => Ok(Some(Db::Sqlite(pool))),
+            // It may have gone between two of the pool's connections.
+            Err(DbError::Open { .. }) if !path.exists() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Runs `work` as one read-write transaction, committed (durably) if it returns `Ok`.
@@ -113,6 +126,21 @@ impl Db {
         Ok(())
     }
 
+    /// Gives up to `pages` free pages of the file's end back; the file shrinks when its log is folded next. Returns how
+    /// many were given back.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn vacuum_step(&self, pages: u32) -> Result<u64, DbError> {
+        self.write_blocking(|tx| {
+            let before = free_pages(tx)?;
+            if before > 0 {
+                tx.for_each(&format!("PRAGMA incremental_vacuum({pages})"), &[], |_| Ok(()))?;
+            }
+            Ok(before.saturating_sub(free_pages(tx)?))
+        })
+    }
+
     /// Returns where the data is, for messages.
     pub fn location(&self) -> String {
         let Db::Sqlite(pool) = self;
@@ -121,8 +149,8 @@ impl Db {
 }
 
 impl SqlitePool {
-    fn open(path: &Path, config: SqliteConfig) -> Result<Self, DbError> {
-        let writer = connect::writer(path, config)?;
+    fn open(path: &Path, config: SqliteConfig, absent: Absent) -> Result<Self, DbError> {
+        let writer = connect::writer(path, config, absent)?;
         let readers: Result<Vec<Connection>, _> = (0..config.readers).map(|_| connect::reader(path, config)).collect();
         Ok(SqlitePool(Arc::new(Inner {
             path: path.to_owned(),
@@ -143,6 +171,11 @@ impl SqlitePool {
             readers = self.0.reader_returned.wait(readers).unwrap_or_else(PoisonError::into_inner);
         }
     }
+}
+
+fn free_pages(tx: &mut Tx<'_>) -> Result<u64, DbError> {
+    let (pages,): (i64,) = tx.query_one("PRAGMA freelist_count", &[])?;
+    Ok(u64::try_from(pages).unwrap_or_default())
 }
 
 /// A borrowed reader, given back on drop.

@@ -7,9 +7,12 @@
 use crate::StoreError;
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use stdx::Timestamp;
 
+/// Ends the name of a blob that is being collected.
+const DYING: &str = ".dying";
 /// A read buffer when a file is hashed or copied.
 const CHUNK_BYTES: usize = 128 << 10;
 
@@ -34,8 +37,7 @@ impl Blobs {
     pub fn put_bytes(&self, bytes: &[u8]) -> Result<String, StoreError> {
         let key = stdx::hex::encode(&Sha256::digest(bytes));
         let path = self.path(&key)?;
-        if path.exists() {
-            self.flush_folders(&path)?;
+        if self.claim(&path)? {
             return Ok(key);
         }
         let mut file = self.temporary()?;
@@ -114,6 +116,81 @@ impl Blobs {
         }
     }
 
+    /// Returns the keys in one of the 256 folders, with when each was last put and what it takes on disk.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn list(&self, folder: u8) -> Result<Vec<BlobFile>, StoreError> {
+        let mut found = Vec::new();
+        for inner in entries(&self.folder.join(format!("{folder:02x}")))? {
+            for path in entries(&inner)? {
+                // What a collection left under its other name is found by its key.
+                let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+                let key = name.strip_suffix(DYING).unwrap_or(name).to_owned();
+                if self.path(&key).is_ok() {
+                    found.extend(BlobFile::look(key, &path));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Deletes a blob that nothing refers to, unless it was put at `put_before` or later: whoever puts it now may be about
+    /// to refer to it. Returns the bytes that came back.
+    ///
+    /// The file gets another name first. A put that found it before is seen by its time, and gets it back; one that
+    /// comes after finds nothing and writes it anew.
+    ///
+    /// # Errors
+    /// If the file cannot be renamed or deleted.
+    pub fn collect(&self, key: &str, put_before: Timestamp) -> Result<u64, StoreError> {
+        let path = self.path(key)?;
+        let dying = path.with_file_name(format!("{key}{DYING}"));
+        match std::fs::rename(&path, &dying) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            done => done.map_err(|source| failed("rename a blob", source))?,
+        }
+        let Some(file) = BlobFile::look(key.to_owned(), &dying) else { return Ok(0) };
+        if file.put_at >= put_before {
+            std::fs::rename(&dying, &path).map_err(|source| failed("keep a blob", source))?;
+            return Ok(0);
+        }
+        std::fs::remove_file(&dying).map_err(|source| failed("delete a blob", source))?;
+        Ok(file.allocated_bytes)
+    }
+
+    /// Tells whether a blob's content is what its key says; one that has a key of its own is not.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn is_named_by_content(&self, key: &str) -> Result<bool, StoreError> {
+        let mut file = self.open_read(key)?;
+        let mut hasher = Sha256::new();
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            let length = file.read(&mut chunk).map_err(|source| failed("read a blob", source))?;
+            if length == 0 {
+                return Ok(stdx::hex::encode(&hasher.finalize()) == key);
+            }
+            hasher.update(&chunk[..length]);
+        }
+    }
+
+    /// Takes a blob that is there: from now on it is as if it had just been put. Returns whether it is.
+    fn claim(&self, path: &Path) -> Result<bool, StoreError> {
+        match File::options().append(true).open(path) {
+            Ok(file) => touch(&file).map_err(|source| failed("touch a blob", source))?,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(source) => return Err(failed("open a blob", source)),
+        }
+        // It may have been renamed by a collection that looked at its time before.
+        if !path.exists() {
+            return Ok(false);
+        }
+        self.flush_folders(path)?;
+        Ok(true)
+    }
+
     fn path(&self, key: &str) -> Result<PathBuf, StoreError> {
         let is_key = key.len() == 64 && key.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
         if !is_key {
@@ -142,6 +219,41 @@ impl Blobs {
         }
         Ok(())
     }
+}
+
+/// A blob as its folder shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlobFile {
+    pub key: String,
+    /// When it was last put.
+    pub put_at: Timestamp,
+    pub allocated_bytes: u64,
+}
+
+impl BlobFile {
+    fn look(key: String, path: &Path) -> Option<BlobFile> {
+        use std::os::unix::fs::MetadataExt;
+        let file = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
+        let put_at = Timestamp::from_micros(file.mtime().saturating_mul(1_000_000) + file.mtime_nsec() / 1_000);
+        Some(BlobFile { key, put_at, allocated_bytes: file.blocks() * 512 })
+    }
+}
+
+/// Sets the time of the last change to the file system's now.
+fn touch(file: &File) -> std::io::Result<()> {
+    let at = |tv_nsec| rustix::fs::Timespec { tv_sec: 0, tv_nsec };
+    let (last_access, last_modification) = (at(rustix::fs::UTIME_OMIT), at(rustix::fs::UTIME_NOW));
+    Ok(rustix::fs::futimens(file, &rustix::fs::Timestamps { last_access, last_modification })?)
+}
+
+/// Returns what is in a folder; nothing if there is no such folder.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let listed = match std::fs::read_dir(folder) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
+        listed => listed.map_err(|source| failed("look into a blob folder", source))?,
+    };
+    let paths = listed.map(|entry| entry.map(|entry| entry.path()));
+    paths.collect::<Result<_, _>>().map_err(|source| failed("look into a blob folder", source))
 }
 
 /// A blob that is being written; dropped unfinished it leaves nothing.
@@ -173,7 +285,7 @@ impl BlobWriter<'_> {
     pub fn finish(self) -> Result<(String, u64), StoreError> {
         let key = stdx::hex::encode(&self.hasher.finalize());
         let path = self.blobs.path(&key)?;
-        if !path.exists() {
+        if !self.blobs.claim(&path)? {
             self.blobs.keep(self.file, &path)?;
         }
         Ok((key, self.size))
@@ -216,6 +328,13 @@ mod tests {
             assert!(blobs.open_read(hostile).is_err(), "{hostile}");
             assert!(blobs.delete(hostile).is_err(), "{hostile}");
         }
+        let put_at = blobs.list(u8::from_str_radix(&key[..2], 16).expect("hexadecimal")).expect("listed")[0].put_at;
+        assert_eq!(blobs.collect(&key, put_at).expect("kept"), 0, "one that was just put stays");
+        assert!(blobs.is_named_by_content(&key).expect("read"));
+        let later = put_at.plus(std::time::Duration::from_micros(1));
+        assert!(blobs.collect(&key, later).expect("collected") > 0);
+        assert!(!blobs.exists(&key).expect("the key is one"));
+        assert_eq!(blobs.put_bytes(b"hello").expect("bytes are kept again"), key);
         blobs.delete(&key).expect("a blob is deleted");
         blobs.delete(&key).expect("deleting twice is fine");
         assert!(!blobs.exists(&key).expect("the key is one"));

@@ -138,7 +138,8 @@ fn check_day(
     let row_set: std::collections::HashSet<(i64, [u8; 16])> = rows.iter().copied().collect();
     let counted_set: std::collections::HashSet<(i64, [u8; 16])> =
         counted.iter().filter_map(|(project, id)| Some((*project, id.as_slice().try_into().ok()?))).collect();
-    let lost = counted_set.difference(&row_set).count();
+    let removed = stores.db.read_blocking(|tx| crate::removals::of_day(tx, day.day))?;
+    let lost = lost(counted_set.difference(&row_set), &removed);
     let doubled = rows.len() - row_set.len();
     let mut uncounted = 0;
     for (project, id) in row_set.difference(&counted_set) {
@@ -152,6 +153,18 @@ fn check_day(
         disagreeing: (lost + doubled + uncounted) as i64,
         detail: format!("{}: {lost} counted without a row, {doubled} doubled, {uncounted} rows not counted", day.day),
     })
+}
+
+/// Counted ids without a row, beyond those whose rows retention removed.
+fn lost<'a>(ids: impl Iterator<Item = &'a (i64, [u8; 16])>, removed: &[(i64, i64)]) -> usize {
+    let mut without_row: std::collections::HashMap<i64, i64> = std::collections::HashMap::new();
+    for (project, _) in ids {
+        *without_row.entry(*project).or_default() += 1;
+    }
+    for (project, rows) in removed {
+        *without_row.entry(*project).or_default() -= rows;
+    }
+    without_row.values().map(|difference| difference.unsigned_abs() as usize).sum()
 }
 
 /// The digest may have counted it since the snapshot was taken.

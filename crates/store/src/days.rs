@@ -34,6 +34,45 @@ pub fn find_open(tx: &mut Tx<'_>, day: Day) -> Result<Option<OpenDay>, StoreErro
     Ok(row.map(|(generation,)| OpenDay { day, generation }))
 }
 
+/// How a day goes on after its events were ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Afterwards {
+    /// What still comes for it is `expired`.
+    Closed,
+    /// It still receives: it goes on empty, in its next generation.
+    Reopened,
+}
+
+/// Ends a generation of a day: from this commit on nobody writes to it or reads it, and its files may be deleted. Returns
+/// whether it was the open one.
+///
+/// # Errors
+/// If the database fails.
+pub fn end(tx: &mut Tx<'_>, day: &OpenDay, afterwards: Afterwards, now: Timestamp) -> Result<bool, StoreError> {
+    let state = match afterwards {
+        Afterwards::Closed => "ended",
+        Afterwards::Reopened => "open",
+    };
+    let ended = tx.execute(
+        "UPDATE event_day SET generation = generation + 1, state = $3, ended_at = $4
+         WHERE day = $1 AND generation = $2 AND state = 'open'",
+        &[Val::from(day.day), Val::Int(day.generation), Val::Text(state), Val::from(now)],
+    )?;
+    Ok(ended == 1)
+}
+
+/// Returns when retention last ended a day, and that day.
+///
+/// # Errors
+/// If the database fails.
+pub fn last_ended(tx: &mut Tx<'_>) -> Result<Option<(Day, Timestamp)>, StoreError> {
+    Ok(tx.query_opt(
+        "SELECT day, ended_at FROM event_day WHERE state = 'ended' AND ended_at IS NOT NULL
+         ORDER BY day DESC LIMIT 1",
+        &[],
+    )?)
+}
+
 /// Tells whether the day is still open and of this generation; asked in the counting transaction.
 ///
 /// # Errors

@@ -152,7 +152,10 @@ pub fn seen_the_day_before(tx: &mut Tx<'_>, day: Day, events: &[&DigestEvent]) -
 pub fn apply_expired(tx: &mut Tx<'_>, day: Day, events: &[DigestEvent]) -> Result<(), StoreError> {
     let mut totals = BatchTotals::default();
     for event in events {
-        remarks::note_expired(tx, day, event, &mut totals)?;
+        // A second run of a job whose event was counted before its day was ended: nothing to do.
+        if !fence::is_counted(tx, day, event)? {
+            remarks::note_expired(tx, day, event, &mut totals)?;
+        }
     }
     remarks::add_outcomes(tx, &totals)
 }

@@ -71,11 +71,38 @@ pub trait EventStore: Send + Sync + 'static {
     /// If the day cannot be read.
     fn ids(&self, day: &OpenDay) -> Result<Vec<(i64, [u8; 16])>, StoreError>;
 
-    /// Gives the day's disk back. The day must have been ended in metadata before.
+    /// Gives the day's disk back and returns how many bytes that are. The day must have been ended in metadata before.
     ///
     /// # Errors
     /// If the files cannot be deleted.
-    fn drop_day(&self, day: &OpenDay) -> Result<(), StoreError>;
+    fn drop_day(&self, day: &OpenDay) -> Result<u64, StoreError>;
+
+    /// Closes days that another process dropped: their disk comes back when nobody holds them. To be called every second.
+    fn close_dropped(&self);
+
+    /// Returns every day and generation that has files, whatever metadata says of them.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    fn days_on_disk(&self) -> Result<Vec<OpenDay>, StoreError>;
+
+    /// Returns how many bytes of bodies the project has on the day, and how many all projects have.
+    ///
+    /// # Errors
+    /// If the day cannot be read.
+    fn body_bytes(&self, day: &OpenDay, project_id: i64) -> Result<(u64, u64), StoreError>;
+
+    /// Removes up to `limit` rows of a project, first come first; durable on return. Returns how many there were.
+    ///
+    /// # Errors
+    /// If the day cannot be written.
+    fn remove_rows(&self, day: &OpenDay, project_id: i64, limit: usize) -> Result<usize, StoreError>;
+
+    /// Does a step of giving the disk of removed rows back. Returns whether there is more to do.
+    ///
+    /// # Errors
+    /// If the day cannot be written.
+    fn compact_step(&self, day: &OpenDay) -> Result<bool, StoreError>;
 
     /// Returns the bytes the day takes on disk.
     ///

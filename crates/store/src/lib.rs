@@ -26,6 +26,7 @@ pub mod event_lookup;
 pub mod issues;
 pub mod outcomes;
 pub mod receipts;
+pub mod removals;
 pub mod short_id;
 
 pub mod blobs;
@@ -33,6 +34,7 @@ pub mod check;
 pub mod days;
 pub mod dictionaries;
 pub mod events;
+pub mod sweeps;
 
 pub use error::StoreError;
 pub use stores::Stores;

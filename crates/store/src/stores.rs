@@ -21,6 +21,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "0003_project_option",
         sql: include_str!("../migrations/sqlite/0003_project_option.sql"),
     },
+    Migration { number: 4, name: "0004_retention", sql: include_str!("../migrations/sqlite/0004_retention.sql") },
 ];
 
 /// The stores of a data directory.

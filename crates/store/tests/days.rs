@@ -1,10 +1,9 @@
 //! Days of receipt and their generations.
 
 use super::{NOW, in_fresh_store, open};
-use db::Val;
 use std::sync::{Arc, Barrier};
 use stdx::Day;
-use store::days::{self, OpenDay};
+use store::days::{self, Afterwards, OpenDay};
 
 #[test]
 fn a_day_is_opened_once_and_stays_current() {
@@ -25,13 +24,24 @@ fn a_day_is_opened_once_and_stays_current() {
 fn an_ended_day_turns_writers_back() {
     in_fresh_store(|tx| {
         let today = days::open_or_create(tx, NOW.day(), NOW)?.expect("it is open");
-        tx.execute(
-            "UPDATE event_day SET generation = generation + 1, state = 'ended' WHERE day = $1",
-            &[Val::from(NOW.day())],
-        )?;
+        assert!(days::end(tx, &today, Afterwards::Closed, NOW)?);
+        assert!(!days::end(tx, &today, Afterwards::Closed, NOW)?, "ending twice is ending once");
+        assert_eq!(days::last_ended(tx)?, Some((NOW.day(), NOW)));
         assert!(!days::is_current(tx, &today)?);
         assert_eq!(days::open_or_create(tx, NOW.day(), NOW)?, None);
         assert!(days::list_open(tx)?.is_empty());
+        Ok(())
+    });
+}
+
+#[test]
+fn a_day_that_still_receives_goes_on_in_its_next_generation() {
+    in_fresh_store(|tx| {
+        let today = days::open_or_create(tx, NOW.day(), NOW)?.expect("it is open");
+        assert!(days::end(tx, &today, Afterwards::Reopened, NOW)?);
+        assert!(!days::is_current(tx, &today)?, "writers of the old generation turn back");
+        assert_eq!(days::find_open(tx, NOW.day())?, Some(OpenDay { generation: 2, ..today }));
+        assert_eq!(days::last_ended(tx)?, None);
         Ok(())
     });
 }

@@ -52,6 +52,9 @@ conformance!(
     a_days_ids_are_all_there,
     days_and_generations_do_not_meet,
     a_dropped_day_gives_its_disk_back_and_is_not_made_again,
+    a_day_dropped_by_another_process_is_empty_and_not_made_again_by_readers,
+    removed_rows_leave_lists_and_give_their_disk_back,
+    a_place_is_never_given_twice,
     many_days_are_written_with_few_open_files,
     writers_and_readers_work_at_once,
     two_processes_share_a_day,
@@ -160,6 +163,56 @@ fn a_dropped_day_gives_its_disk_back_and_is_not_made_again(open: Open, folder: &
     assert!(events.list(&DAY, &all(1)).expect("listed").is_empty());
     assert_eq!(events.size_bytes(&DAY).expect("measured"), 0);
     events.drop_day(&DAY).expect("dropping twice is fine");
+}
+
+fn a_day_dropped_by_another_process_is_empty_and_not_made_again_by_readers(open: Open, folder: &Path) {
+    let (here, there) = (open(folder), open(folder));
+    here.insert(&DAY, &[row(1, 1, 5, b"x")]).expect("stored");
+    assert!(there.get(&DAY, 1, &event_id(1)).expect("read").is_some());
+    assert!(here.drop_day(&DAY).expect("dropped") > 0);
+    assert_eq!(there.get(&DAY, 1, &event_id(1)).expect("read"), None);
+    assert!(there.list(&DAY, &all(1)).expect("listed").is_empty());
+    assert_eq!(there.remove_rows(&DAY, 1, 10).expect("nothing to remove"), 0);
+    assert!(there.days_on_disk().expect("looked at").is_empty(), "readers create nothing");
+    there.close_dropped();
+    // A writer that was told before that the day is open makes its files again, and drops them when it is turned back.
+    assert_eq!(there.insert(&DAY, &[row(2, 1, 5, b"late")]).expect("stored"), [true]);
+    assert_eq!(there.days_on_disk().expect("looked at"), [DAY]);
+    there.drop_day(&DAY).expect("dropped");
+    assert!(here.days_on_disk().expect("looked at").is_empty());
+}
+
+fn removed_rows_leave_lists_and_give_their_disk_back(open: Open, folder: &Path) {
+    let (here, there) = (open(folder), open(folder));
+    let body: Vec<u8> = (0..=255).cycle().take(5_000).collect();
+    let rows: Vec<EventRow<'_>> = (0..200).map(|number| row(number, 1 + (number % 2) as i64, 5, &body)).collect();
+    here.insert(&DAY, &rows).expect("stored");
+    here.checkpoint_truncate().expect("folded");
+    assert_eq!(there.list(&DAY, &all(1)).expect("listed").len(), 100);
+    assert_eq!(here.body_bytes(&DAY, 1).expect("measured"), (500_000, 1_000_000));
+    let before = here.size_bytes(&DAY).expect("measured");
+    assert_eq!(here.remove_rows(&DAY, 1, 60).expect("removed"), 60);
+    assert_eq!(here.remove_rows(&DAY, 1, 60).expect("removed"), 40);
+    assert_eq!(here.remove_rows(&DAY, 1, 60).expect("removed"), 0);
+    while here.compact_step(&DAY).expect("compacted") {}
+    let freed = before - here.size_bytes(&DAY).expect("measured");
+    assert!((400_000..700_000).contains(&freed), "{freed} bytes of {before} came back");
+    for events in [&here, &there] {
+        assert!(events.list(&DAY, &all(1)).expect("listed").is_empty());
+        assert_eq!(events.get(&DAY, 1, &event_id(2)).expect("read"), None);
+        assert_eq!(events.list(&DAY, &all(2)).expect("listed").len(), 100);
+        assert_eq!(events.get(&DAY, 2, &event_id(3)).expect("read").expect("it stays").body, body);
+    }
+}
+
+fn a_place_is_never_given_twice(open: Open, folder: &Path) {
+    let events = open(folder);
+    events.insert(&DAY, &[row(1, 1, 5, b"x"), row(2, 2, 5, b"x")]).expect("stored");
+    let last = events.get(&DAY, 2, &event_id(2)).expect("read").expect("it is there").seq;
+    assert_eq!(events.remove_rows(&DAY, 2, 10).expect("removed"), 1);
+    events.insert(&DAY, &[row(3, 1, 5, b"x")]).expect("stored");
+    let next = open(folder).get(&DAY, 1, &event_id(3)).expect("read").expect("it is there").seq;
+    assert!(next > last, "{next} after {last}");
 }
 
 fn many_days_are_written_with_few_open_files(open: Open, folder: &Path) {

@@ -133,6 +133,24 @@ async fn add_roles(mut base: Base, options: WorkerOptions, components: &mut Comp
 /// If they cannot be opened or are of a newer release.
 pub fn open_stores(config: &Config, clock: &dyn Clock) -> anyhow::Result<Stores> {
     let _lock = host::lock_folder(&config.data_dir).context("wait for other processes that start")?;
-    Stores::open(&config.data_dir, clock.now())
-        .with_context(|| format!("open the stores in {}", config.data_dir.display()))
+    let stores = Stores::open(&config.data_dir, clock.now())
+        .with_context(|| format!("open the stores in {}", config.data_dir.display()))?;
+    close_dropped_days(&stores).context("start the thread that closes dropped days")?;
+    Ok(stores)
+}
+
+/// How long a day that another process dropped keeps its disk because this one has it open.
+const CLOSE_DROPPED_EVERY: Duration = Duration::from_secs(1);
+
+/// Every process that has stores has this thread; it ends with them.
+fn close_dropped_days(stores: &Stores) -> std::io::Result<()> {
+    let events = Arc::downgrade(&stores.events);
+    let watch = move || {
+        while let Some(events) = events.upgrade() {
+            events.close_dropped();
+            drop(events);
+            std::thread::sleep(CLOSE_DROPPED_EVERY);
+        }
+    };
+    std::thread::Builder::new().name("days".to_owned()).spawn(watch).map(drop)
 }

@@ -11,101 +11,123 @@ use store::digest::{self, Applied, DigestEvent, DigestLoose, Fate};
 use store::events::EventRow;
 use store::{StoreError, Stores};
 
+/// A day that is ended and goes on in its next generation under a batch takes one more try each time; it does so once a
+/// sweep, and only where somebody asked for today's events to go.
+const GENERATIONS_MAX: usize = 3;
+
 /// Applies the plans of one receipt day.
 ///
 /// # Errors
 /// If a store cannot be written. A day that retention ended, before or meanwhile, is not an error: its events expire.
 pub fn apply(stores: &Stores, now: Timestamp, day: Day, plans: Vec<Planned>) -> Result<Applied, DigestError> {
-    let failed = |source| DigestError::Store { day, source };
-    let (mut events, mut loose, mut bodies) = (Vec::new(), Vec::new(), Vec::new());
-    for Planned { plan, body_blob } in plans {
-        bodies.extend(body_blob);
-        match plan {
-            Plan::Event(event) => events.push(*event),
-            Plan::Loose(envelope) => loose.push(*envelope),
+    let batch = Batch::of(plans);
+    apply_batch(stores, now, day, &batch).map_err(|source| DigestError::Store { day, source })
+}
+
+fn apply_batch(stores: &Stores, now: Timestamp, day: Day, batch: &Batch) -> Result<Applied, StoreError> {
+    for _ in 0..GENERATIONS_MAX {
+        let Some(open) = stores.db.write_blocking(|tx| days::open_or_create(tx, day, now))? else {
+            return expire(stores, day, batch, now);
+        };
+        match write(stores, &open, batch, now) {
+            // Its files are gone, or are ones that this batch made again.
+            Err(StoreError::DayEnded) => stores.events.drop_day(&open).map(|_freed| ())?,
+            done => return done,
         }
     }
-    let open = stores.db.write_blocking(|tx| days::open_or_create(tx, day, now)).map_err(failed)?;
-    let Some(open) = open else {
-        return expire(stores, day, &facts_of(events), &bodies, now).map_err(failed);
-    };
+    Err(StoreError::DayEnded)
+}
+
+/// Rows first, facts second.
+fn write(stores: &Stores, day: &OpenDay, batch: &Batch, now: Timestamp) -> Result<Applied, StoreError> {
     let started = Instant::now();
-    let written = insert_rows(stores, &open, &events);
+    insert_rows(stores, day, batch)?;
     metrics::record_stage("rows", started.elapsed());
     let started = Instant::now();
-    let digests = facts_of(events);
-    let applied = match written
-        .and_then(|()| apply_facts(stores, &open, &Facts { events: &digests, loose: &loose, bodies: &bodies }, now))
-    {
-        Ok(applied) => applied,
-        Err(StoreError::DayEnded) => return expire(stores, day, &digests, &bodies, now).map_err(failed),
-        Err(source) => return Err(failed(source)),
-    };
+    let applied = apply_facts(stores, day, batch, now)?;
     metrics::record_stage("facts", started.elapsed());
     count_fates(&applied);
     Ok(applied)
 }
 
+/// The plans of a day, parted into what each store takes.
+#[derive(Default)]
+struct Batch {
+    events: Vec<DigestEvent>,
+    /// One for each event.
+    rows: Vec<Body>,
+    loose: Vec<DigestLoose>,
+    /// Blobs that bodies came in.
+    body_blobs: Vec<String>,
+}
+
+/// An event's body as its row holds it.
+struct Body {
+    dictionary_id: i64,
+    bytes: Vec<u8>,
+}
+
+impl Batch {
+    fn of(plans: Vec<Planned>) -> Batch {
+        let mut batch = Batch::default();
+        for Planned { plan, body_blob } in plans {
+            batch.body_blobs.extend(body_blob);
+            match plan {
+                Plan::Event(event) => {
+                    let PlannedEvent { digest, dictionary_id, body } = *event;
+                    batch.events.push(digest);
+                    batch.rows.push(Body { dictionary_id, bytes: body });
+                }
+                Plan::Loose(envelope) => batch.loose.push(*envelope),
+            }
+        }
+        batch
+    }
+}
+
 /// The day is gone: what came for it is recorded as expired.
-fn expire(
-    stores: &Stores,
-    day: Day,
-    events: &[DigestEvent],
-    bodies: &[String],
-    now: Timestamp,
-) -> Result<Applied, StoreError> {
+fn expire(stores: &Stores, day: Day, batch: &Batch, now: Timestamp) -> Result<Applied, StoreError> {
     stores.db.write_blocking(|tx| {
-        digest::apply_expired(tx, day, events)?;
-        discard_bodies(tx, bodies, now)
+        digest::apply_expired(tx, day, &batch.events)?;
+        discard_bodies(tx, &batch.body_blobs, now)
     })?;
-    metrics::count_events("expired", events.len());
+    metrics::count_events("expired", batch.events.len());
     Ok(Applied::default())
 }
 
 /// An id that was counted on the day before is a duplicate: it gets no row, or lists would show what was never counted.
 /// Rows that are there already were written by an earlier run of the same job, which died before the facts.
-fn insert_rows(stores: &Stores, day: &OpenDay, events: &[PlannedEvent]) -> Result<(), StoreError> {
-    if events.is_empty() {
+fn insert_rows(stores: &Stores, day: &OpenDay, batch: &Batch) -> Result<(), StoreError> {
+    if batch.events.is_empty() {
         return Ok(());
     }
-    let digests: Vec<&DigestEvent> = events.iter().map(|event| &event.digest).collect();
+    let digests: Vec<&DigestEvent> = batch.events.iter().collect();
     let seen = stores.db.read_blocking(|tx| digest::seen_the_day_before(tx, day.day, &digests))?;
-    let new = events.iter().zip(seen).filter(|(_, seen)| !seen);
-    let rows: Vec<EventRow<'_>> = new.map(|(event, _)| row_of(event)).collect();
+    let new = batch.events.iter().zip(&batch.rows).zip(seen).filter(|(_, seen)| !seen);
+    let rows: Vec<EventRow<'_>> = new.map(|((event, body), _)| row_of(event, body)).collect();
     stores.events.insert(day, &rows).map(|_new| ())
 }
 
-fn facts_of(events: Vec<PlannedEvent>) -> Vec<DigestEvent> {
-    events.into_iter().map(|event| event.digest).collect()
-}
-
-fn row_of(event: &PlannedEvent) -> EventRow<'_> {
+fn row_of<'a>(event: &DigestEvent, body: &'a Body) -> EventRow<'a> {
     EventRow {
-        project_id: event.digest.project_id,
-        event_id: event.digest.event_id,
-        group_key: event.digest.group_key,
-        received_at: event.digest.received_at,
-        dictionary_id: event.dictionary_id,
-        body: &event.body,
+        project_id: event.project_id,
+        event_id: event.event_id,
+        group_key: event.group_key,
+        received_at: event.received_at,
+        dictionary_id: body.dictionary_id,
+        body: &body.bytes,
     }
 }
 
-/// What a batch is in the metadata.
-struct Facts<'a> {
-    events: &'a [DigestEvent],
-    loose: &'a [DigestLoose],
-    bodies: &'a [String],
-}
-
 /// The one transaction that is the batch's effect.
-fn apply_facts(stores: &Stores, day: &OpenDay, facts: &Facts<'_>, now: Timestamp) -> Result<Applied, StoreError> {
+fn apply_facts(stores: &Stores, day: &OpenDay, batch: &Batch, now: Timestamp) -> Result<Applied, StoreError> {
     stores.db.write_blocking(|tx| {
         if !days::is_current(tx, day)? {
             return Err(StoreError::DayEnded);
         }
-        let applied = digest::apply(tx, day.day, facts.events, now)?;
-        digest::apply_loose(tx, day.day, facts.loose)?;
-        discard_bodies(tx, facts.bodies, now)?;
+        let applied = digest::apply(tx, day.day, &batch.events, now)?;
+        digest::apply_loose(tx, day.day, &batch.loose)?;
+        discard_bodies(tx, &batch.body_blobs, now)?;
         Ok(applied)
     })
 }

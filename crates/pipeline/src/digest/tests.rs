@@ -6,6 +6,7 @@ use protocol::accepted::{AcceptedBody, AcceptedJob, Endpoint};
 use protocol::encoding::Encoding;
 use queue::{JobId, JobOptions, LeaseId};
 use stdx::{ManualClock, Timestamp};
+use store::days::Afterwards;
 use store::projects::NewProject;
 use store::{days, event_lookup, organizations, outcomes, project_options, projects, receipts};
 
@@ -161,6 +162,56 @@ fn a_filtered_event_is_counted_and_told_and_not_stored() {
     house.set("filters", &serde_json::json!({}));
     let id = house.send(r#"{"message":"please ignore"}"#);
     assert!(house.body(&id).is_some());
+}
+
+/// Ends the day of all these tests, and deletes its files as a sweep in another process does.
+fn end_day(house: &House, afterwards: Afterwards) {
+    let db = &house.stores.db;
+    let open = db.read_blocking(|tx| days::find_open(tx, NOW.day())).unwrap().unwrap();
+    assert!(db.write_blocking(|tx| days::end(tx, &open, afterwards, NOW)).unwrap());
+    let events = store::events::SqliteEvents::open(&house.stores.data_dir.join("events")).unwrap();
+    store::events::EventStore::drop_day(&events, &open).unwrap();
+}
+
+#[test]
+fn a_late_job_for_an_ended_day_expires_and_leaves_nothing_behind() {
+    let mut house = House::new();
+    let first = house.send(r#"{"message":"in time"}"#);
+    end_day(&house, Afterwards::Closed);
+    let late = house.send(r#"{"message":"late"}"#);
+    assert_eq!((house.body(&first), house.body(&late)), (None, None));
+    assert!(house.stores.events.days_on_disk().unwrap().is_empty(), "nothing is stored into the void");
+    let project_id = house.project_id;
+    let of = |id: [u8; 16]| house.stores.db.read_blocking(|tx| receipts::list(tx, project_id, &id)).unwrap();
+    assert_eq!(of(late)[0].state, "expired");
+    let sums = house.stores.db.read_blocking(|tx| outcomes::sums(tx, Some(project_id), NOW.hour())).unwrap();
+    let sum = |outcome: &str| -> i64 {
+        sums.iter().filter(|row| row.0 == "error" && row.1 == outcome).map(|row| row.3).sum()
+    };
+    assert_eq!((sum("accepted"), sum("stored"), sum("expired")), (2, 1, 1));
+}
+
+#[test]
+fn a_job_that_was_counted_before_its_day_ended_does_not_expire_as_well() {
+    let mut house = House::new();
+    let id = house.send(r#"{"message":"in time"}"#);
+    end_day(&house, Afterwards::Closed);
+    house.sent -= 1;
+    assert_eq!(house.send(r#"{"message":"in time"}"#), id, "its ack was lost, and it runs again");
+    let project_id = house.project_id;
+    let remarks = house.stores.db.read_blocking(|tx| receipts::list(tx, project_id, &id)).unwrap();
+    assert!(remarks.iter().all(|row| row.state != "expired"), "{remarks:?}");
+}
+
+#[test]
+fn a_day_that_still_receives_takes_events_after_it_was_emptied() {
+    let mut house = House::new();
+    let first = house.send(r#"{"message":"before"}"#);
+    end_day(&house, Afterwards::Reopened);
+    let second = house.send(r#"{"message":"after"}"#);
+    assert_eq!(house.body(&first), None);
+    assert!(house.body(&second).is_some());
+    assert_eq!(house.stores.events.days_on_disk().unwrap().len(), 1);
 }
 
 #[test]

@@ -15,6 +15,11 @@ pub(super) fn seen_on(tx: &mut Tx<'_>, day: Day, events: &[&DigestEvent]) -> Res
     events.iter().map(|event| Ok(counted_on(tx, day, event)?.is_some())).collect()
 }
 
+/// Tells whether this very job was counted before.
+pub(super) fn is_counted(tx: &mut Tx<'_>, day: Day, event: &DigestEvent) -> Result<bool, StoreError> {
+    Ok(counted_on(tx, day, event)? == Some(Fate::AlreadyStored))
+}
+
 fn pass_one(tx: &mut Tx<'_>, day: Day, event: &DigestEvent) -> Result<Fate, StoreError> {
     if let Some(fate) = counted_on(tx, day.previous(), event)? {
         return Ok(fate);

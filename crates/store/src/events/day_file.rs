@@ -6,7 +6,7 @@
 //! keeps other processes from taking the same places.
 
 use super::{EventRow, ListQuery, StoredEvent, places, rows};
-use db::{Db, DbError, SqliteConfig, Tx};
+use db::{Db, DbError, Tx};
 use std::path::{Path, PathBuf};
 
 /// "VIGE" in the file's header: tells our files from any other SQLite file.
@@ -24,6 +24,9 @@ pub(super) struct DayFiles {
     rows: Db,
 }
 
+/// Pages given back in one step: a few milliseconds of the day's write lock.
+const VACUUM_PAGES: u32 = 128;
+
 /// Returns the paths of a day's index and rows.
 pub(super) fn paths(folder: &Path, name: &str) -> [PathBuf; 2] {
     [folder.join(format!("{name}.index.sqlite")), folder.join(format!("{name}.sqlite"))]
@@ -33,18 +36,32 @@ impl DayFiles {
     /// Opens a day, creating its files. Several may do so at once.
     pub(super) fn open(folder: &Path, name: &str) -> Result<DayFiles, DbError> {
         let [index, rows] = paths(folder, name);
-        let files = DayFiles {
-            rows: open(&rows, rows::CONFIG, rows::SCHEMA)?,
-            index: open(&index, places::CONFIG, places::SCHEMA)?,
-        };
-        let seq_last = files.rows.read_blocking(rows::seq_last)?;
-        if files.index.read_blocking(places::named_last)? < seq_last {
-            files.index.write_blocking(|tx| files.name_rest(tx))?;
-        }
-        Ok(files)
+        // The index last: where it is, the rows are.
+        let rows = with_shape(Db::open_sqlite(&rows, rows::CONFIG)?, rows::SCHEMA)?;
+        let index = with_shape(Db::open_sqlite(&index, places::CONFIG)?, places::SCHEMA)?;
+        DayFiles { index, rows }.whole()
     }
 
-    /// Names the rows that a crash left without a place. Returns the last place.
+    /// Opens a day that was written; `None` if it was not, or is gone.
+    pub(super) fn open_existing(folder: &Path, name: &str) -> Result<Option<DayFiles>, DbError> {
+        let [index, rows] = paths(folder, name);
+        let Some(index) = Db::open_existing_sqlite(&index, places::CONFIG)? else { return Ok(None) };
+        let Some(rows) = Db::open_existing_sqlite(&rows, rows::CONFIG)? else { return Ok(None) };
+        let files = DayFiles { index: with_shape(index, places::SCHEMA)?, rows: with_shape(rows, rows::SCHEMA)? };
+        files.whole().map(Some)
+    }
+
+    /// Names what a crash left without a place.
+    fn whole(self) -> Result<DayFiles, DbError> {
+        let seq_last = self.rows.read_blocking(rows::seq_last)?;
+        if self.index.read_blocking(places::named_last)? < seq_last {
+            self.index.write_blocking(|tx| self.name_rest(tx))?;
+        }
+        Ok(self)
+    }
+
+    /// Names the rows that a crash left without a place. Returns the last place, also if its row was removed since: a
+    /// place is never given twice.
     fn name_rest(&self, tx: &mut Tx<'_>) -> Result<i64, DbError> {
         let seq_last = self.rows.read_blocking(rows::seq_last)?;
         let mut seq = places::named_last(tx)?;
@@ -54,7 +71,7 @@ impl DayFiles {
             seq = last.seq;
             places::name(tx, &rest)?;
         }
-        Ok(seq_last)
+        Ok(seq_last.max(seq))
     }
 
     pub(super) fn insert(&self, rows: &[EventRow<'_>]) -> Result<Vec<bool>, DbError> {
@@ -84,14 +101,37 @@ impl DayFiles {
         self.index.read_blocking(places::ids)
     }
 
+    /// Bytes of the project's bodies, and of all.
+    pub(super) fn body_bytes(&self, project_id: i64) -> Result<(u64, u64), DbError> {
+        let places = self.index.read_blocking(|tx| places::of_project_all(tx, project_id))?;
+        self.rows.read_blocking(|tx| Ok((rows::body_bytes(tx, &places)?, rows::body_bytes_all(tx)?)))
+    }
+
+    /// Rows first: a place without a row is passed over by readers and removed by the next run.
+    pub(super) fn remove(&self, project_id: i64, limit: usize) -> Result<usize, DbError> {
+        self.index.write_blocking(|tx| {
+            let removed = places::first_of_project(tx, project_id, limit)?;
+            if !removed.is_empty() {
+                let entries = self.rows.write_blocking(|tx| rows::remove(tx, &removed))?;
+                places::remove(tx, project_id, &removed, &entries)?;
+            }
+            Ok(removed.len())
+        })
+    }
+
+    /// Returns whether pages are left to be given back.
+    pub(super) fn compact_step(&self) -> Result<bool, DbError> {
+        let given = self.rows.vacuum_step(VACUUM_PAGES)? + self.index.vacuum_step(VACUUM_PAGES)?;
+        Ok(given > 0)
+    }
+
     pub(super) fn checkpoint_truncate(&self) -> Result<(), DbError> {
         self.rows.checkpoint_truncate()?;
         self.index.checkpoint_truncate()
     }
 }
 
-fn open(path: &Path, config: SqliteConfig, schema: &str) -> Result<Db, DbError> {
-    let db = Db::open_sqlite(path, config)?;
+fn with_shape(db: Db, schema: &str) -> Result<Db, DbError> {
     if !db.read_blocking(has_shape)? {
         db.write_blocking(|tx| create_shape(tx, schema))?;
     }

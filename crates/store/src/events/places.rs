@@ -189,6 +189,40 @@ fn bound_of(query: &ListQuery<'_>) -> (i64, i64) {
     }
 }
 
+/// Returns the first places of a project.
+pub(super) fn first_of_project(tx: &mut Tx<'_>, project_id: i64, limit: usize) -> Result<Vec<i64>, DbError> {
+    let rows: Vec<(i64,)> = tx.query(
+        "SELECT seq FROM project_place WHERE project_id = $1 ORDER BY seq LIMIT $2",
+        &[Val::Int(project_id), Val::Int(limit as i64)],
+    )?;
+    Ok(rows.into_iter().map(|(seq,)| seq).collect())
+}
+
+/// Returns all places of a project.
+pub(super) fn of_project_all(tx: &mut Tx<'_>, project_id: i64) -> Result<Vec<i64>, DbError> {
+    first_of_project(tx, project_id, usize::try_from(i64::MAX).unwrap_or(usize::MAX))
+}
+
+/// Forgets places whose rows were removed. `entries` are the rows that were there; a place without one lost it to a run
+/// that died before this, and what else still names it is passed over by readers.
+pub(super) fn remove(tx: &mut Tx<'_>, project_id: i64, places: &[i64], entries: &[Entry]) -> Result<(), DbError> {
+    tx.execute_many(
+        "DELETE FROM event_place WHERE project_id = $1 AND event_id = $2 AND seq = $3",
+        entries.iter().map(|entry| [Val::Int(project_id), Val::Blob(&entry.event_id), Val::Int(entry.seq)]),
+    )?;
+    tx.execute_many(
+        "DELETE FROM group_place WHERE project_id = $1 AND group_key = $2 AND received_at = $3 AND seq = $4",
+        entries.iter().map(|entry| {
+            [Val::Int(project_id), Val::Int(entry.group_key), Val::from(entry.received_at), Val::Int(entry.seq)]
+        }),
+    )?;
+    tx.execute_many(
+        "DELETE FROM project_place WHERE project_id = $1 AND seq = $2",
+        places.iter().map(|seq| [Val::Int(project_id), Val::Int(*seq)]),
+    )?;
+    Ok(())
+}
+
 pub(super) fn ids(tx: &mut Tx<'_>) -> Result<Vec<(i64, [u8; 16])>, DbError> {
     tx.query("SELECT project_id, event_id FROM event_place", &[])
 }

@@ -66,6 +66,25 @@ pub(super) fn read(tx: &mut Tx<'_>, places: &[i64]) -> Result<Vec<StoredEvent>, 
     )
 }
 
+pub(super) fn body_bytes(tx: &mut Tx<'_>, places: &[i64]) -> Result<u64, DbError> {
+    let lengths: Vec<(i64,)> =
+        tx.query_many("SELECT length(body) FROM event WHERE seq = $1", places.iter().map(|seq| [Val::Int(*seq)]))?;
+    Ok(lengths.iter().map(|(length,)| u64::try_from(*length).unwrap_or_default()).sum())
+}
+
+pub(super) fn body_bytes_all(tx: &mut Tx<'_>) -> Result<u64, DbError> {
+    let (sum,): (i64,) = tx.query_one("SELECT COALESCE(SUM(length(body)), 0) FROM event", &[])?;
+    Ok(u64::try_from(sum).unwrap_or_default())
+}
+
+/// Removes the rows of these places. Returns what the index must know to forget them.
+pub(super) fn remove(tx: &mut Tx<'_>, places: &[i64]) -> Result<Vec<Entry>, DbError> {
+    tx.query_many(
+        "DELETE FROM event WHERE seq = $1 RETURNING seq, project_id, event_id, group_key, received_at",
+        places.iter().map(|seq| [Val::Int(*seq)]),
+    )
+}
+
 impl FromRow for StoredEvent {
     fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
         Ok(StoredEvent {

@@ -7,8 +7,10 @@ use crate::StoreError;
 use crate::days::OpenDay;
 use db::DbError;
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use stdx::Timestamp;
 
 /// Days open at once; each costs some hundred kilobytes idle and up to its caches in use.
 const DAYS_OPEN_MAX: usize = 8;
@@ -37,54 +39,92 @@ impl SqliteEvents {
         Ok(SqliteEvents { folder: folder.to_owned(), state: Mutex::default() })
     }
 
-    /// The index is created last, so it tells whether the day has been written.
+    /// The index is created last and deleted first, so it tells whether the day is there.
     fn is_there(&self, day: &OpenDay) -> bool {
         let [index, _] = day_file::paths(&self.folder, &name_of(day));
         index.exists()
     }
 
-    /// Returns the day's file, opened; `None` if it was never written.
+    /// Returns the day's files for a reader; `None` if it was never written, or is gone. A reader creates nothing.
     fn existing(&self, day: &OpenDay) -> Result<Option<DayFiles>, StoreError> {
-        if self.lock().open.iter().any(|(open, _)| open == day) || self.is_there(day) {
-            return self.borrow(day).map(Some);
+        let state = &mut *self.lock();
+        if state.dropped.contains(day) || !self.is_there(day) {
+            return Ok(None);
         }
-        Ok(None)
+        if let Some(files) = state.known(day) {
+            return Ok(Some(files));
+        }
+        let files = DayFiles::open_existing(&self.folder, &name_of(day)).map_err(|source| failed(day, source))?;
+        Ok(files.map(|files| state.keep(*day, files)))
     }
 
+    /// Returns the day's files for a writer, creating them. Files that were deleted meanwhile are made again, empty: the
+    /// counting transaction turns the writer back, and it drops them.
     fn borrow(&self, day: &OpenDay) -> Result<DayFiles, StoreError> {
         let state = &mut *self.lock();
         if state.dropped.contains(day) {
             return Err(StoreError::DayEnded);
         }
-        let open = &mut state.open;
-        if let Some(index) = open.iter().position(|(known, _)| known == day) {
-            let entry = open.remove(index);
-            let files = entry.1.clone();
-            open.push(entry);
+        if !self.is_there(day) {
+            state.forget(day);
+        }
+        if let Some(files) = state.known(day) {
             return Ok(files);
         }
         let files = DayFiles::open(&self.folder, &name_of(day)).map_err(|source| failed(day, source))?;
-        if open.len() >= DAYS_OPEN_MAX {
-            open.remove(0);
-        }
-        open.push((*day, files.clone()));
-        Ok(files)
+        Ok(state.keep(*day, files))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Each file with its write-ahead log and the log's shared index.
+    /// The index, then the rows, each with its write-ahead log and the log's shared index.
     fn files(&self, day: &OpenDay) -> impl Iterator<Item = PathBuf> {
         let paths = day_file::paths(&self.folder, &name_of(day));
-        let with_log = |path: PathBuf| ["-wal", "-shm", ""].map(|suffix| format!("{}{suffix}", path.display()));
+        let with_log = |path: PathBuf| ["", "-wal", "-shm"].map(|suffix| format!("{}{suffix}", path.display()));
         paths.into_iter().flat_map(with_log).map(PathBuf::from)
+    }
+}
+
+impl State {
+    fn known(&mut self, day: &OpenDay) -> Option<DayFiles> {
+        let index = self.open.iter().position(|(known, _)| known == day)?;
+        let entry = self.open.remove(index);
+        let files = entry.1.clone();
+        self.open.push(entry);
+        Some(files)
+    }
+
+    fn keep(&mut self, day: OpenDay, files: DayFiles) -> DayFiles {
+        if self.open.len() >= DAYS_OPEN_MAX {
+            self.open.remove(0);
+        }
+        self.open.push((day, files.clone()));
+        files
+    }
+
+    fn forget(&mut self, day: &OpenDay) {
+        self.open.retain(|(open, _)| open != day);
     }
 }
 
 fn name_of(day: &OpenDay) -> String {
     format!("{}.g{}", day.day, day.generation)
+}
+
+/// Reads `2026-11-21.g1`, the part of a file's name before its first ending.
+fn day_of_name(name: &str) -> Option<OpenDay> {
+    let (day, rest) = name.split_once(".g")?;
+    let (generation, _) = rest.split_once('.')?;
+    let start = Timestamp::parse_rfc3339(&format!("{day}T00:00:00Z"))?;
+    Some(OpenDay { day: start.day(), generation: generation.parse().ok()? })
+}
+
+/// What a file takes on disk, as `du` counts.
+fn allocated_bytes(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    path.metadata().map_or(0, |file| file.blocks() * 512)
 }
 
 fn failed(day: &OpenDay, source: DbError) -> StoreError {
@@ -112,24 +152,59 @@ impl EventStore for SqliteEvents {
         files.ids().map_err(|source| failed(day, source))
     }
 
-    fn drop_day(&self, day: &OpenDay) -> Result<(), StoreError> {
+    fn drop_day(&self, day: &OpenDay) -> Result<u64, StoreError> {
         let mut state = self.lock();
         state.dropped.insert(*day);
-        state.open.retain(|(open, _)| open != day);
+        state.forget(day);
         drop(state);
+        let mut freed = 0;
         for path in self.files(day) {
+            let bytes = allocated_bytes(&path);
             match std::fs::remove_file(&path) {
-                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(StoreError::File { what: format!("delete {}", path.display()), source });
-                }
-                Ok(()) | Err(_) => {}
+                Ok(()) => freed += bytes,
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(source) => return Err(StoreError::File { what: format!("delete {}", path.display()), source }),
             }
         }
-        Ok(())
+        Ok(freed)
+    }
+
+    fn close_dropped(&self) {
+        self.lock().open.retain(|(day, _)| self.is_there(day));
+    }
+
+    fn days_on_disk(&self) -> Result<Vec<OpenDay>, StoreError> {
+        let what = || format!("look into {}", self.folder.display());
+        let failed = |source| StoreError::File { what: what(), source };
+        let mut days = HashSet::new();
+        for entry in std::fs::read_dir(&self.folder).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            days.extend(name.to_str().and_then(day_of_name));
+        }
+        Ok(days.into_iter().collect())
     }
 
     fn size_bytes(&self, day: &OpenDay) -> Result<u64, StoreError> {
-        Ok(self.files(day).filter_map(|path| path.metadata().ok()).map(|file| file.len()).sum())
+        Ok(self.files(day).map(|path| allocated_bytes(&path)).sum())
+    }
+
+    fn body_bytes(&self, day: &OpenDay, project_id: i64) -> Result<(u64, u64), StoreError> {
+        let Some(files) = self.existing(day)? else { return Ok((0, 0)) };
+        files.body_bytes(project_id).map_err(|source| failed(day, source))
+    }
+
+    fn remove_rows(&self, day: &OpenDay, project_id: i64, limit: usize) -> Result<usize, StoreError> {
+        let Some(files) = self.existing(day)? else { return Ok(0) };
+        files.remove(project_id, limit).map_err(|source| failed(day, source))
+    }
+
+    fn compact_step(&self, day: &OpenDay) -> Result<bool, StoreError> {
+        let Some(files) = self.existing(day)? else { return Ok(false) };
+        let has_more = files.compact_step().map_err(|source| failed(day, source))?;
+        if !has_more {
+            files.checkpoint_truncate().map_err(|source| failed(day, source))?;
+        }
+        Ok(has_more)
     }
 
     fn checkpoint_truncate(&self) -> Result<(), StoreError> {

@@ -1,0 +1,81 @@
+//! Sweeps of retention: one row each. The newest one's id is the fence: a unit of work of any other turns back, so a
+//! worker whose sweep died and was followed by another changes nothing more.
+
+use crate::StoreError;
+use db::{FromRow, Row, Tx, Val};
+use stdx::Timestamp;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SweepRow {
+    pub id: i64,
+    /// command or schedule
+    pub origin: String,
+    /// running, done, incomplete or abandoned
+    pub state: String,
+    pub started_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    /// JSON, as `pipeline::retention` writes it.
+    pub report: String,
+}
+
+impl FromRow for SweepRow {
+    fn from_row(row: &Row<'_>) -> Result<Self, db::DbError> {
+        Ok(SweepRow {
+            id: row.get(0)?,
+            origin: row.get(1)?,
+            state: row.get(2)?,
+            started_at: row.get(3)?,
+            ended_at: row.get(4)?,
+            report: row.get(5)?,
+        })
+    }
+}
+
+/// Begins a sweep; those that still run from here on change nothing. Returns its fence.
+///
+/// # Errors
+/// If the database fails.
+pub fn begin(tx: &mut Tx<'_>, origin: &str, now: Timestamp) -> Result<i64, StoreError> {
+    tx.execute(
+        "UPDATE retention_sweep SET state = 'abandoned', ended_at = $1 WHERE state = 'running'",
+        &[Val::from(now)],
+    )?;
+    let (id,): (i64,) = tx.query_one(
+        "INSERT INTO retention_sweep (origin, state, started_at) VALUES ($1, 'running', $2) RETURNING id",
+        &[Val::Text(origin), Val::from(now)],
+    )?;
+    Ok(id)
+}
+
+/// Tells whether a sweep may still change something; asked in the transaction that does.
+///
+/// # Errors
+/// If the database fails.
+pub fn is_current(tx: &mut Tx<'_>, id: i64) -> Result<bool, StoreError> {
+    let row: Option<(i64,)> =
+        tx.query_opt("SELECT id FROM retention_sweep WHERE id = $1 AND state = 'running'", &[Val::Int(id)])?;
+    Ok(row.is_some())
+}
+
+/// Ends a sweep, unless another has taken its place.
+///
+/// # Errors
+/// If the database fails.
+pub fn finish(tx: &mut Tx<'_>, id: i64, state: &str, report: &str, now: Timestamp) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE retention_sweep SET state = $2, report = $3, ended_at = $4 WHERE id = $1 AND state = 'running'",
+        &[Val::Int(id), Val::Text(state), Val::Text(report), Val::from(now)],
+    )?;
+    Ok(())
+}
+
+/// Returns the last sweeps, newest first.
+///
+/// # Errors
+/// If the database fails.
+pub fn latest(tx: &mut Tx<'_>, limit: usize) -> Result<Vec<SweepRow>, StoreError> {
+    Ok(tx.query(
+        "SELECT id, origin, state, started_at, ended_at, report FROM retention_sweep ORDER BY id DESC LIMIT $1",
+        &[Val::Int(limit as i64)],
+    )?)
+}
