@@ -1,6 +1,7 @@
 //! End-to-end tests: the release binary on a private port and folder, against real clients, recorded requests, hostile
 //! input, kills and a full disk. One file a test; a test speaks to the public face only.
 
+mod browser_sdk;
 mod celery;
 mod celery_interop;
 mod celery_remote_control;
@@ -20,6 +21,8 @@ pub mod programs;
 mod python_sdk;
 mod queue_faults;
 mod redis;
+mod ruby_sdk;
+mod rust_sdk;
 mod sdk;
 mod spool_outage;
 
@@ -73,6 +76,9 @@ type Test = fn(&Case<'_>) -> anyhow::Result<Verdict>;
 const TESTS: &[(&str, Test)] = &[
     ("python_sdk", python_sdk::run),
     ("node_sdk", node_sdk::run),
+    ("browser_sdk", browser_sdk::run),
+    ("ruby_sdk", ruby_sdk::run),
+    ("rust_sdk", rust_sdk::run),
     ("corpus", corpus::run),
     ("hostile", hostile::run),
     ("pages", pages::run),

@@ -2,13 +2,14 @@
 //! packages with apt where we may.
 
 use crate::command::{self, say};
-use crate::root::work_dir;
+use crate::root::{root, work_dir};
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
 
 /// Versions that are known to install and run; a newer release may not on the day that matters.
 const PYTHON_SDK: &str = "sentry-sdk==2.75.0";
 const NODE_SDK: &str = "@sentry/node@11.11.0";
+const BROWSER_SDK: &str = "@sentry/browser@11.12.0";
 
 /// Returns a Python that has `sentry_sdk`.
 ///
@@ -65,18 +66,53 @@ pub fn rabbitmq() -> anyhow::Result<()> {
 /// # Errors
 /// If there is none and it cannot be installed.
 pub fn node_folder() -> anyhow::Result<PathBuf> {
+    npm_folder("node", "@sentry/node", NODE_SDK)
+}
+
+/// Returns a folder whose `node_modules` holds `@sentry/browser`, as modules that a browser can load.
+///
+/// # Errors
+/// If there is none and it cannot be installed.
+pub fn browser_folder() -> anyhow::Result<PathBuf> {
+    npm_folder("browser", "@sentry/browser", BROWSER_SDK)
+}
+
+fn npm_folder(name: &str, package: &str, version: &str) -> anyhow::Result<PathBuf> {
     if !command::works("node", &["--version"]) || !command::works("npm", &["--version"]) {
         install(&["nodejs", "npm"])?;
     }
-    let folder = work_dir().join("node");
-    if folder.join("node_modules/@sentry/node/package.json").exists() {
+    let folder = work_dir().join(name);
+    if folder.join("node_modules").join(package).join("package.json").exists() {
         return Ok(folder);
     }
-    std::fs::create_dir_all(&folder).context("make target/xtask/node")?;
+    std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
     std::fs::write(folder.join("package.json"), "{\"private\":true}\n").context("write package.json")?;
     let prefix = folder.display().to_string();
-    command::run("npm", &["install", "--prefix", &prefix, "--no-audit", "--no-fund", "--loglevel=error", NODE_SDK])?;
+    command::run("npm", &["install", "--prefix", &prefix, "--no-audit", "--no-fund", "--loglevel=error", version])?;
     Ok(folder)
+}
+
+/// Sees to it that there is a Ruby that has `sentry-ruby`: Debian's, since its registry is not reached everywhere.
+///
+/// # Errors
+/// If there is none and it cannot be installed.
+pub fn ruby() -> anyhow::Result<()> {
+    if command::works("ruby", &["-e", "require 'sentry-ruby'"]) {
+        return Ok(());
+    }
+    install(&["ruby", "ruby-sentry-ruby"])
+}
+
+/// Builds the program with Sentry's Rust SDK, which is no part of the workspace; returns its path.
+///
+/// # Errors
+/// If it cannot be built.
+pub fn rust_app() -> anyhow::Result<PathBuf> {
+    let manifest = root().join("e2e/clients/rust_app/Cargo.toml").display().to_string();
+    let target = work_dir().join("rust_app");
+    let folder = target.display().to_string();
+    command::run("cargo", &["build", "--quiet", "--locked", "--manifest-path", &manifest, "--target-dir", &folder])?;
+    Ok(target.join("debug/rust-app"))
 }
 
 /// Returns the name of a Chromium on the path.

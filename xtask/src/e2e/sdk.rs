@@ -46,6 +46,35 @@ pub fn visible_in_list(place: &mut Place, cookie: &str, text: &str) -> anyhow::R
     })
 }
 
+/// What must be seen of an event that an SDK sent.
+pub struct Expected<'a> {
+    /// The whole title, as people read it.
+    pub title: &'a str,
+    /// Texts on the event's page: release, environment, tags, user, names of functions.
+    pub shown: &'a [&'a str],
+}
+
+/// Waits for an event and looks at it as scripts and people do: its title, its page, its receipt.
+///
+/// # Errors
+/// If it is not visible in time, or something of it is missing.
+pub fn check_event(place: &mut Place, cookie: &str, event_id: &str, expected: &Expected<'_>) -> anyhow::Result<()> {
+    let event = visible_event(place, event_id)?;
+    let title = text_at(&event, "/title");
+    anyhow::ensure!(title == expected.title, "the title is {title} and not {}", expected.title);
+    let words = ["/metadata/type", "/metadata/value", "/title"].map(|pointer| text_at(&event, pointer));
+    visible_in_list(place, cookie, words.into_iter().find(|text| !text.is_empty()).unwrap_or_default())?;
+    let path = format!("/issues/{}/events/{event_id}/", text_at(&event, "/groupID"));
+    let page = place.http(&bench::http::request("GET", &path, &[("Cookie", cookie), ("Connection", "close")], b""))?;
+    anyhow::ensure!(page.status == 200, "GET {path}: {}", page.status);
+    let html = page.text();
+    let missing: Vec<_> = expected.shown.iter().filter(|text| !html.contains(**text)).collect();
+    anyhow::ensure!(missing.is_empty(), "{} does not show {missing:?}", expected.title);
+    let (_, receipt) = place.api(&format!("/projects/default/default/events/{event_id}/receipt/"))?;
+    anyhow::ensure!(text_at(&receipt, "/state") == "stored", "the receipt says {receipt}");
+    Ok(())
+}
+
 /// Returns the one attachment of an event: its name and bytes.
 ///
 /// # Errors

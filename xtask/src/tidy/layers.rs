@@ -22,6 +22,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("testkit", &["stdx", "telemetry", "protocol", "db", "store", "queue", "processing", "ops"]),
     ("bench", &["stdx", "queue"]),
     ("xtask", &["stdx", "bench"]),
+    // A client of the end-to-end tests, and no member of the workspace.
+    ("rust_app", &[]),
 ];
 
 pub fn check(tree: &Tree) -> Vec<Finding> {
