@@ -1,26 +1,35 @@
-//! What a project sets about its events: scrubbing and inbound filters. Workers see a change with their next batch.
+//! What a project sets about its events: scrubbing, inbound filters, grouping. Workers see a change with their next batch.
 
 use crate::context::Failure;
 use crate::events::{self, EventRef};
 use crate::projects::ProjectRef;
 use crate::{Actor, ApiError, Ops, Scope, lookup};
 use processing::filter::{self, Filters};
+use processing::group::{self, Grouper};
 use processing::scrub::{self, Scrubber};
 use protocol::json;
 use serde::de::DeserializeOwned;
-use store::project_options::{self, FILTERS, SCRUBBING};
+use std::time::Duration;
+use stdx::Timestamp;
+use store::project_options::{self, FILTERS, GROUPING, SCRUBBING};
 
 pub use processing::filter::LegacyBrowser;
 pub use processing::scrub::Change;
 
 /// Random bytes of the key that makes a project's hashes its own.
 const HASH_KEY_BYTES: usize = 16;
+/// How long the configuration before is asked about hashes that are new: Sentry's 90 days, by which most issues that
+/// still happen have met.
+pub const FORMER_CONFIG_LASTS: Duration = Duration::from_secs(90 * 86_400);
+/// The longest that may be asked for.
+const FORMER_CONFIG_LASTS_MAX: Duration = Duration::from_secs(365 * 86_400);
 
 /// What a project has set, defaults where it has set nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProjectSettings {
     pub scrubbing: scrub::Settings,
     pub filters: filter::Settings,
+    pub grouping: group::Settings,
 }
 
 /// What settings would make of a stored event.
@@ -63,16 +72,31 @@ pub async fn update(
         if settings.scrubbing.hash_key.is_empty() {
             settings.scrubbing.hash_key = stdx::hex::encode(&stdx::random::bytes::<HASH_KEY_BYTES>());
         }
-        check(&settings)?;
+        keep_issues_together(&before.grouping, &mut settings.grouping, now);
+        check(&settings, now)?;
         if settings.scrubbing != before.scrubbing {
             project_options::set(tx, project.id, SCRUBBING, &text(&settings.scrubbing), now)?;
         }
         if settings.filters != before.filters {
             project_options::set(tx, project.id, FILTERS, &text(&settings.filters), now)?;
         }
+        if settings.grouping != before.grouping {
+            settings.grouping.revision = before.grouping.revision + 1;
+            project_options::set(tx, project.id, GROUPING, &text(&settings.grouping), now)?;
+        }
         Ok(settings)
     })
     .await
+}
+
+/// A project that changes its configuration without saying what becomes of its issues keeps them: hashes that are new
+/// find their issue by the configuration before, for a while.
+fn keep_issues_together(before: &group::Settings, after: &mut group::Settings, now: Timestamp) {
+    let says_nothing = after.former_config == before.former_config && after.former_until == before.former_until;
+    if after.config != before.config && says_nothing {
+        after.former_config = Some(before.config.clone());
+        after.former_until = now.plus(FORMER_CONFIG_LASTS).micros() / 1_000_000;
+    }
 }
 
 /// Returns what the project's settings, changed by `change`, would make of a stored event. What was scrubbed when it was
@@ -101,7 +125,11 @@ pub async fn preview(
 
 /// Settings of a later release that this one cannot read are shown as defaults, which is what its digest uses.
 fn read(options: &[(String, String)]) -> Result<ProjectSettings, Failure> {
-    Ok(ProjectSettings { scrubbing: option(options, SCRUBBING), filters: option(options, FILTERS) })
+    Ok(ProjectSettings {
+        scrubbing: option(options, SCRUBBING),
+        filters: option(options, FILTERS),
+        grouping: option(options, GROUPING),
+    })
 }
 
 fn option<T: Default + DeserializeOwned>(options: &[(String, String)], name: &str) -> T {
@@ -109,9 +137,13 @@ fn option<T: Default + DeserializeOwned>(options: &[(String, String)], name: &st
     found.and_then(|(_, value)| serde_json::from_str(value).ok()).unwrap_or_default()
 }
 
-fn check(settings: &ProjectSettings) -> Result<(), ApiError> {
+fn check(settings: &ProjectSettings, now: Timestamp) -> Result<(), ApiError> {
     Scrubber::new(&settings.scrubbing).map_err(|error| ApiError::invalid(format!("Scrubbing: {error}.")))?;
     Filters::new(&settings.filters).map_err(|error| ApiError::invalid(format!("Filters: {error}.")))?;
+    Grouper::new(&settings.grouping).map_err(|error| ApiError::invalid(format!("Grouping: {error}.")))?;
+    if settings.grouping.former_until > now.plus(FORMER_CONFIG_LASTS_MAX).micros() / 1_000_000 {
+        return Err(ApiError::invalid("Grouping: the configuration before can be asked for a year at most."));
+    }
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 
 mod apply;
 mod envelope;
+mod grouping;
 mod plan;
 mod policy;
 

@@ -19,6 +19,7 @@ mod host_report;
 mod message;
 mod parameters;
 mod rules;
+mod settings;
 mod stack;
 pub(crate) mod stacks;
 mod template;
@@ -31,6 +32,7 @@ pub use config::{ConfigName, GroupConfig, RuleError};
 pub use explain::explain;
 pub use fingerprint_rules::FingerprintRules;
 pub use rules::StackRules;
+pub use settings::{Grouper, Settings, SettingsError};
 pub use stacks::Stacks;
 
 use component::Component;
@@ -66,10 +68,9 @@ pub struct Grouping {
 }
 
 impl Grouping {
-    /// Returns the group key event rows carry: the first 8 bytes of the primary hash, big endian.
+    /// Returns the group key event rows carry.
     pub fn key(&self) -> i64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.primary;
-        i64::from_be_bytes([a, b, c, d, e, f, g, h])
+        key_of(&self.primary)
     }
 
     /// Returns the primary hash as 32 hexadecimal digits.
@@ -237,6 +238,12 @@ impl<'e> Grouped<'e, '_> {
             },
         }
     }
+}
+
+/// Returns the key of a hash: its first 8 bytes, big endian.
+pub fn key_of(hash: &Hash16) -> i64 {
+    let [a, b, c, d, e, f, g, h, ..] = *hash;
+    i64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 fn fallback() -> Variant {

@@ -46,6 +46,9 @@ pub struct Context<'c> {
     pub user_agent: Option<&'c str>,
 }
 
+/// The version of the steps below. Events say which one read them: a step that changes what is grouped by is a new one.
+pub const VERSION: u32 = 1;
+
 type Step = for<'a> fn(&mut Event<'a>, &Context<'_>);
 
 const STEPS: &[Step] = &[

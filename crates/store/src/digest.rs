@@ -32,6 +32,10 @@ pub struct DigestEvent {
     pub group_key: i64,
     /// The whole grouping hash, hexadecimal.
     pub group_hash: String,
+    /// The event's other hashes, in the order in which they are asked for an issue; they are kept for events to come.
+    pub other_hashes: Vec<GroupHash>,
+    /// Keys of the hashes by the configuration the project had before: asked last, and not kept.
+    pub former_keys: Vec<i64>,
     pub kind: &'static str,
     pub title: String,
     pub culprit: String,
@@ -47,6 +51,14 @@ pub struct DigestEvent {
     pub tags: Vec<(String, String)>,
     pub attachments: Vec<DigestAttachment>,
     pub not_kept: Vec<NotKept>,
+}
+
+/// A hash that leads to an issue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupHash {
+    pub key: i64,
+    /// 32 hexadecimal digits.
+    pub hash: String,
 }
 
 /// An attachment whose bytes are already durable under `blob_key`.

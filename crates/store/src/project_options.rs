@@ -8,6 +8,8 @@ use stdx::Timestamp;
 pub const SCRUBBING: &str = "scrubbing";
 /// Name of the settings of inbound filters.
 pub const FILTERS: &str = "filters";
+/// Name of the settings of grouping.
+pub const GROUPING: &str = "grouping";
 
 /// Returns all that a project has set, by name.
 ///

@@ -8,6 +8,7 @@ mod authenticate;
 mod edge;
 mod events;
 pub(crate) mod file_body;
+mod grouping_settings;
 mod issues;
 mod organizations;
 mod pagination;

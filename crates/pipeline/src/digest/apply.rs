@@ -1,7 +1,7 @@
 //! Writes a planned batch of one day: rows first, facts second. Nothing here is decided by what this process remembers.
 
-use super::DigestError;
 use super::plan::{Plan, Planned, PlannedEvent};
+use super::{DigestError, grouping};
 use crate::metrics;
 use crate::tasks::discard_blobs;
 use std::time::Instant;
@@ -20,11 +20,10 @@ const GENERATIONS_MAX: usize = 3;
 /// # Errors
 /// If a store cannot be written. A day that retention ended, before or meanwhile, is not an error: its events expire.
 pub fn apply(stores: &Stores, now: Timestamp, day: Day, plans: Vec<Planned>) -> Result<Applied, DigestError> {
-    let batch = Batch::of(plans);
-    apply_batch(stores, now, day, &batch).map_err(|source| DigestError::Store { day, source })
+    apply_batch(stores, now, day, &mut Batch::of(plans)).map_err(|source| DigestError::Store { day, source })
 }
 
-fn apply_batch(stores: &Stores, now: Timestamp, day: Day, batch: &Batch) -> Result<Applied, StoreError> {
+fn apply_batch(stores: &Stores, now: Timestamp, day: Day, batch: &mut Batch) -> Result<Applied, StoreError> {
     for _ in 0..GENERATIONS_MAX {
         let Some(open) = stores.db.write_blocking(|tx| days::open_or_create(tx, day, now))? else {
             return expire(stores, day, batch, now);
@@ -39,7 +38,7 @@ fn apply_batch(stores: &Stores, now: Timestamp, day: Day, batch: &Batch) -> Resu
 }
 
 /// Rows first, facts second.
-fn write(stores: &Stores, day: &OpenDay, batch: &Batch, now: Timestamp) -> Result<Applied, StoreError> {
+fn write(stores: &Stores, day: &OpenDay, batch: &mut Batch, now: Timestamp) -> Result<Applied, StoreError> {
     let started = Instant::now();
     insert_rows(stores, day, batch)?;
     metrics::record_stage("rows", started.elapsed());
@@ -97,15 +96,36 @@ fn expire(stores: &Stores, day: Day, batch: &Batch, now: Timestamp) -> Result<Ap
 
 /// An id that was counted on the day before is a duplicate: it gets no row, or lists would show what was never counted.
 /// Rows that are there already were written by an earlier run of the same job, which died before the facts.
-fn insert_rows(stores: &Stores, day: &OpenDay, batch: &Batch) -> Result<(), StoreError> {
+fn insert_rows(stores: &Stores, day: &OpenDay, batch: &mut Batch) -> Result<(), StoreError> {
     if batch.events.is_empty() {
         return Ok(());
     }
     let digests: Vec<&DigestEvent> = batch.events.iter().collect();
     let seen = stores.db.read_blocking(|tx| digest::seen_the_day_before(tx, day.day, &digests))?;
-    let new = batch.events.iter().zip(&batch.rows).zip(seen).filter(|(_, seen)| !seen);
-    let rows: Vec<EventRow<'_>> = new.map(|((event, body), _)| row_of(event, body)).collect();
-    stores.events.insert(day, &rows).map(|_new| ())
+    let places: Vec<usize> = (0..seen.len()).filter(|place| !seen[*place]).collect();
+    let rows: Vec<EventRow<'_>> = places.iter().map(|at| row_of(&batch.events[*at], &batch.rows[*at])).collect();
+    let is_new = stores.events.insert(day, &rows)?;
+    for (place, _) in places.into_iter().zip(is_new).filter(|(_, is_new)| !is_new) {
+        group_as_stored(stores, day, &mut batch.events[place])?;
+    }
+    Ok(())
+}
+
+/// The row is what pages find an event by: where an earlier run wrote it, and the project's rules were changed since, the
+/// event is counted in the group that the row names.
+fn group_as_stored(stores: &Stores, day: &OpenDay, event: &mut DigestEvent) -> Result<(), StoreError> {
+    let Some(row) = stores.events.get(day, event.project_id, &event.event_id)? else { return Ok(()) };
+    if row.group_key == event.group_key {
+        return Ok(());
+    }
+    let recorded = grouping::recorded(&stores.body(&row)?).into_iter();
+    let (primary, others): (Vec<_>, Vec<_>) = recorded.partition(|hash| hash.key == row.group_key);
+    event.group_key = row.group_key;
+    // A row of an earlier release does not say the rest of its hash.
+    event.group_hash = primary.into_iter().next().map_or_else(|| format!("{:016x}", row.group_key), |hash| hash.hash);
+    event.other_hashes = others;
+    event.former_keys.clear();
+    Ok(())
 }
 
 fn row_of<'a>(event: &DigestEvent, body: &'a Body) -> EventRow<'a> {

@@ -5,6 +5,7 @@
 //! comes after.
 
 use super::envelope::{self, Attachments, Companions, OpenError};
+use super::grouping;
 use super::policy::{BatchPolicies, Policy};
 use processing::filter::Reason;
 use processing::{Context, Summary};
@@ -158,13 +159,18 @@ fn plan_accepted(
     };
     let mut context = context(accepted);
     context.client_ip = context.client_ip.filter(|_| !removes_ip);
-    let summary = processing::summarise(&processing::normalise(event, &context));
-    let body = body(accepted, removes_ip, scrubbed.as_deref().unwrap_or(text));
+    let event = processing::normalise(event, &context);
+    let summary = processing::summarise_with(&event, &policy.grouper.config);
+    let facts = (accepted.project_id, accepted.received_at);
+    let former_keys = grouping::former_keys(stores, &policy.grouper, facts, &event, &summary.grouping)
+        .map_err(|source| PlanError::Policy { id: job.id.to_string(), source: Box::new(source) })?;
+    let record = grouping::record(&policy.grouper, &summary.grouping);
+    let body = body(accepted, removes_ip, record, scrubbed.as_deref().unwrap_or(text));
     let (dictionary_id, body) = stores
         .dictionaries
         .compress(accepted.project_id, &body)
         .map_err(|source| PlanError::Compress { id: job.id.to_string(), source: Box::new(source) })?;
-    let digest = digest_event(accepted, summary, companions(kept)?);
+    let digest = DigestEvent { former_keys, ..digest_event(accepted, summary, companions(kept)?) };
     Ok(Plan::Event(Box::new(PlannedEvent { digest, dictionary_id, body })))
 }
 
@@ -186,15 +192,16 @@ fn context<'c>(accepted: &'c AcceptedJob<'_>) -> Context<'c> {
     }
 }
 
-/// What is stored: a header line with what normalisation needs beside the payload, and the payload as it was sent, less
-/// what was scrubbed.
-fn body(accepted: &AcceptedJob<'_>, removes_ip: bool, payload: &[u8]) -> Vec<u8> {
+/// What is stored: a header line with what normalisation needs beside the payload and how the event was grouped, and the
+/// payload as it was sent, less what was scrubbed.
+fn body(accepted: &AcceptedJob<'_>, removes_ip: bool, grouping: serde_json::Value, payload: &[u8]) -> Vec<u8> {
     let header = serde_json::json!({
         "v": 1,
         "sent_at": accepted.sent_at,
         "client_ip": accepted.client_ip.as_ref().filter(|_| !removes_ip),
         "auth_client": accepted.auth_client,
         "user_agent": accepted.user_agent,
+        "grouping": grouping,
     });
     let mut body = header.to_string().into_bytes();
     body.push(b'\n');
@@ -225,6 +232,8 @@ fn digest_event(accepted: &AcceptedJob<'_>, summary: Summary, companions: Compan
         timestamp: summary.timestamp,
         group_key: summary.grouping.key(),
         group_hash: stdx::hex::encode(&summary.grouping.primary),
+        other_hashes: grouping::others(&summary.grouping),
+        former_keys: Vec::new(),
         kind: summary.kind.as_str(),
         title: summary.title,
         culprit: summary.culprit,

@@ -1,20 +1,25 @@
-//! What each project has set about its events: what is filtered, what is scrubbed. Read once for each batch, so that a
-//! change counts from the next batch on in every worker; made ready once for each setting.
+//! What each project has set about its events: what is filtered, what is scrubbed, how they are grouped. Read once for
+//! each batch, so that a change counts from the next batch on in every worker; made ready once for each setting.
 
 use processing::filter::{self, Filters};
+use processing::group::{self, Grouper};
 use processing::scrub::{self, Scrubber};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use store::project_options::{self, FILTERS, SCRUBBING};
+use store::project_options::{self, FILTERS, GROUPING, SCRUBBING};
 use store::{StoreError, Stores};
 
 /// Projects whose settings are kept ready. Beyond, all are forgotten and made again as they come.
 const READY_MAX: usize = 1_000;
 
-/// A project's filters and scrubber, ready for use.
+/// Bytes of settings that are kept ready. What is compiled from rules is several times their text.
+const READY_BYTES_MAX: usize = 8 << 20;
+
+/// A project's filters, scrubber and grouping, ready for use.
 pub struct Policy {
     pub filters: Filters,
     pub scrubber: Scrubber,
+    pub grouper: Grouper,
 }
 
 impl Policy {
@@ -34,7 +39,12 @@ impl Policy {
             warn(FILTERS);
             Filters::new(&filter::Settings::default()).expect("the default settings are valid")
         });
-        Policy { filters, scrubber }
+        let grouping: Result<group::Settings, _> = text(GROUPING).map_or(Ok(Default::default()), serde_json::from_str);
+        let grouper = grouping.ok().and_then(|settings| Grouper::new(&settings).ok()).unwrap_or_else(|| {
+            warn(GROUPING);
+            Grouper::default()
+        });
+        Policy { filters, scrubber, grouper }
     }
 }
 
@@ -59,7 +69,9 @@ impl Policies {
         if let Some(found) = ready.get(&project_id).filter(|found| found.options == options) {
             return found.policy.clone();
         }
-        if ready.len() >= READY_MAX {
+        let bytes = |options: &[(String, String)]| options.iter().map(|(_, value)| value.len()).sum::<usize>();
+        let held: usize = ready.values().map(|ready| bytes(&ready.options)).sum();
+        if ready.len() >= READY_MAX || held + bytes(&options) > READY_BYTES_MAX {
             ready.clear();
         }
         let policy = Arc::new(Policy::of(project_id, &options));

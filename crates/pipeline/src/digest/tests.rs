@@ -222,3 +222,5 @@ fn settings_of_a_later_release_do_not_stop_events() {
     let id = house.send(&format!(r#"{{"message":"m","extra":{{"password":"{SECRET}"}}}}"#));
     assert!(!house.body(&id).unwrap().contains(SECRET));
 }
+
+mod grouping;

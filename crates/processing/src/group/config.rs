@@ -25,6 +25,22 @@ impl ConfigName {
         }
     }
 
+    /// Returns the version of the built-in rules. A change to them, or to the patterns, is a new version here.
+    pub const fn rules_version(self) -> &'static str {
+        match self {
+            ConfigName::Newstyle20260120 => "2026-01-20.1",
+            ConfigName::Newstyle20230111 => "2023-01-11.1",
+        }
+    }
+
+    /// Returns the version of the patterns that stand in for what varies in a message.
+    pub const fn patterns_version(self) -> &'static str {
+        match self {
+            ConfigName::Newstyle20260120 => "p2026b",
+            ConfigName::Newstyle20230111 => "p2024",
+        }
+    }
+
     pub fn from_name(name: &str) -> Option<ConfigName> {
         ConfigName::ALL.into_iter().find(|config| config.as_str() == name)
     }

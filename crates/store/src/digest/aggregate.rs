@@ -1,12 +1,15 @@
 //! Sums of a batch, made in memory before any statement runs, so that a batch costs one row change for each counter
 //! and not one for each event. Pure: no SQL here.
 
-use super::DigestEvent;
+use super::{DigestEvent, GroupHash};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use stdx::{Hour, Timestamp};
 
 /// A group within its project.
 pub(super) type GroupId = (i64, i64);
+
+/// Other hashes of one group that are asked for its issue. Events of one group differ little in them.
+const OTHER_HASHES_MAX: usize = 16;
 
 /// First and last time, and how often.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +43,8 @@ pub(super) struct GroupTotals<'a> {
     pub hours: BTreeMap<(Hour, &'a str), i64>,
     pub users: HashSet<i64>,
     pub tags: BTreeMap<(&'a str, &'a str), Span>,
+    pub others: Vec<&'a GroupHash>,
+    pub former_keys: &'a [i64],
 }
 
 impl<'a> GroupTotals<'a> {
@@ -54,6 +59,8 @@ impl<'a> GroupTotals<'a> {
             hours: BTreeMap::new(),
             users: HashSet::new(),
             tags: BTreeMap::new(),
+            others: Vec::new(),
+            former_keys: &event.former_keys,
         }
     }
 
@@ -72,6 +79,11 @@ impl<'a> GroupTotals<'a> {
         self.users.extend(event.user_hash);
         for (key, value) in &event.tags {
             add_span(&mut self.tags, (key.as_str(), value.as_str()), event.timestamp);
+        }
+        for other in &event.other_hashes {
+            if self.others.len() < OTHER_HASHES_MAX && self.others.iter().all(|known| known.key != other.key) {
+                self.others.push(other);
+            }
         }
     }
 }

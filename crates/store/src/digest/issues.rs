@@ -20,20 +20,42 @@ impl Resolved {
     }
 }
 
-/// Finds the issue of each group, creating those that are new.
+/// Finds the issue of each group, creating those that are new, and leads all hashes of its events there.
 pub(super) fn resolve(tx: &mut Tx<'_>, totals: &BatchTotals<'_>, now: Timestamp) -> Result<Resolved, StoreError> {
     let mut resolved = Resolved::default();
     for (group, sums) in &totals.groups {
         let issue_id = match find(tx, *group)? {
             Some(issue_id) => issue_id,
-            None => {
-                resolved.created += 1;
-                create(tx, *group, sums, now)?
-            }
+            None => resolve_new(tx, *group, sums, now, &mut resolved.created)?,
         };
+        for other in &sums.others {
+            lead(tx, group.0, other.key, &other.hash, issue_id, now)?;
+        }
         resolved.issues.insert(*group, issue_id);
     }
     Ok(resolved)
+}
+
+/// A hash that is new finds its issue by the other hashes of its events, then by those of the configuration that the
+/// project had before.
+fn resolve_new(
+    tx: &mut Tx<'_>,
+    (project_id, group_key): GroupId,
+    sums: &GroupTotals<'_>,
+    now: Timestamp,
+    created: &mut usize,
+) -> Result<i64, StoreError> {
+    let others = sums.others.iter().map(|other| other.key);
+    for key in others.chain(sums.former_keys.iter().copied()) {
+        if let Some(issue_id) = find(tx, (project_id, key))? {
+            lead(tx, project_id, group_key, &sums.oldest.group_hash, issue_id, now)?;
+            return Ok(issue_id);
+        }
+    }
+    *created += 1;
+    let issue_id = create(tx, project_id, sums, now)?;
+    lead(tx, project_id, group_key, &sums.oldest.group_hash, issue_id, now)?;
+    Ok(issue_id)
 }
 
 fn find(tx: &mut Tx<'_>, (project_id, group_key): GroupId) -> Result<Option<i64>, StoreError> {
@@ -44,9 +66,25 @@ fn find(tx: &mut Tx<'_>, (project_id, group_key): GroupId) -> Result<Option<i64>
     Ok(row.map(|(issue_id,)| issue_id))
 }
 
-/// Inserts an issue with no events yet (`bump` adds them) and maps the group to it.
-fn create(tx: &mut Tx<'_>, group: GroupId, sums: &GroupTotals<'_>, now: Timestamp) -> Result<i64, StoreError> {
-    let (project_id, group_key) = group;
+/// Leads a hash to an issue, unless it leads to one already.
+fn lead(
+    tx: &mut Tx<'_>,
+    project_id: i64,
+    group_key: i64,
+    hash: &str,
+    issue_id: i64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO issue_group (project_id, group_key, hash, issue_id, created_at) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT DO NOTHING",
+        &[Val::Int(project_id), Val::Int(group_key), Val::Text(hash), Val::Int(issue_id), Val::Int(now.micros())],
+    )?;
+    Ok(())
+}
+
+/// Inserts an issue with no events yet; `bump` adds them.
+fn create(tx: &mut Tx<'_>, project_id: i64, sums: &GroupTotals<'_>, now: Timestamp) -> Result<i64, StoreError> {
     let event = sums.oldest;
     let (short_no,): (i64,) = tx.query_one(
         "UPDATE project SET next_short_no = next_short_no + 1,
@@ -74,16 +112,6 @@ fn create(tx: &mut Tx<'_>, group: GroupId, sums: &GroupTotals<'_>, now: Timestam
             Val::Int(sums.seen.first.micros()),
             Val::Int(sums.seen.last.micros()),
             Val::from(event.release.as_deref()),
-        ],
-    )?;
-    tx.execute(
-        "INSERT INTO issue_group (project_id, group_key, hash, issue_id, created_at) VALUES ($1, $2, $3, $4, $5)",
-        &[
-            Val::Int(project_id),
-            Val::Int(group_key),
-            Val::Text(&event.group_hash),
-            Val::Int(issue_id),
-            Val::Int(now.micros()),
         ],
     )?;
     record_activity(tx, issue_id, "first_seen", now)?;

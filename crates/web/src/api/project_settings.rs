@@ -1,5 +1,6 @@
-//! Scrubbing and inbound filters of a project, under Sentry's names: fields of the project, its `options`, and `filters/`.
+//! Scrubbing, inbound filters and grouping of a project, under Sentry's names: fields of the project, its `options`, and `filters/`.
 
+use super::grouping_settings;
 use super::request::{Answer, ApiRequest};
 use http::StatusCode;
 use ops::project_settings::{self, Change, LegacyBrowser, ProjectSettings};
@@ -96,6 +97,7 @@ async fn answer(request: &ApiRequest, settings: &ProjectSettings) -> Result<Answ
     options.insert("filters:blacklisted_ips".to_owned(), json!(filters.ip_addresses.join("\n")));
     options.insert("filters:releases".to_owned(), json!(filters.releases.join("\n")));
     options.insert("filters:error_messages".to_owned(), json!(filters.error_messages.join("\n")));
+    grouping_settings::show(settings, &mut shape, &mut options);
     shape["options"] = Value::Object(options);
     Ok(Answer::ok(shape))
 }
@@ -141,6 +143,7 @@ fn apply(settings: &mut ProjectSettings, body: &Map<String, Value>) -> Result<()
                     apply_option(settings, name, value)?;
                 }
             }
+            _ if grouping_settings::set_field(settings, name, value)? => {}
             _ => return Err(ApiError::invalid(format!("{name}: cannot be changed here."))),
         }
     }
@@ -153,6 +156,7 @@ fn apply_option(settings: &mut ProjectSettings, name: &str, value: &Value) -> Re
         "filters:releases" => settings.filters.releases = lines(name, value)?,
         "filters:error_messages" => settings.filters.error_messages = lines(name, value)?,
         "filters:legacy-browsers" => settings.filters.legacy_browsers = legacy_browsers(value)?,
+        _ if grouping_settings::set_option(settings, name, value)? => {}
         _ => {
             let switch = name.strip_prefix("filters:").and_then(|id| switch(settings, id));
             let switch = switch.ok_or_else(|| ApiError::invalid(format!("options: {name} is not known.")))?;

@@ -96,3 +96,46 @@ async fn a_preview_tells_what_would_be_taken() {
     assert_eq!(preview["event"]["exception"]["values"][0]["value"], "********");
     assert_eq!(api.call("POST", &path, &api.token, r#"{"relayPiiConfig":"{"}"#).await.status, 400);
 }
+
+#[tokio::test]
+async fn grouping_is_set_under_both_of_sentrys_names() {
+    let api = Api::new().await;
+    let project = api.get(SHOP).await.json();
+    assert_eq!(project["groupingConfig"], "newstyle:2026-01-20");
+    assert_eq!(project["options"]["sentry:grouping_enhancements"], "");
+    let rules = "family:native function:\"<b>&\" -group";
+    let body = json!({"groupingEnhancements": rules, "options": {"sentry:fingerprinting_rules": "type:A -> b"}});
+    let changed = api.call("PUT", SHOP, &api.token, &body.to_string()).await;
+    assert_eq!(changed.status, 200, "{}", changed.json());
+    let project = changed.json();
+    assert_eq!(
+        (&project["options"]["sentry:grouping_enhancements"], &project["fingerprintingRules"]),
+        (&json!(rules), &json!("type:A -> b"))
+    );
+    assert_eq!(project["secondaryGroupingConfig"], Value::Null);
+    let body = json!({"groupingConfig": "newstyle:2023-01-11"});
+    let project = api.call("PUT", SHOP, &api.token, &body.to_string()).await.json();
+    assert_eq!(project["secondaryGroupingConfig"], "newstyle:2026-01-20", "issues are kept together");
+    let until = project["secondaryGroupingExpiry"].as_i64().unwrap();
+    assert_eq!(until, NOON.micros() / 1_000_000 + 90 * 86_400);
+}
+
+#[tokio::test]
+async fn grouping_that_cannot_be_used_names_line_and_limit() {
+    let api = Api::new().await;
+    let many = "function:a -group\n".repeat(2_001);
+    for (body, told) in [
+        (json!({"groupingConfig": "legacy:2019-03-12"}), "no configuration is called 'legacy:2019-03-12'"),
+        (json!({"groupingEnhancements": "\nfunction:a +apps"}), "line 2: no action has that name"),
+        (json!({"groupingEnhancements": many}), "more rules than"),
+        (json!({"fingerprintingRules": "type:a -> b\nfoo"}), "line 2: "),
+        (json!({"secondaryGroupingExpiry": 0}), "secondaryGroupingExpiry: a time in seconds"),
+        (json!({"secondaryGroupingExpiry": 99_999_999_999_i64}), "a year at most"),
+        (json!({"options": {"sentry:grouping_config": 7}}), "a text is expected"),
+    ] {
+        let reply = api.call("PUT", SHOP, &api.token, &body.to_string()).await;
+        assert_eq!(reply.status, 400, "{body}");
+        assert!(reply.json()["detail"].as_str().is_some_and(|detail| detail.contains(told)), "{}", reply.json());
+    }
+    assert_eq!(api.get(SHOP).await.json()["groupingEnhancements"], "");
+}
