@@ -140,6 +140,9 @@ pub struct WorkerRow {
     pub finished_by_queue: BTreeMap<String, u64>,
     pub last_error: Option<String>,
     pub is_stopping: bool,
+    /// Threads of its process that panicked within the last minute.
+    #[serde(default)]
+    pub fallen: Vec<String>,
     /// Where its runs happen.
     #[serde(default)]
     pub pool: PoolRow,

@@ -7,7 +7,8 @@ mod when;
 use crate::pool::PoolRow;
 use crate::waiting::wait_for;
 use crate::{
-    Cursor, DeadLetter, JobId, JobOptions, JobResult, JobState, NewJob, Queue, QueueError, WORKER_BEAT_EVERY, WorkerRow,
+    Cursor, DeadLetter, JobId, JobOptions, JobResult, JobState, NewJob, Queue, QueueError, WORKER_BEAT_EVERY,
+    WorkerRow, tend,
 };
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -256,9 +257,14 @@ impl Scheduler {
     pub fn start(cron: Arc<Cron>, name: String, host: String, version: String) -> Scheduler {
         let is_stopping = Arc::new(AtomicBool::new(false));
         let stop = is_stopping.clone();
-        let run = move || cron.run(&stop, &Identity { name, host, version });
+        let identity = Identity { name, host, version };
+        let run = move || {
+            tend::tend("cron", || stop.load(Ordering::SeqCst), || cron.run(&stop, &identity));
+            cron.leave(&identity);
+        };
         let thread = std::thread::Builder::new().name("cron".to_owned()).spawn(run);
-        Scheduler { is_stopping, thread: thread.expect("a process can start its first threads") }
+        let thread = thread.expect("a process can start its first threads");
+        Scheduler { is_stopping, thread }
     }
 
     /// Stops and waits for the thread.
@@ -266,7 +272,7 @@ impl Scheduler {
         self.is_stopping.store(true, Ordering::SeqCst);
         self.thread.thread().unpark();
         if self.thread.join().is_err() {
-            tracing::error!("the scheduler had panicked");
+            tracing::error!("the scheduler was lost");
         }
     }
 }
@@ -311,6 +317,9 @@ impl Cron {
             is_failing = false;
             std::thread::park_timeout(next.since(now).clamp(Duration::from_millis(1), LOOK_EVERY));
         }
+    }
+
+    fn leave(&self, identity: &Identity) {
         if let Err(error) = self.queue.leave(&identity.name) {
             tracing::warn!(error = %error, "the ledger was not told that this scheduler ends");
         }
@@ -335,6 +344,7 @@ impl Cron {
             last_error: self.failing.lock().unwrap_or_else(PoisonError::into_inner).values().next().cloned(),
             pool: PoolRow::default(),
             is_stopping: false,
+            fallen: tend::told(),
         }
     }
 }

@@ -19,6 +19,7 @@ mod job;
 pub mod pool;
 mod spool;
 mod task;
+mod tend;
 mod waiting;
 mod worker;
 
@@ -36,4 +37,5 @@ pub use job::{
 };
 pub use spool::{Spool, SpoolState};
 pub use task::{CallTask, Calls, Outcome, Policy, RunContext, Task};
+pub use tend::{Fallen, fallen};
 pub use worker::{RemoteConfig, Worker, WorkerConfig, WorkerProgress};

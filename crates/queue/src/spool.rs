@@ -14,6 +14,7 @@ use crate::{
     BoxFuture, Broker, ClaimRequest, Claimed, Finish, JobId, JobState, LeaseId, NewJob, Published, Queue, QueueDepth,
     QueueError,
 };
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,7 +35,7 @@ pub struct Spool {
 struct Inner {
     near: Embedded,
     /// Spools that processes of an earlier life left; forwarded first, then left alone.
-    left: Mutex<Vec<Embedded>>,
+    left: Mutex<VecDeque<Arc<Embedded>>>,
     far: Arc<dyn Queue>,
     clock: Arc<dyn Clock>,
     /// Jobs kept here and not yet forwarded.
@@ -77,7 +78,7 @@ impl Spool {
         let open =
             |folder: &Path| Embedded::open(Config { folder: folder.to_owned(), ..config.clone() }, clock.clone());
         let mut near = None;
-        let mut left = Vec::new();
+        let mut left = VecDeque::new();
         let mut held = 0;
         for folder in &folders {
             if near.is_some() && !folder.exists() {
@@ -93,7 +94,7 @@ impl Spool {
             held += jobs;
             match near {
                 None => near = Some(spool),
-                Some(_) if jobs > 0 => left.push(spool),
+                Some(_) if jobs > 0 => left.push_back(Arc::new(spool)),
                 Some(_) => {}
             }
         }
@@ -126,7 +127,7 @@ impl Spool {
         if let Some(forwarder) = forwarder
             && forwarder.join().is_err()
         {
-            tracing::error!("the spool's forwarder had panicked");
+            tracing::error!("the spool's forwarder was lost");
         }
     }
 }

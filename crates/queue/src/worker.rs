@@ -11,11 +11,11 @@ mod run;
 mod seat;
 
 use crate::pool::{Children, ChildrenConfig, PoolRow};
-use crate::{Queue, QueueBounds, Task};
+use crate::{Queue, QueueBounds, Task, tend};
 use credit::Credit;
 use leases::Leases;
 pub use remote::RemoteConfig;
-pub(crate) use run::run_jobs;
+pub(crate) use run::{panic_text, run_jobs};
 use seat::Seat;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -167,7 +167,10 @@ impl Worker {
             shared.seat(number);
         }
         let kept = shared.clone();
-        let keeper = spawn("worker-keeper", move || kept.keep());
+        let keeper = spawn("worker-keeper", move || {
+            tend::tend("worker-keeper", || kept.is_over(), || kept.keep());
+            kept.part();
+        });
         Worker { shared, keeper, remote }
     }
 
@@ -206,7 +209,7 @@ impl Worker {
         let is_finished = self.shared.working.load(Ordering::SeqCst) == 0;
         self.shared.is_waited_for.store(false, Ordering::SeqCst);
         if self.keeper.join().is_err() {
-            tracing::error!("the worker's keeper had panicked");
+            tracing::error!("the worker's keeper was lost");
         }
         self.shared.remote.end();
         remote::join(self.remote);
@@ -238,10 +241,13 @@ impl Shared {
         drop(spawn(&format!("worker-{number}"), move || {
             (shared.config.on_thread_start)();
             shared.remote.wait_until_synced();
-            let mut place = shared.place();
-            shared.work(&seat, &mut place, number);
-            // A child is gone before the worker says that it ends.
-            drop(place);
+            let is_over = || shared.is_stopping() || seat.is_abandoned();
+            tend::tend("worker-seat", is_over, || {
+                let mut place = shared.place();
+                shared.work(&seat, &mut place, number);
+                // A child is gone before the worker says that it ends.
+                drop(place);
+            });
             shared.leave(&seat);
         }));
     }

@@ -226,6 +226,7 @@ fn workers_are_listed_until_they_leave_or_are_forgotten(kind: Kind) {
         finished_by_queue: [("q".to_owned(), 3)].into(),
         last_error: Some("no".to_owned()),
         is_stopping: false,
+        fallen: Vec::new(),
         pool: queue::pool::PoolRow::default(),
     };
     rig.broker.beat(&row("one@host")).expect("heard");

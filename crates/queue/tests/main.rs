@@ -16,4 +16,5 @@ mod remote;
 mod sim;
 mod spool;
 mod support;
+mod tend;
 mod worker;

@@ -122,8 +122,13 @@ impl Doctor {
                 let now = self.0.clock.now();
                 let is_alive = |row: &WorkerRow| now.since(row.heard_at) < WORKER_DEAD_AFTER;
                 checks.extend(self.lock().progress.judge(&seen, is_alive, Instant::now()));
+                let alive: Vec<&WorkerRow> = seen.workers.iter().filter(|row| is_alive(row)).collect();
+                checks.push(progress::judge_threads(&alive, &fallen_here()));
             }
-            Err(detail) => checks.push(Check::bad("queue", detail)),
+            Err(detail) => {
+                checks.push(progress::judge_threads(&[], &fallen_here()));
+                checks.push(Check::bad("queue", detail));
+            }
         }
         checks.extend(self.check_spool());
         checks.push(self.check_conservation());
@@ -214,4 +219,9 @@ impl Doctor {
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Threads of this process that panicked, as its worker's row would say it too.
+fn fallen_here() -> Vec<String> {
+    queue::fallen().iter().map(ToString::to_string).collect()
 }

@@ -16,12 +16,15 @@ use queue::Queue;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use stdx::component::Ended;
-use stdx::{Clock, Components, Shutdown, SystemClock};
+use stdx::component::{ComponentError, Ended};
+use stdx::{Clock, Component, Components, Shutdown, SystemClock};
 use store::Stores;
 
 pub use child::run as run_child;
 pub use worker::WorkerOptions;
+
+/// Pause between two looks whether a thread has ended for good.
+const THREADS_LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +108,7 @@ async fn serve(config: &Config, role: Role, options: WorkerOptions, mut boot: Bo
     let mut components = Components::default();
     let base = add_roles(base, options, &mut components).await?;
     components.push(supervisor::component(base.shutdown.clone()));
+    components.push(Component::new("threads", watch_threads(base.shutdown.clone())));
     let grace = base.config.shutdown_grace;
     drop(base);
     Ok(components.run(shutdown, grace).await)
@@ -124,6 +128,19 @@ async fn add_roles(mut base: Base, options: WorkerOptions, components: &mut Comp
         web::add(&mut base, listener, components).await?;
     }
     Ok(base)
+}
+
+/// A thread that cannot begin anew after a panic ends the process: what starts next recovers from the disk.
+async fn watch_threads(shutdown: Shutdown) -> Result<(), ComponentError> {
+    loop {
+        if let Some(fallen) = queue::fallen().into_iter().find(|fallen| fallen.is_for_good) {
+            return Err(fallen.to_string().into());
+        }
+        tokio::select! {
+            () = shutdown.triggered() => return Ok(()),
+            () = tokio::time::sleep(THREADS_LOOK_EVERY) => {}
+        }
+    }
 }
 
 /// Opens the stores of the data directory. Roles that start at the same moment on an empty one migrate it once: the

@@ -26,7 +26,7 @@ pub use lanes::Naming;
 pub use watch::About;
 
 use crate::broker::{BoxFuture, Broker, ClaimRequest};
-use crate::{Claimed, Finish, JobId, JobState, LeaseId, NewJob, Published, QueueDepth, QueueError};
+use crate::{Claimed, Finish, JobId, JobState, LeaseId, NewJob, Published, QueueDepth, QueueError, tend};
 use claim::Claims;
 use desk::Desk;
 use leases::Leases;
@@ -111,8 +111,8 @@ impl Amqp {
             return Err(error);
         }
         let publisher = Publisher::start(shared.clone());
-        let watching = shared.clone();
-        let threads = vec![spawn("amqp-watch", move || watching.watch())];
+        let (watching, over) = (shared.clone(), shared.clone());
+        let threads = vec![tend::spawn("amqp-watch", move || over.is_closed(), move || watching.watch())];
         Ok(Amqp { shared, publisher, threads })
     }
 
@@ -137,16 +137,11 @@ impl Drop for Amqp {
         self.publisher.stop();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
-                tracing::error!("a thread of the amqp broker had panicked");
+                tracing::error!("a thread of the amqp broker was lost");
             }
         }
         self.shared.link.close();
     }
-}
-
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
-    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
-    thread.expect("a process can start its first threads")
 }
 
 fn host_name() -> String {

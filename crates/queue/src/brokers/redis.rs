@@ -98,10 +98,8 @@ impl Redis {
             Err(error) => return Err(error),
         }
         let publisher = Publisher::start(shared.clone());
-        let watching = shared.clone();
-        let waking = shared.clone();
         let threads =
-            vec![spawn("redis-watch", move || watching.watch()), spawn("redis-wake", move || waking.wake_claims())];
+            vec![shared.tended("redis-watch", Shared::watch), shared.tended("redis-wake", Shared::wake_claims)];
         Ok(Redis { shared, publisher, threads })
     }
 
@@ -131,15 +129,10 @@ impl Drop for Redis {
         self.publisher.stop();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
-                tracing::error!("a thread of the redis broker had panicked");
+                tracing::error!("a thread of the redis broker was lost");
             }
         }
     }
-}
-
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
-    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
-    thread.expect("a process can start its first threads")
 }
 
 fn host_name() -> String {
@@ -163,6 +156,12 @@ impl Words {
 }
 
 impl Shared {
+    /// Starts a thread that begins anew after a panic, until the broker is closed.
+    fn tended(self: &Arc<Self>, name: &'static str, run: fn(&Shared)) -> JoinHandle<()> {
+        let (here, over) = (self.clone(), self.clone());
+        crate::tend::spawn(name, move || over.is_closed(), move || run(&here))
+    }
+
     /// The words that every script begins with: the prefix and the time, empty if the server's own is meant.
     fn words(&self) -> Words {
         let now = match self.config.time {

@@ -4,7 +4,8 @@
 use super::{Inner, QUEUE, parcel};
 use crate::brokers::embedded::Embedded;
 use crate::waiting::wait_for;
-use crate::{Broker, ClaimRequest, Claimed, DeadReason, Finish, Ledger, NewJob, QueueBounds};
+use crate::{Broker, ClaimRequest, Claimed, DeadReason, Finish, LeaseId, Ledger, NewJob, QueueBounds, tend};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
@@ -24,17 +25,27 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(2);
 const STEP: Duration = Duration::from_millis(50);
 
 pub(super) fn start(inner: Arc<Inner>) -> JoinHandle<()> {
-    let run = move || {
-        let left = std::mem::take(&mut *inner.left.lock().unwrap_or_else(PoisonError::into_inner));
-        for spool in &left {
-            forward_all(&inner, spool);
-        }
-        drop(left);
-        while !is_stopping(&inner) {
-            forward_some(&inner, &inner.near);
-        }
-    };
-    std::thread::Builder::new().name("spool-forward".to_owned()).spawn(run).expect("a thread can be started")
+    let over = inner.clone();
+    tend::spawn(
+        "spool-forward",
+        move || is_stopping(&over),
+        move || {
+            // A spool is left alone once it is empty, not before: this thread may begin anew.
+            while let Some(spool) = first_left(&inner).filter(|_| !is_stopping(&inner)) {
+                forward_all(&inner, &spool);
+                if !is_stopping(&inner) {
+                    inner.left.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                }
+            }
+            while !is_stopping(&inner) {
+                forward_some(&inner, &inner.near);
+            }
+        },
+    )
+}
+
+fn first_left(inner: &Inner) -> Option<Arc<Embedded>> {
+    inner.left.lock().unwrap_or_else(PoisonError::into_inner).front().cloned()
 }
 
 fn is_stopping(inner: &Inner) -> bool {
@@ -61,7 +72,16 @@ fn forward_some(inner: &Inner, spool: &Embedded) {
     };
     match claimed.is_empty() {
         true => revive(spool),
-        false => forward(inner, spool, claimed),
+        false => forward_or_give_back(inner, spool, claimed),
+    }
+}
+
+/// A batch in hand goes back at once if this thread panics with it, not when its lease ends: nothing overtakes it.
+fn forward_or_give_back(inner: &Inner, spool: &Embedded, claimed: Vec<Claimed>) {
+    let leases: Vec<LeaseId> = claimed.iter().map(|job| job.lease).collect();
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| forward(inner, spool, claimed))) {
+        give_back(spool, &leases);
+        resume_unwind(panic);
     }
 }
 
@@ -80,7 +100,7 @@ fn forward(inner: &Inner, spool: &Embedded, claimed: Vec<Claimed>) {
             }
         }
         if is_stopping(inner) {
-            give_back(spool, &claimed);
+            give_back(spool, &claimed.iter().map(|job| job.lease).collect::<Vec<_>>());
             return;
         }
         attempt += 1;
@@ -157,8 +177,9 @@ fn unpack(claimed: &[Claimed]) -> (Vec<NewJob>, Vec<(crate::LeaseId, Finish)>) {
     (jobs, finished)
 }
 
-fn give_back(spool: &Embedded, claimed: &[Claimed]) {
-    let back = claimed.iter().map(|job| (job.lease, Finish::GiveBack { after: Duration::ZERO })).collect();
+fn give_back(spool: &Embedded, leases: &[LeaseId]) {
+    // The last goes first, so that they stand in their order again.
+    let back = leases.iter().rev().map(|lease| (*lease, Finish::GiveBack { after: Duration::ZERO })).collect();
     // They are on disk: without this they wait for the end of their leases.
     if let Err(error) = spool.finish(back) {
         tracing::warn!(error = %error, "spool's batch not given back");

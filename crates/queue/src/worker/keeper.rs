@@ -40,10 +40,7 @@ impl Shared {
             has_twin: false,
             failing: BTreeSet::new(),
         };
-        // A worker whose threads all hang says so for as long as nobody stops it.
-        while self.is_waited_for.load(Ordering::SeqCst)
-            && (!self.is_stopping() || self.working.load(Ordering::SeqCst) > 0)
-        {
+        while !self.is_over() {
             self.look();
             if rounds.extended.elapsed() >= EXTEND_EVERY {
                 rounds.extended = Instant::now();
@@ -56,7 +53,12 @@ impl Shared {
             }
             std::thread::sleep(LOOK_EVERY);
         }
-        self.part();
+    }
+
+    /// Whether there is nothing left to keep. A worker whose threads all hang says so for as long as nobody stops it.
+    pub(super) fn is_over(&self) -> bool {
+        let is_waited_for = self.is_waited_for.load(Ordering::SeqCst);
+        !is_waited_for || self.is_stopping() && self.working.load(Ordering::SeqCst) == 0
     }
 
     /// Tells what ended behind which a long run goes on. The keeper must not wait for a broker: what cannot be told now
@@ -201,6 +203,7 @@ impl Shared {
             last_error: lock(&self.last_error).clone(),
             is_stopping: self.is_stopping(),
             pool: self.pool(),
+            fallen: crate::tend::told(),
         }
     }
 
@@ -263,7 +266,7 @@ impl Shared {
     }
 
     /// The worker ends: what still runs goes back and spends no attempt.
-    fn part(&self) {
+    pub(super) fn part(&self) {
         let seats: Vec<Arc<Seat>> = lock(&self.seats).clone();
         let mut back: Vec<(LeaseId, Finish)> = Vec::new();
         for seat in seats {

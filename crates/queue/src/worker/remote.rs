@@ -9,11 +9,11 @@ mod revoked;
 mod shown;
 
 use super::{Shared, lock};
-use crate::Claimed;
 use crate::broadcast::{Broadcast, Notice};
 use crate::broker::POLL_MAX;
 use crate::celery::control::{self, Request};
 use crate::celery::events::LogicalClock;
+use crate::{Claimed, tend};
 use events::Events;
 use rates::Rates;
 use revoked::Revoked;
@@ -90,7 +90,7 @@ pub(super) fn join(threads: Vec<JoinHandle<()>>) {
             std::thread::sleep(super::keeper::LOOK_EVERY / 10);
         }
         if thread.is_finished() && thread.join().is_err() {
-            tracing::error!("a thread that speaks to Celery's tools had panicked");
+            tracing::error!("a thread that speaks to Celery's tools was lost");
         }
     }
 }
@@ -106,9 +106,13 @@ impl Shared {
         self.remote.events.open(self.config.remote.sends_events);
         let (listening, telling) = (self.clone(), self.clone());
         let other = broadcast.clone();
+        let is_over = || {
+            let shared = self.clone();
+            move || shared.remote.is_over()
+        };
         vec![
-            super::spawn("worker-remote", move || listening.listen(&*broadcast)),
-            super::spawn("worker-events", move || {
+            tend::spawn("worker-remote", is_over(), move || listening.listen(&*broadcast)),
+            tend::spawn("worker-events", is_over(), move || {
                 telling.mingle(&*other);
                 telling.remote.is_synced.store(true, Ordering::SeqCst);
                 telling.tell_events(&*other);

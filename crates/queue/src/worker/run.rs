@@ -253,7 +253,7 @@ pub fn run_jobs(task: &Arc<dyn Task>, jobs: &[Claimed], context: &RunContext) ->
     outcomes
 }
 
-pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

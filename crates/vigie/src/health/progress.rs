@@ -2,9 +2,12 @@
 
 use super::{Check, STUCK_AFTER, Seen};
 use queue::WorkerRow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Instant;
 use stdx::Timestamp;
+
+/// Threads that one line names.
+const FALLEN_SHOWN_MAX: usize = 5;
 
 /// What was seen before, as far as it matters for the next look.
 pub struct Progress {
@@ -142,6 +145,19 @@ fn counts_of(row: &WorkerRow) -> BTreeMap<String, u64> {
     row.finished_by_queue.clone()
 }
 
+/// A thread that panicked began anew, so work goes on; but it is a bug, and may happen again: somebody should know at once.
+pub fn judge_threads(alive: &[&WorkerRow], here: &[String]) -> Check {
+    let elsewhere = |row: &&WorkerRow| -> Vec<String> {
+        let others = row.fallen.iter().filter(|text| !here.contains(text));
+        others.map(|text| format!("{}: {text}", row.name)).collect()
+    };
+    let fallen: BTreeSet<String> = alive.iter().flat_map(elsewhere).chain(here.iter().cloned()).collect();
+    if fallen.is_empty() {
+        return Check::good("threads", "none has panicked within the last minute");
+    }
+    Check::bad("threads", fallen.into_iter().take(FALLEN_SHOWN_MAX).collect::<Vec<_>>().join("; "))
+}
+
 /// Jobs that nobody knows wait for a worker that does; until then somebody should know.
 fn judge_parked(seen: &Seen) -> Check {
     let jobs: u64 = seen.parked.iter().map(|parked| parked.jobs).sum();
@@ -179,6 +195,7 @@ mod tests {
             finished_by_queue: Default::default(),
             last_error: None,
             is_stopping: false,
+            fallen: Vec::new(),
             pool: Default::default(),
         }
     }
@@ -212,6 +229,18 @@ mod tests {
         assert!(failing(&mut progress, &seen(0, 0), false, start + Duration::from_secs(30)).is_empty());
         assert_eq!(failing(&mut progress, &seen(0, 0), false, start + Duration::from_secs(46)), ["workers", "cron"]);
         assert!(failing(&mut progress, &seen(0, 0), true, start + Duration::from_secs(47)).is_empty());
+    }
+
+    #[test]
+    fn a_thread_that_panicked_is_named_with_its_process_and_once() {
+        let mut rows = seen(0, 0).workers;
+        rows[0].fallen = vec!["thread worker-keeper panicked".to_owned()];
+        rows[1].fallen = vec!["thread cron panicked".to_owned()];
+        let alive: Vec<&WorkerRow> = rows.iter().collect();
+        let check = judge_threads(&alive, &["thread cron panicked".to_owned()]);
+        assert!(!check.ok);
+        assert_eq!(check.detail, "thread cron panicked; w@h: thread worker-keeper panicked");
+        assert!(judge_threads(&[], &[]).ok);
     }
 
     #[test]

@@ -3,14 +3,14 @@
 //! is sent again under the same tag, so that whoever repeats a request keeps its jobs once.
 
 use super::super::redis::{check_lengths, new_tag};
+use super::Shared;
 use super::lanes::{Lane, Seat};
 use super::link::{Open, Said, lock};
 use super::tables::jobs::{self, NewRow, State};
 use super::tables::messages;
 use super::wire::Message;
-use super::{Shared, spawn};
 use crate::celery::{self, Edit};
-use crate::{NewJob, Published, QueueError};
+use crate::{NewJob, Published, QueueError, tend};
 use db::Tx;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub(super) struct Publisher {
 impl Publisher {
     pub fn start(shared: Arc<Shared>) -> Publisher {
         let (requests, waiting) = sync_channel(REQUESTS_MAX);
-        let thread = spawn("amqp-publish", move || run(&shared, &waiting));
+        let thread = tend::spawn("amqp-publish", || false, move || run(&shared, &waiting));
         Publisher { requests: Some(requests), thread: Some(thread) }
     }
 
@@ -55,7 +55,7 @@ impl Publisher {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the amqp publisher had panicked");
+            tracing::error!("the amqp publisher was lost");
         }
     }
 

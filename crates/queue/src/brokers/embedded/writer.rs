@@ -7,7 +7,7 @@ use super::schedule::extras::Extra;
 use super::schedule::{Entry, Share, whole_seconds};
 use super::{Config, Durability, Inner, Shared, frame, hash_id, waiting_until};
 use crate::job::{HEADERS_BYTES_MAX, NAME_BYTES_MAX, UNIQUE_KEY_BYTES_MAX};
-use crate::{JobId, NewJob, Published, QueueError};
+use crate::{JobId, NewJob, Published, QueueError, tend};
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -46,7 +46,7 @@ impl Writer {
         let run = move || Publisher { shared, waiting, has_failed: Cell::new(false) }.run();
         let thread = std::thread::Builder::new()
             .name("queue-writer".to_owned())
-            .spawn(run)
+            .spawn(move || tend::run_once("queue-writer", run))
             .expect("a process can start its first threads");
         Writer { requests: Some(requests), by_hand: None, thread: Some(thread) }
     }
@@ -79,7 +79,7 @@ impl Writer {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the queue's writer had panicked");
+            tracing::error!("the queue's writer was lost");
         }
     }
 

@@ -8,7 +8,7 @@ use crate::brokers::embedded::Embedded;
 use crate::waiting::wait_for;
 use crate::{
     BoxFuture, Broker, ClaimRequest, Claimed, Cursor, DeadLetter, Finish, JobId, JobResult, JobState, LeaseId, Ledger,
-    NewJob, Parked, Published, QueueDepth, QueueError, WorkerRow,
+    NewJob, Parked, Published, QueueDepth, QueueError, WorkerRow, tend,
 };
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -49,6 +49,7 @@ pub(super) fn start_publisher(place: &Weak<Place>) -> std::io::Result<SyncSender
             place.send_group(group);
         }
     };
+    let run = move || tend::tend("queue-publisher", || false, run);
     std::thread::Builder::new().name("queue-publisher".to_owned()).spawn(run)?;
     Ok(sender)
 }

@@ -5,12 +5,14 @@ mod answer;
 
 use super::wire::{self, Request, WireError};
 use crate::brokers::embedded::Embedded;
-use crate::{Broker, Finish, LeaseId};
+use crate::worker::panic_text;
+use crate::{Broker, Finish, LeaseId, tend};
 use answer::Answer;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -57,10 +59,10 @@ impl Server {
         let here = hall.clone();
         // Woken every so often, so that it sees that it should end.
         listener.set_nonblocking(true)?;
-        let accepting = std::thread::Builder::new()
-            .name("queue-door".to_owned())
-            .stack_size(STACK_BYTES)
-            .spawn(move || here.accept(&listener))?;
+        let accepting =
+            std::thread::Builder::new().name("queue-door".to_owned()).stack_size(STACK_BYTES).spawn(move || {
+                tend::tend("queue-door", || here.is_closed.load(Ordering::SeqCst), || here.accept(&listener))
+            })?;
         Ok(Server { hall, accepting: Some(accepting) })
     }
 }
@@ -76,7 +78,7 @@ impl Drop for Server {
         if let Some(thread) = self.accepting.take()
             && thread.join().is_err()
         {
-            tracing::error!("the queue's door had panicked");
+            tracing::error!("the queue's door was lost");
         }
         // Nobody may still be using the queue when its folder is given up.
         while !lock(&self.hall.connections).is_empty() {
@@ -90,7 +92,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Hall {
-    fn accept(self: Arc<Self>, listener: &UnixListener) {
+    fn accept(self: &Arc<Self>, listener: &UnixListener) {
         while !self.is_closed.load(Ordering::SeqCst) {
             match listener.accept() {
                 Ok((stream, _)) => self.clone().welcome(stream),
@@ -131,8 +133,12 @@ impl Hall {
 
     fn serve(&self, number: u64, mut stream: UnixStream) {
         let mut opened = None;
-        let ended = self.converse(&mut stream, &mut opened);
-        match ended {
+        // Whatever becomes of one guest, its session ends and the others are served.
+        let ended = catch_unwind(AssertUnwindSafe(|| self.converse(&mut stream, &mut opened)));
+        match ended.unwrap_or_else(|panic| Err(io::Error::other(panic_text(&*panic).to_owned()))) {
+            Err(error) if error.kind() == io::ErrorKind::Other => {
+                tracing::error!(error = %error, "answering a queue connection panicked");
+            }
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 tracing::warn!(error = %error, "queue connection closed");
             }

@@ -2,10 +2,10 @@
 //! script, kept whole or not at all; sent twice it keeps its jobs once, since they carry their tags from the first time.
 
 use super::scripts::Script;
-use super::{ID_KEPT, QUEUES_MAX, Shared, spawn};
+use super::{ID_KEPT, QUEUES_MAX, Shared};
 use crate::celery;
 use crate::job::{HEADERS_BYTES_MAX, NAME_BYTES_MAX, UNIQUE_KEY_BYTES_MAX};
-use crate::{JobId, NewJob, Published, QueueError};
+use crate::{JobId, NewJob, Published, QueueError, tend};
 use redis::{RedisResult, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,7 +38,7 @@ pub(super) struct Publisher {
 impl Publisher {
     pub fn start(shared: Arc<Shared>) -> Publisher {
         let (requests, waiting) = sync_channel(REQUESTS_MAX);
-        let thread = spawn("redis-publish", move || run(&shared, &waiting));
+        let thread = tend::spawn("redis-publish", || false, move || run(&shared, &waiting));
         Publisher { requests: Some(requests), thread: Some(thread) }
     }
 
@@ -47,7 +47,7 @@ impl Publisher {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the redis publisher had panicked");
+            tracing::error!("the redis publisher was lost");
         }
     }
 

@@ -116,6 +116,7 @@ fn worker(text: &str) -> Worker {
         finished_by_queue: Default::default(),
         last_error: Some(text.to_owned()),
         is_stopping: false,
+        fallen: Vec::new(),
         pool: Default::default(),
     };
     Worker { row, is_alive: true }
