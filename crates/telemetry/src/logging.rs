@@ -1,6 +1,9 @@
 //! Log output on standard error, for people or as JSON lines. Standard output belongs to the commands' answers.
 
-use tracing_subscriber::EnvFilter;
+use std::sync::OnceLock;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,21 +17,72 @@ pub enum LogFormat {
 #[error("read log level '{0}': expected error, warn, info, debug, trace, or a filter such as 'queue=debug'")]
 pub struct BadLevel(String);
 
+/// Changes what is logged by the running process.
+static LEVEL: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// Says whether a text is a level or a filter directive.
+///
+/// # Errors
+/// If it is neither.
+pub fn check(level: &str) -> Result<(), BadLevel> {
+    filter(level).map(|_| ())
+}
+
 /// Starts logging for the process. Calling it twice is harmless: the first call wins.
 ///
 /// # Errors
 /// If `level` is neither a level nor a filter directive.
 pub fn init(level: &str, format: LogFormat) -> Result<(), BadLevel> {
+    let (filter, handle) = reload::Layer::new(filter(level)?);
+    let registry = tracing_subscriber::registry().with(filter);
+    // A log that cannot be written (a full disk) is no reason to stop: the library would print that and panic on failure.
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
+    let started = match format {
+        LogFormat::Human => registry.with(lines.with_ansi(false)).try_init(),
+        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
+    };
+    // It fails only because a subscriber is set already, which is what we want.
+    if started.is_ok() {
+        let _ = LEVEL.set(handle);
+    }
+    Ok(())
+}
+
+/// Changes what is logged from now on; without an effect before `init`.
+///
+/// # Errors
+/// If `level` is neither a level nor a filter directive; what was logged before is logged still.
+pub fn set_level(level: &str) -> Result<(), BadLevel> {
+    let filter = filter(level)?;
+    if let Some(handle) = LEVEL.get() {
+        // It fails only when the subscriber is gone, and that lives as long as the process.
+        let _ = handle.reload(filter);
+    }
+    Ok(())
+}
+
+fn filter(level: &str) -> Result<EnvFilter, BadLevel> {
     // RabbitMQ's client calls every refusal an error, also those that are answers; the queue says which matter.
     let level_but_clients = format!("lapin=off,{level}");
-    let filter = EnvFilter::builder().parse(level_but_clients).map_err(|_| BadLevel(level.to_owned()))?;
-    // A log that cannot be written (a full disk) is no reason to stop: the library would print that and panic on failure.
-    let lines =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
-    // A second init fails only because a subscriber is set already, which is what we want.
-    let _ = match format {
-        LogFormat::Human => lines.with_ansi(false).try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
-    };
-    Ok(())
+    // The library takes any word for the name of a module.
+    let is_word = !level.contains(['=', ',']) && level.chars().all(|c| c.is_ascii_alphanumeric());
+    if is_word && level.parse::<tracing_subscriber::filter::LevelFilter>().is_err() {
+        return Err(BadLevel(level.to_owned()));
+    }
+    EnvFilter::builder().parse(level_but_clients).map_err(|_| BadLevel(level.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_and_filters_are_told_from_other_words() {
+        for level in ["info", "WARN", "off", "queue=debug", "info,queue=trace"] {
+            assert!(check(level).is_ok(), "{level}");
+        }
+        for level in ["loud", "queue=loud"] {
+            assert!(check(level).is_err(), "{level}");
+        }
+    }
 }

@@ -26,11 +26,11 @@ pub struct Global {
     #[arg(long, global = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// error, warn, info, debug, trace, or a filter such as queue=debug
-    #[arg(short, long, global = true, value_name = "LEVEL", default_value = "info")]
-    pub loglevel: String,
+    #[arg(short, long, global = true, value_name = "LEVEL")]
+    pub loglevel: Option<String>,
     /// How log lines on standard error look
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "human")]
-    pub log_format: LogFormatArg,
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub log_format: Option<LogFormatArg>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -39,10 +39,29 @@ pub enum LogFormatArg {
     Json,
 }
 
+impl LogFormatArg {
+    /// Returns its word in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            LogFormatArg::Human => "human",
+            LogFormatArg::Json => "json",
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run Vigie; without a role everything in this process
     Run(Run),
+    /// Write a commented vigie.toml with a fresh secret key
+    Init {
+        /// Without it the working folder
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+        /// Leave a file that is there as it is
+        #[arg(long)]
+        no_clobber: bool,
+    },
     /// Create or update a person who may log in
     Createuser(CreateUser),
     /// List and create projects
@@ -220,12 +239,25 @@ pub enum Tokens {
 
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Every key with its value and where that came from
-    List(Listing),
-    /// One key: value, where it came from, what it is for
-    Explain { key: String },
+    /// Every key with its value and where that came from, e.g. vigie config list 'queue.*'
+    List {
+        /// Only these; * stands for any text
+        glob: Option<String>,
+        #[command(flatten)]
+        listing: Listing,
+    },
+    /// The value of one key
+    Get { key: String },
+    /// One key: value, what every source says of it, what it is for; e.g. vigie config explain broker.url
+    Explain {
+        key: String,
+        #[command(flatten)]
+        listing: Listing,
+    },
     /// Say everything that is wrong; exit 78 if anything is
     Check,
+    /// A fresh value for system.secret-key
+    GenerateSecretKey,
     #[command(external_subcommand)]
     Unknown(Vec<String>),
 }

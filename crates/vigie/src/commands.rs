@@ -5,6 +5,7 @@ mod check;
 mod config;
 mod createuser;
 mod event;
+mod init;
 mod keys;
 mod metrics;
 pub mod output;
@@ -28,14 +29,14 @@ use std::process::ExitCode;
 pub struct Usage(pub String);
 
 /// Commands of the design that this release does not have.
-const NOT_YET: &[&str] = &["init", "cleanup", "permissions", "backup", "restore"];
+const NOT_YET: &[&str] = &["cleanup", "permissions", "backup", "restore"];
 
 /// Runs the command line.
 ///
 /// # Errors
 /// What was attempted and why it failed; `main` chooses the exit code by its kind.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let flags = Flags { config: cli.global.config.clone(), data_dir: cli.global.data_dir.clone(), ..Flags::default() };
+    let flags = flags(&cli.global);
     let options = WorkerOptions { child_arguments: child_arguments(&cli.global), ..WorkerOptions::default() };
     let command = match cli.command {
         None => {
@@ -51,6 +52,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(Run { child: Some(worker), .. }) => roles::run_child(&Config::load(&flags)?, worker),
         Command::Run(run) => run_role(run, flags, options),
         Command::Event(command) => event::run(&command, &flags),
+        Command::Init { folder, no_clobber } => init::run(folder, no_clobber),
         Command::Config(command) => config::run(&flags, command),
         Command::Unknown(words) => Err(unknown("command", &words)),
         Command::Createuser(input) => createuser::run(&Config::load(&flags)?, input),
@@ -65,6 +67,12 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Upgrade { dry_run } => upgrade::run(&Config::load(&flags)?, dry_run),
         Command::Check(listing) => check::run(&Config::load(&flags)?, listing),
     }
+}
+
+/// What the flags that every command takes say about configuration.
+pub fn flags(global: &Global) -> Flags {
+    let Global { config, data_dir, loglevel, log_format } = global.clone();
+    Flags { config, data_dir, log_level: loglevel, log_format: log_format.map(LogFormatArg::name), ..Flags::default() }
 }
 
 fn run_role(run: Run, flags: Flags, options: WorkerOptions) -> anyhow::Result<ExitCode> {
@@ -96,16 +104,11 @@ fn run_role(run: Run, flags: Flags, options: WorkerOptions) -> anyhow::Result<Ex
 /// How a child process of a worker is called: it finds the same configuration, and logs as its worker does.
 fn child_arguments(global: &Global) -> Vec<OsString> {
     let Global { config, data_dir, loglevel, log_format } = global;
-    let format = match log_format {
-        LogFormatArg::Human => "human",
-        LogFormatArg::Json => "json",
-    };
-    let mut arguments: Vec<OsString> = ["-l", loglevel, "--log-format", format].map(OsString::from).to_vec();
-    for (flag, path) in [("--config", config), ("--data-dir", data_dir)] {
-        if let Some(path) = path {
-            arguments.extend([flag.into(), path.clone().into_os_string()]);
-        }
-    }
+    let texts = [("-l", loglevel.as_deref()), ("--log-format", log_format.map(LogFormatArg::name))];
+    let paths = [("--config", config), ("--data-dir", data_dir)];
+    let texts = texts.into_iter().filter_map(|(flag, text)| Some([flag.into(), text?.into()]));
+    let paths = paths.into_iter().filter_map(|(flag, path)| Some([flag.into(), path.clone()?.into_os_string()]));
+    let mut arguments: Vec<OsString> = texts.chain(paths).flatten().collect();
     arguments.extend(["run", "worker", "--child"].map(OsString::from));
     arguments
 }

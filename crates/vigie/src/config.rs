@@ -1,11 +1,23 @@
 //! Configuration: finds the file, overlays environment and flags, checks every value against the key table, and reports
-//! all problems at once. It is the only place, with `cli`, that reads the environment.
+//! all problems at once. It is the only place, with `cli`, that reads the environment. Reading it twice is harmless: it
+//! leaves nothing behind.
 
+mod environment;
+mod explain;
+mod file;
 pub mod keys;
-mod sources;
+mod kind;
+mod layers;
+mod suggestion;
+pub mod template;
 
-use keys::{KEYS, Kind};
-use std::collections::BTreeMap;
+pub use environment::Environment;
+pub use explain::{Explained, explain, without_password};
+pub use file::FILE_NAME;
+pub use kind::Kind;
+pub use layers::{Layer, Layers, Setting};
+pub use suggestion::hint;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -43,6 +55,8 @@ pub struct Config {
 pub struct Flags {
     pub config: Option<PathBuf>,
     pub data_dir: Option<PathBuf>,
+    pub log_level: Option<String>,
+    pub log_format: Option<&'static str>,
     pub listen: Option<String>,
     pub concurrency: Option<usize>,
     pub pool: Option<&'static str>,
@@ -66,69 +80,67 @@ fn list(problems: &[Problem]) -> String {
     lines.join("\n")
 }
 
-/// A value and where it came from.
-#[derive(Clone, Debug)]
-struct Setting {
-    text: String,
-    place: String,
-}
-
-/// One key as it is set now, for people.
-#[derive(Clone, Debug)]
-pub struct Explained {
-    pub name: &'static str,
-    /// Empty = not set.
-    pub value: String,
-    /// Flag, environment variable, file and line, or `default`.
-    pub place: String,
-    pub help: &'static str,
-}
-
-/// Returns every key with its value and where that came from, also when some values are wrong.
-pub fn explain(flags: &Flags) -> (Vec<Explained>, Vec<Problem>) {
+/// Reads all sources: what each says, and what is wrong with them, in the order of their lines.
+fn read(flags: &Flags, environment: &Environment) -> (Layers, Vec<Problem>) {
     let mut problems = Vec::new();
-    let settings = sources::gather(flags, &mut problems);
-    let explained = KEYS.iter().map(|key| {
-        let setting = settings.get(key.name);
-        Explained {
-            name: key.name,
-            value: setting.map(|setting| shown(key, &setting.text)).unwrap_or_default(),
-            place: setting.map_or_else(|| "not set".to_owned(), |setting| setting.place.clone()),
-            help: key.help,
-        }
-    });
-    (explained.collect(), problems)
+    let mut layers = Layers::of_defaults();
+    let named = flags.config.clone().or_else(|| environment.config_path());
+    file::overlay(&file::choose(named), &mut layers, &mut problems);
+    environment.overlay(&mut layers, &mut problems);
+    overlay_flags(flags, &mut layers);
+    problems.extend(layers.problems());
+    problems.sort_by_key(Problem::order);
+    (layers, problems)
 }
 
-/// Passwords inside addresses are for nobody to see.
-fn shown(key: &keys::Key, text: &str) -> String {
-    match key.kind {
-        Kind::Broker | Kind::Store { .. } => without_password(text),
-        Kind::Text
-        | Kind::Address
-        | Kind::Bytes
-        | Kind::Number { .. }
-        | Kind::Duration
-        | Kind::Choice(_)
-        | Kind::Networks => text.to_owned(),
+fn overlay_flags(flags: &Flags, layers: &mut Layers) {
+    let Flags { config: _, data_dir, log_level, log_format, listen, concurrency, pool, max_tasks_per_child } = flags;
+    let said = [
+        ("system.data-dir", "--data-dir", data_dir.as_ref().map(|path| path.display().to_string())),
+        ("log.level", "--loglevel", log_level.clone()),
+        ("log.format", "--log-format", log_format.map(str::to_owned)),
+        ("web.listen", "--listen", listen.clone()),
+        ("worker.concurrency", "-c", concurrency.map(|count| count.to_string())),
+        ("worker.pool", "--pool", pool.map(str::to_owned)),
+        ("worker.max-tasks-per-child", "--max-tasks-per-child", max_tasks_per_child.map(|count| count.to_string())),
+    ];
+    for (name, flag, text) in said {
+        if let Some(text) = text {
+            layers.put(name, Setting { layer: Layer::Flag, place: format!("flag {flag}"), text });
+        }
     }
 }
 
-/// Returns addresses with `***` for their passwords.
-pub fn without_password(text: &str) -> String {
-    let hide = |url: &str| {
-        let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-        let end = rest.find('/').unwrap_or(rest.len());
-        let Some(at) = rest[..end].rfind('@') else { return url.to_owned() };
-        match rest[..at].split_once(':') {
-            Some((user, _)) => format!("{scheme}://{user}:***{}", &rest[at..]),
-            None => url.to_owned(),
+impl Problem {
+    /// By file, then by line: the order in which a person goes through them.
+    fn order(&self) -> (String, usize) {
+        match self.place.rsplit_once(':').map(|(path, line)| (path, line.parse())) {
+            Some((path, Ok(line))) => (path.to_owned(), line),
+            Some((_, Err(_))) | None => (self.place.clone(), 0),
         }
-    };
-    text.split(';').map(hide).collect::<Vec<_>>().join(";")
+    }
 }
 
-type Settings = BTreeMap<&'static str, Setting>;
+/// How log lines are written until a command has read the rest, from whatever can be read: a configuration that is wrong
+/// elsewhere must not hide what is said of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logging {
+    pub level: String,
+    pub is_json: bool,
+}
+
+impl Logging {
+    pub fn load(flags: &Flags) -> Logging {
+        let (layers, _) = read(flags, &Environment::of_process());
+        let valid = |name: &str| {
+            let key = keys::find(name).expect("logging keys are in the table");
+            let settings = layers.of(name).iter().rev();
+            let mut valid = settings.filter(|setting| key.kind.check(&setting.text).is_ok());
+            valid.next().map(|setting| setting.text.clone()).unwrap_or_default()
+        };
+        Logging { level: valid("log.level"), is_json: valid("log.format") == "json" }
+    }
+}
 
 impl Config {
     /// Reads flags, environment and file, strongest first.
@@ -136,25 +148,19 @@ impl Config {
     /// # Errors
     /// Every problem found, each with its place.
     pub fn load(flags: &Flags) -> Result<Config, ConfigError> {
-        let mut problems = Vec::new();
-        let settings = sources::gather(flags, &mut problems);
-        for (name, setting) in &settings {
-            let key = KEYS.iter().find(|key| key.name == *name).expect("settings hold known keys only");
-            if let Err(text) = sources::check(key, &setting.text) {
-                problems.push(Problem { place: setting.place.clone(), text: format!("{name}: {text}") });
-            }
-        }
+        let (layers, problems) = read(flags, &Environment::of_process());
         if !problems.is_empty() {
             return Err(ConfigError(problems));
         }
-        Ok(Config::from_checked(&settings))
+        Ok(Config::from_checked(&layers))
     }
 
-    fn from_checked(settings: &Settings) -> Config {
+    fn from_checked(layers: &Layers) -> Config {
         const CHECKED: &str = "the value was checked against its kind";
-        let text = |name: &str| settings.get(name).map(|setting| setting.text.as_str()).unwrap_or_default();
+        let text = |name: &str| layers.in_force(name).map(|setting| setting.text.as_str()).unwrap_or_default();
         let bytes = |name: &str| text(name).parse::<ByteSize>().expect(CHECKED);
         let number = |name: &str| text(name).parse::<u64>().expect(CHECKED);
+        let switch = |name: &str| kind::parse_switch(text(name)).expect(CHECKED);
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let concurrency = usize::try_from(number("worker.concurrency")).expect(CHECKED);
         Config {
@@ -166,9 +172,9 @@ impl Config {
             has_child_processes: text("worker.pool") == "processes",
             child_jobs_max: Some(number("worker.max-tasks-per-child")).filter(|most| *most > 0),
             child_memory_max: Some(bytes("worker.max-memory-per-child").bytes()).filter(|most| *most > 0),
-            shutdown_grace: sources::parse_duration(text("worker.shutdown-grace")).expect(CHECKED),
-            remote_control: text("worker.remote-control") == "on",
-            sends_events: text("worker.send-events") == "on",
+            shutdown_grace: kind::parse_duration(text("worker.shutdown-grace")).expect(CHECKED),
+            remote_control: switch("worker.remote-control"),
+            sends_events: switch("worker.send-events"),
             durable_against_power_loss: text("queue.durability") == "power",
             spool_bytes_max: bytes("queue.spool-max-bytes"),
             broker_url: Redacted::new(text("broker.url").to_owned()),
@@ -177,18 +183,5 @@ impl Config {
             disk_free_min: bytes("disk.min-free"),
             envelope_bytes_max: bytes("ingest.max-envelope-bytes"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn passwords_in_addresses_are_not_shown() {
-        assert_eq!(without_password("redis://:p:a@host:6379/0"), "redis://:***@host:6379/0");
-        assert_eq!(without_password("redis://me:pass@host;redis://b/1"), "redis://me:***@host;redis://b/1");
-        assert_eq!(without_password("redis://host:6379/0"), "redis://host:6379/0");
-        assert_eq!(without_password("embedded:"), "embedded:");
     }
 }

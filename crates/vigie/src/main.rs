@@ -18,6 +18,7 @@ mod supervisor;
 
 use clap::Parser;
 use std::process::ExitCode;
+use telemetry::logging::LogFormat;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -30,13 +31,13 @@ const EXIT_CONFIG: u8 = 78;
 fn main() -> ExitCode {
     host::give_freed_memory_back_soon();
     let cli = cli::Cli::parse();
-    let format = match cli.global.log_format {
-        cli::LogFormatArg::Human => telemetry::logging::LogFormat::Human,
-        cli::LogFormatArg::Json => telemetry::logging::LogFormat::Json,
-    };
-    if let Err(error) = telemetry::logging::init(&cli.global.loglevel, format) {
+    let flags = commands::flags(&cli.global);
+    if let Some(Err(error)) = flags.log_level.as_deref().map(telemetry::logging::check) {
         return fail(&error.to_string(), EXIT_USAGE);
     }
+    let logging = config::Logging::load(&flags);
+    let format = if logging.is_json { LogFormat::Json } else { LogFormat::Human };
+    telemetry::logging::init(&logging.level, format).expect("the level was checked");
     match commands::run(cli) {
         Ok(code) => code,
         Err(error) => match error.downcast_ref::<config::ConfigError>() {

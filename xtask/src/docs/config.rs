@@ -17,7 +17,8 @@ pub fn page(tree: &Tree) -> Page {
         }
     }
     let introduction = "Configuration keys of `vigie.toml`. Strongest first: flag, environment, file, default. `--config PATH` \
-                        (or the variable `VIGIE_CONF`) names the file or a folder that holds it.";
+                        (or the variable `VIGIE_CONF`, or `SENTRY_CONF`) names the file or a folder that holds it. A variable \
+                        with `_FILE` behind its name holds the path of a file with the value.";
     let text = table("Configuration", introduction, SOURCE, &["key", "default", "environment", "meaning"], &rows);
     Page { path: "docs/reference/config.md", text }
 }

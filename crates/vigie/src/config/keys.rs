@@ -1,31 +1,7 @@
 //! The table of configuration keys: name, default, kind and one line of help. Everything that lists keys (the parser,
-//! suggestions, `docs/reference/config.md`) reads this table.
+//! suggestions, the commands, the file of `init`, `docs/reference/config.md`) reads it.
 
-/// What values a key takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Text,
-    /// `host:port`; port 0 takes a free one.
-    Address,
-    /// `64MiB`, `2 GB`, plain bytes.
-    Bytes,
-    Number {
-        min: u64,
-        max: u64,
-    },
-    /// `30s`, `5m`, `1h`.
-    Duration,
-    Choice(&'static [&'static str]),
-    /// Addresses and networks, separated by commas or blanks.
-    Networks,
-    /// Where jobs are queued.
-    Broker,
-    /// Begins with one of these; the schemes after `|` in design are not built yet and are refused by name.
-    Store {
-        built: &'static [&'static str],
-        later: &'static [&'static str],
-    },
-}
+use super::kind::Kind;
 
 /// One configuration key.
 #[derive(Clone, Copy, Debug)]
@@ -35,26 +11,49 @@ pub struct Key {
     pub default: &'static str,
     pub kind: Kind,
     pub help: &'static str,
+    /// Never shown.
+    pub is_secret: bool,
 }
 
 const fn key(name: &'static str, default: &'static str, kind: Kind, help: &'static str) -> Key {
-    Key { name, default, kind, help }
+    Key { name, default, kind, help, is_secret: false }
+}
+
+impl Key {
+    const fn secret(self) -> Key {
+        Key { is_secret: true, ..self }
+    }
+}
+
+/// Returns the key of that name.
+pub fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
 }
 
 pub const KEYS: &[Key] = &[
     key(
         "system.url-prefix",
         "",
-        Kind::Text,
+        Kind::Url,
         "public address, in DSNs and links; without it the address follows web.listen",
     ),
     key("system.data-dir", "./vigie-data", Kind::Text, "folder of all embedded stores"),
+    key(
+        "system.secret-key",
+        "",
+        Kind::Text,
+        "signs what leaves the house and comes back; sessions and tokens live in the store, so nothing is signed in this \
+         release",
+    )
+    .secret(),
+    key("log.level", "info", Kind::Level, "which log lines are written to standard error"),
+    key("log.format", "human", Kind::Choice(&["human", "json"]), "how they look"),
     key("web.listen", "127.0.0.1:9000", Kind::Address, "address and port the web role listens on"),
     key(
         "web.trusted-proxies",
         "",
         Kind::Networks,
-        "addresses and networks, separated by commas, whose X-Forwarded-For says who the client is; none: the peer is",
+        "addresses and networks whose X-Forwarded-For says who the client is; none: the peer is",
     ),
     key(
         "broker.url",
@@ -109,13 +108,13 @@ pub const KEYS: &[Key] = &[
     key(
         "worker.remote-control",
         "on",
-        Kind::Choice(&["on", "off"]),
+        Kind::Switch,
         "whether Celery's tools (celery status, inspect, control, Flower) reach workers; only over a broker they know",
     ),
     key(
         "worker.send-events",
         "off",
-        Kind::Choice(&["on", "off"]),
+        Kind::Switch,
         "events of tasks from the start; off: once Flower or celery control enable_events asks for them",
     ),
     key(

@@ -1,0 +1,88 @@
+//! What a key is set to, by which source, and what the others say: for people, with secrets left out.
+
+use super::keys::{KEYS, Key};
+use super::{Environment, Flags, Kind, Problem, Setting};
+
+/// One key as it is set now, for people.
+#[derive(Clone, Debug)]
+pub struct Explained {
+    pub key: &'static Key,
+    /// What all sources say, weakest first; the last is in force. Secrets are left out.
+    pub settings: Vec<Setting>,
+}
+
+impl Explained {
+    /// Returns what is in force; empty = not set.
+    pub fn value(&self) -> &str {
+        self.settings.last().map(|setting| setting.text.as_str()).unwrap_or_default()
+    }
+
+    /// Returns where that came from: flag, environment variable, file and line, or `default`.
+    pub fn place(&self) -> &str {
+        self.settings.last().map_or("not set", |setting| setting.place.as_str())
+    }
+}
+
+/// Returns every key with what all sources say of it, also when some values are wrong.
+pub fn explain(flags: &Flags) -> (Vec<Explained>, Vec<Problem>) {
+    let (layers, problems) = super::read(flags, &Environment::of_process());
+    let explained = KEYS.iter().map(|key| {
+        let shown = |setting: &Setting| Setting { text: shown(key, &setting.text), ..setting.clone() };
+        Explained { key, settings: layers.of(key.name).iter().map(shown).collect() }
+    });
+    (explained.collect(), problems)
+}
+
+/// Secrets, and passwords inside addresses, are for nobody to see.
+fn shown(key: &Key, text: &str) -> String {
+    if key.is_secret && !text.is_empty() {
+        return "[redacted]".to_owned();
+    }
+    match key.kind {
+        Kind::Broker | Kind::Store { .. } | Kind::Url => without_password(text),
+        Kind::Text
+        | Kind::Address
+        | Kind::Bytes
+        | Kind::Number { .. }
+        | Kind::Duration
+        | Kind::Switch
+        | Kind::Choice(_)
+        | Kind::Level
+        | Kind::Networks => text.to_owned(),
+    }
+}
+
+/// Returns addresses with `***` for their passwords.
+pub fn without_password(text: &str) -> String {
+    let hide = |url: &str| {
+        let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+        let end = rest.find('/').unwrap_or(rest.len());
+        let Some(at) = rest[..end].rfind('@') else { return url.to_owned() };
+        match rest[..at].split_once(':') {
+            Some((user, _)) => format!("{scheme}://{user}:***{}", &rest[at..]),
+            None => url.to_owned(),
+        }
+    };
+    text.split(';').map(hide).collect::<Vec<_>>().join(";")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::keys;
+
+    #[test]
+    fn passwords_in_addresses_are_not_shown() {
+        assert_eq!(without_password("redis://:p:a@host:6379/0"), "redis://:***@host:6379/0");
+        assert_eq!(without_password("redis://me:pass@host;redis://b/1"), "redis://me:***@host;redis://b/1");
+        assert_eq!(without_password("redis://host:6379/0"), "redis://host:6379/0");
+        assert_eq!(without_password("embedded:"), "embedded:");
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let key = keys::find("system.secret-key").expect("the key is in the table");
+        assert_eq!(shown(key, "abc"), "[redacted]");
+        assert_eq!(shown(key, ""), "");
+    }
+}
