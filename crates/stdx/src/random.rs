@@ -28,6 +28,12 @@ pub fn u64() -> u64 {
     u64::from_le_bytes(bytes())
 }
 
+/// Returns a number of at least 0 and below 1.
+pub fn unit() -> f64 {
+    // As many bits as a double holds exactly.
+    (u64() >> 11) as f64 / (1u64 << 53) as f64
+}
+
 /// Returns a password of `length` letters and digits that cannot be mistaken for one another.
 pub fn password(length: usize) -> String {
     const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";

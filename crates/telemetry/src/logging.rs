@@ -1,9 +1,10 @@
 //! Log output on standard error, for people or as JSON lines. Standard output belongs to the commands' answers.
 
+use crate::reporting::ReportLayer;
 use std::sync::OnceLock;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Registry, reload};
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +34,15 @@ pub fn check(level: &str) -> Result<(), BadLevel> {
 /// # Errors
 /// If `level` is neither a level nor a filter directive.
 pub fn init(level: &str, format: LogFormat) -> Result<(), BadLevel> {
-    let (filter, handle) = reload::Layer::new(filter(level)?);
-    let registry = tracing_subscriber::registry().with(filter);
+    let (shown, handle) = reload::Layer::new(filter(level)?);
     // A log that cannot be written (a full disk) is no reason to stop: the library would print that and panic on failure.
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
-    let started = match format {
-        LogFormat::Human => registry.with(lines.with_ansi(false)).try_init(),
-        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
+    let lines = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
+    let lines = match format {
+        LogFormat::Human => lines.with_ansi(false).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
+    let reports = ReportLayer.with_filter(filter("error")?);
+    let started = tracing_subscriber::registry().with(lines.with_filter(shown)).with(reports).try_init();
     // It fails only because a subscriber is set already, which is what we want.
     if started.is_ok() {
         let _ = LEVEL.set(handle);
