@@ -13,6 +13,7 @@ mod hostile;
 mod house;
 mod kill_test;
 mod many_processes;
+mod native_crash;
 mod node_sdk;
 mod pages;
 mod place;
@@ -79,6 +80,7 @@ const TESTS: &[(&str, Test)] = &[
     ("browser_sdk", browser_sdk::run),
     ("ruby_sdk", ruby_sdk::run),
     ("rust_sdk", rust_sdk::run),
+    ("native_crash", native_crash::run),
     ("corpus", corpus::run),
     ("hostile", hostile::run),
     ("pages", pages::run),

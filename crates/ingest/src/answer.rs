@@ -29,6 +29,14 @@ pub fn accepted(event_id: Option<protocol::EventId>) -> Response<Body> {
     response
 }
 
+/// 200 with the id as crash reporters know ids, as text.
+pub fn crash_accepted(event_id: protocol::EventId) -> Response<Body> {
+    let mut response = Response::new(body(event_id.hyphenated()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    add_cors(response.headers_mut());
+    response
+}
+
 /// 200 with the 1×1 transparent GIF that `GET store/` answers.
 pub fn pixel() -> Response<Body> {
     const GIF: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,\

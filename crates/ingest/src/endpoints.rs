@@ -3,6 +3,7 @@
 mod examine;
 mod head;
 mod large;
+mod minidump;
 mod publish;
 mod route;
 
@@ -19,9 +20,10 @@ use head::Head;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use protocol::auth::{self, Auth};
-use protocol::encoding::{self, EncodingError};
+use protocol::encoding::{self, Encoding, EncodingError};
 use protocol::response::Refusal;
 use queue::Broker;
+use route::Endpoint;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -57,6 +59,8 @@ struct Taken {
     auth: Auth,
     examined: Examined,
     body: TakenBody,
+    /// The body's, which is no longer the request's if the body was rewritten.
+    encoding: Encoding,
 }
 
 enum TakenBody {
@@ -85,7 +89,7 @@ impl Ingest {
         let received = key.map(|key| self.receive(key));
         let taken = match self.take(request, &head, key).await {
             Ok(taken) => taken,
-            Err(refusal) => return self.refuse(received, &refusal),
+            Err(refusal) => return self.refuse(received, &head.endpoint.kindly(refusal)),
         };
         let received = received.unwrap_or_else(|| self.receive(taken.key));
         let response = self.publish(&head, taken, received).await;
@@ -127,7 +131,11 @@ impl Ingest {
             &self.budget,
             &self.incoming_dir,
         );
-        match read.await.map_err(refusal_of_body)? {
+        let body = read.await.map_err(refusal_of_body)?;
+        if let (Endpoint::Minidump, Some(key)) = (head.endpoint, key) {
+            return self.take_minidump(head, key, body).await;
+        }
+        match body {
             RawBody::Inline { bytes, reservation } => {
                 let taken = self.take_inline(head, key, bytes).await;
                 drop(reservation);
@@ -153,7 +161,7 @@ impl Ingest {
             Some(key) => key,
             None => self.find_key(&auth, head.project_id).await?,
         };
-        Ok(Taken { key, auth, examined, body: TakenBody::Inline(bytes) })
+        Ok(Taken { key, auth, examined, body: TakenBody::Inline(bytes), encoding: head.encoding })
     }
 }
 

@@ -4,6 +4,8 @@
 //! `axum::serve` is not used on purpose: it sets no timer, so hyper's header deadline is inert and a handful of slow
 //! clients can hold every connection (docs/decisions/0004-own-accept-loop.md).
 
+mod old_http;
+
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -11,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use old_http::OldHttp;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -83,7 +86,7 @@ fn open(stream: TcpStream, peer: SocketAddr, handler: Handler, shutdown: Shutdow
             .max_buf_size(HEADER_BYTES_MAX)
             .max_headers(HEADERS_MAX)
             .half_close(true)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(OldHttp::new(stream)), service);
         tokio::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,

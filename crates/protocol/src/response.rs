@@ -49,6 +49,10 @@ pub enum Refusal {
     InvalidEnvelope { causes: Vec<String> },
     #[error("invalid multipart data")]
     InvalidMultipart { cause: String },
+    #[error("missing minidump")]
+    MissingMinidump,
+    #[error("invalid minidump")]
+    InvalidMinidump,
     #[error("invalid event id")]
     InvalidEventId,
     #[error("{0}")]
@@ -106,6 +110,8 @@ impl Refusal {
             Refusal::InvalidJson { .. } => (400, "invalid_json"),
             Refusal::InvalidEnvelope { .. } => (400, "invalid_envelope"),
             Refusal::InvalidMultipart { .. } => (400, "invalid_multipart"),
+            Refusal::MissingMinidump => (400, "missing_minidump_upload"),
+            Refusal::InvalidMinidump => (400, "invalid_minidump"),
             Refusal::InvalidEventId => (400, "invalid_event_id"),
             Refusal::OverLimit(_) => (413, "too_large"),
             Refusal::BodyTooLarge { .. } => (413, "too_large"),
@@ -141,6 +147,8 @@ impl Refusal {
             | Refusal::OriginNotAllowed
             | Refusal::EmptyBody
             | Refusal::InvalidJson { .. }
+            | Refusal::MissingMinidump
+            | Refusal::InvalidMinidump
             | Refusal::InvalidEventId
             | Refusal::OverLimit(_)
             | Refusal::BodyTooLarge { .. }

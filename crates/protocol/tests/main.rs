@@ -10,5 +10,6 @@ mod corpus;
 mod envelopes;
 mod hostile;
 mod items;
+mod minidump;
 mod properties;
 mod stream;

@@ -28,7 +28,8 @@ pub struct Examined {
 /// Examines a body that is in memory.
 pub fn examine(head: &Head, auth: &Auth, decoded: &[u8]) -> Result<Examined, Refusal> {
     match head.endpoint {
-        Endpoint::Envelope => examine_envelope(head.project_id, auth, decoded),
+        // A crash report is an envelope by now.
+        Endpoint::Envelope | Endpoint::Minidump => examine_envelope(head.project_id, auth, decoded),
         Endpoint::Store => examine_store(decoded),
     }
 }

@@ -20,10 +20,10 @@ use store::StoreError;
 use tempfile::NamedTempFile;
 
 /// What the file says, before it is kept.
-struct Seen {
-    auth: Auth,
-    examined: Examined,
-    file: NamedTempFile,
+pub(super) struct Seen {
+    pub auth: Auth,
+    pub examined: Examined,
+    pub file: NamedTempFile,
 }
 
 impl Ingest {
@@ -60,11 +60,11 @@ impl Ingest {
             None => self.find_key(&seen.auth, head.project_id).await?,
         };
         let body = self.keep(seen.file, &seen.examined).await?;
-        Ok(Taken { key, auth: seen.auth, examined: seen.examined, body })
+        Ok(Taken { key, auth: seen.auth, examined: seen.examined, body, encoding: head.encoding })
     }
 
     /// Keeps the body, unless nothing in it is.
-    async fn keep(&self, mut file: NamedTempFile, examined: &Examined) -> Result<TakenBody, Refusal> {
+    pub(super) async fn keep(&self, mut file: NamedTempFile, examined: &Examined) -> Result<TakenBody, Refusal> {
         if !examined.is_kept {
             return Ok(TakenBody::Inline(Bytes::new()));
         }
@@ -84,12 +84,12 @@ impl Ingest {
     }
 }
 
-fn not_written(error: &dyn std::error::Error) -> Refusal {
+pub(super) fn not_written(error: &dyn std::error::Error) -> Refusal {
     tracing::error!(error = %error, "large body not kept");
     Refusal::NotQueued
 }
 
-fn see(
+pub(super) fn see(
     file: NamedTempFile,
     encoding: Encoding,
     bytes_max: u64,
@@ -137,6 +137,6 @@ fn refusal_of(error: StreamError, encoding: Encoding) -> Refusal {
     }
 }
 
-fn refusal_of_io(error: std::io::Error, encoding: Encoding) -> Refusal {
+pub(super) fn refusal_of_io(error: std::io::Error, encoding: Encoding) -> Refusal {
     encoding::EncodingError::from_io(error, encoding).into()
 }

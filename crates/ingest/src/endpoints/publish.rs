@@ -33,10 +33,14 @@ impl Ingest {
                     Some(Published::AlreadyThere) => received.accept_duplicate(head.received_at),
                     Some(Published::Accepted) | None => received.accept(head.received_at),
                 }
-                if head.method == Method::GET { answer::pixel() } else { answer::accepted(Some(event_id)) }
+                match (&head.method, head.endpoint) {
+                    (&Method::GET, _) => answer::pixel(),
+                    (_, Endpoint::Minidump) => answer::crash_accepted(event_id),
+                    (_, Endpoint::Envelope | Endpoint::Store) => answer::accepted(Some(event_id)),
+                }
             }
             Err(error) => {
-                let refusal = refusal_of(&error);
+                let refusal = head.endpoint.kindly(refusal_of(&error));
                 self.refuse(Some(received), &refusal)
             }
         }
@@ -46,9 +50,9 @@ impl Ingest {
         let stub;
         let (body, encoding) = match &taken.body {
             TakenBody::Blob { key, bytes } => {
-                (AcceptedBody::Blob { key: Cow::Borrowed(key), raw_bytes: *bytes }, head.encoding)
+                (AcceptedBody::Blob { key: Cow::Borrowed(key), raw_bytes: *bytes }, taken.encoding)
             }
-            TakenBody::Inline(bytes) if taken.examined.is_kept => (AcceptedBody::Inline(bytes), head.encoding),
+            TakenBody::Inline(bytes) if taken.examined.is_kept => (AcceptedBody::Inline(bytes), taken.encoding),
             // Nothing of the body is kept: the job only has to say what was in it.
             TakenBody::Inline(_) => {
                 stub = not_kept_envelope(&taken.examined);
@@ -57,7 +61,7 @@ impl Ingest {
         };
         let endpoint = match head.endpoint {
             Endpoint::Store if taken.examined.is_kept => accepted::Endpoint::Store,
-            Endpoint::Envelope | Endpoint::Store => accepted::Endpoint::Envelope,
+            Endpoint::Envelope | Endpoint::Store | Endpoint::Minidump => accepted::Endpoint::Envelope,
         };
         let accepted = AcceptedJob {
             org_id: taken.key.org_id,

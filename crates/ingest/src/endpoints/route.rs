@@ -8,6 +8,18 @@ use protocol::response::Refusal;
 pub enum Endpoint {
     Envelope,
     Store,
+    /// Crash reports; what sends them tries again at once and for ever after a 429, so it never gets one.
+    Minidump,
+}
+
+impl Endpoint {
+    /// Returns the refusal as the endpoint's clients can bear it.
+    pub fn kindly(self, refusal: Refusal) -> Refusal {
+        match (self, refusal.status()) {
+            (Endpoint::Minidump, 429) => Refusal::Overloaded,
+            (Endpoint::Envelope | Endpoint::Store | Endpoint::Minidump, _) => refusal,
+        }
+    }
 }
 
 /// The endpoints of this release, for `docs/reference/routes.md`.
@@ -17,6 +29,7 @@ pub const ENDPOINTS: &[(&str, &str)] = &[
     ("GET", "/api/{project_id}/store/"),
     ("POST", "/api/store/"),
     ("GET", "/api/store/"),
+    ("POST", "/api/{project_id}/minidump/"),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +57,7 @@ pub fn route(path: &str) -> Result<Route, Refusal> {
             let endpoint = match name {
                 "envelope" => Endpoint::Envelope,
                 "store" => Endpoint::Store,
+                "minidump" => Endpoint::Minidump,
                 _ => return Err(Refusal::UnknownEndpoint),
             };
             let project_id = dsn::read_project_id(project).ok_or(Refusal::BadProjectPath)?;
@@ -70,7 +84,8 @@ mod tests {
         check("/api/store/", Some((None, Endpoint::Store)));
         check("/api/x/envelope/", None);
         check("/api/42/", None);
-        check("/api/42/minidump/", None);
+        check("/api/42/minidump", Some((Some(42), Endpoint::Minidump)));
+        check("/api/42/unreal/", None);
         check("/api/42/envelope/more/", None);
     }
 
