@@ -86,6 +86,14 @@ pub trait Broker: Send + Sync + 'static {
     /// Why not.
     fn accepting(&self) -> Result<(), QueueError>;
 
+    /// Returns what a person must look at although the queue works: a line for each, none if all is well.
+    ///
+    /// # Errors
+    /// If the broker does not answer.
+    fn troubles(&self) -> Result<Vec<String>, QueueError> {
+        Ok(Vec::new())
+    }
+
     /// Returns what carries the requests and events of Celery's tools, if they can speak to this broker.
     fn broadcast(&self) -> Option<Arc<dyn Broadcast>> {
         None

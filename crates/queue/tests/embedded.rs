@@ -207,8 +207,106 @@ fn a_damaged_log_is_put_aside_and_not_deleted() {
         std::fs::write(&log, &bytes).expect("the log is damaged");
         Rig::over(folder, clock, free)
     };
+    let damaged = || rig.broker.troubles().expect("the broker answers").join("; ");
+    assert!(damaged().contains("00000001.log is damaged"), "{}", damaged());
     rig.finish(&rig.claim(1)[0], Finish::Done);
-    assert_eq!((files(&rig, "log").len(), files(&rig, "damaged").len()), (0, 1));
+    eventually("it is put aside", || files(&rig, "log").is_empty() && files(&rig, "state").is_empty());
+    let aside = files(&rig, "damaged");
+    assert!(damaged().contains("00000001.damaged was put aside"), "{}", damaged());
+    std::fs::remove_file(&aside[0]).expect("people have looked at it");
+    assert_eq!(damaged(), "");
+}
+
+/// A write that was cut short leaves a part of a frame. A whole one whose bytes are not its own was accepted.
+#[test]
+fn a_flipped_byte_in_the_last_frame_is_damage_and_not_a_torn_write() {
+    let rig = Rig::new();
+    rig.publish_ids(&["a", "b"]);
+    let log = files(&rig, "log").remove(0);
+    let whole = std::fs::read(&log).expect("the log is read");
+    let Rig { clock, free, folder, broker, .. } = rig;
+    drop(broker);
+    for index in whole.len() / 2..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[index] ^= 0x01;
+        std::fs::write(&log, &bytes).expect("the log is damaged");
+        let broker = open(folder.path(), &clock, &free, 100).expect("the broker opens");
+        let ready = broker.depths().expect("depths").first().map(|depth| depth.ready);
+        assert_eq!((ready, broker.damages()), (Some(1), 1), "flipped at {index}");
+        drop(broker);
+        assert_eq!(std::fs::read(&log).expect("the log is there"), bytes, "damage is kept as it is");
+    }
+}
+
+#[test]
+fn a_bad_end_of_a_segment_that_is_not_the_newest_is_damage() {
+    let rig = Rig::new();
+    rig.publish_ids(&["a", "b"]);
+    let rig = rig.restart();
+    rig.publish_ids(&["c"]);
+    let (folder, broker) = reopen(rig, |folder| {
+        let log = folder.join("00000001.log");
+        let whole = std::fs::read(&log).expect("the log is read");
+        std::fs::write(&log, &whole[..whole.len() - 5]).expect("the log is cut");
+    });
+    assert_eq!((broker.depths().expect("depths")[0].ready, broker.damages()), (2, 1));
+    assert!(folder.path().join("00000001.log").exists());
+}
+
+/// The process dies in a write, and the next begins another segment: the torn end is cut off at once, so that it is not
+/// taken for damage later.
+#[test]
+fn a_torn_write_is_no_damage_also_when_later_segments_follow() {
+    let mut rig = Rig::new();
+    rig.publish_ids(&["a"]);
+    for id in ["b", "c", "d"] {
+        let Rig { clock, free, folder, broker, .. } = rig;
+        drop(broker);
+        let rig_files = std::fs::read_dir(folder.path()).expect("the folder is there");
+        let logs = rig_files.map(|entry| entry.expect("an entry").path());
+        let newest = logs.filter(|path| path.extension().is_some_and(|kind| kind == "log")).max().expect("a log");
+        let mut bytes = std::fs::read(&newest).expect("the log is read");
+        let torn = bytes.len() / 2;
+        bytes.extend_from_within(..torn);
+        std::fs::write(&newest, &bytes).expect("torn");
+        rig = Rig::over(folder, clock, free);
+        rig.publish_ids(&[id]);
+    }
+    let rig = rig.restart();
+    assert_eq!((rig.waiting(), rig.broker.damages()), (4, 0));
+}
+
+/// A power loss may leave a file with its length and without its last sectors.
+#[test]
+fn a_write_whose_last_sector_never_came_is_torn() {
+    let rig = Rig::new();
+    rig.publish(vec![job("a"), NewJob { payload: vec![7; 2_000].into(), ..job("b") }]).expect("kept");
+    let (_folder, broker) = reopen(rig, |folder| {
+        let log = folder.join("00000001.log");
+        let mut bytes = std::fs::read(&log).expect("the log is read");
+        bytes[1_536..].fill(0);
+        std::fs::write(&log, &bytes).expect("the last sectors never came");
+    });
+    assert_eq!((broker.depths().expect("depths")[0].ready, broker.damages()), (1, 0));
+}
+
+#[test]
+fn a_segment_that_somebody_took_is_missed_and_its_records_are_kept() {
+    let mut rig = Rig::new();
+    for id in ["a", "b", "c"] {
+        rig.publish_ids(&[id]);
+        eventually("its beginning is recorded", || {
+            files(&rig, "state").iter().all(|path| path.metadata().is_ok_and(|state| state.len() > 0))
+        });
+        rig = rig.restart();
+    }
+    let (folder, broker) = reopen(rig, |folder| {
+        std::fs::remove_file(folder.join("00000002.log")).expect("somebody takes it");
+    });
+    assert_eq!((broker.depths().expect("depths")[0].ready, broker.damages()), (2, 1));
+    let said = broker.troubles().expect("the broker answers").join("; ");
+    assert!(said.contains("00000002.log is missing"), "{said}");
+    assert!(folder.path().join("00000002.lost").exists());
 }
 
 #[test]

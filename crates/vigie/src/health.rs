@@ -115,7 +115,7 @@ impl Doctor {
         let mut checks = vec![metadata, accepting];
         let (mut waiting, mut oldest_age) = (0, None);
         match self.see().await {
-            Ok(seen) => {
+            Ok((seen, troubles)) => {
                 let open = || seen.depths.iter().filter(|depth| !depth.paused);
                 waiting = open().map(|depth| depth.ready + depth.leased).sum();
                 oldest_age = open().filter_map(|depth| depth.oldest_age).max();
@@ -124,6 +124,7 @@ impl Doctor {
                 checks.extend(self.lock().progress.judge(&seen, is_alive, Instant::now()));
                 let alive: Vec<&WorkerRow> = seen.workers.iter().filter(|row| is_alive(row)).collect();
                 checks.push(progress::judge_threads(&alive, &fallen_here()));
+                checks.push(judge_troubles(&troubles));
             }
             Err(detail) => {
                 checks.push(progress::judge_threads(&[], &fallen_here()));
@@ -198,8 +199,12 @@ impl Doctor {
         }
     }
 
-    async fn see(&self) -> Result<Seen, String> {
-        self.ask(|queue| Ok(Seen { depths: queue.depths()?, workers: queue.workers()?, parked: queue.parked()? })).await
+    async fn see(&self) -> Result<(Seen, Vec<String>), String> {
+        let look = |queue: &dyn Queue| {
+            let seen = Seen { depths: queue.depths()?, workers: queue.workers()?, parked: queue.parked()? };
+            Ok((seen, queue.troubles()?))
+        };
+        self.ask(look).await
     }
 
     /// Asks the queue on a thread that may wait, and gives up on it at the deadline.
@@ -224,4 +229,12 @@ impl Doctor {
 /// Threads of this process that panicked, as its worker's row would say it too.
 fn fallen_here() -> Vec<String> {
     queue::fallen().iter().map(ToString::to_string).collect()
+}
+
+/// What works and must be looked at all the same, as damaged files.
+fn judge_troubles(troubles: &[String]) -> Check {
+    match troubles {
+        [] => Check::good("broker", "nothing to look at"),
+        troubles => Check::bad("broker", troubles.join("; ")),
+    }
 }

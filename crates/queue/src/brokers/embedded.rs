@@ -16,6 +16,7 @@ mod roster;
 mod runs;
 mod schedule;
 mod steady;
+mod troubles;
 mod writer;
 
 use crate::broker::{BoxFuture, Broker, ClaimRequest, Cursor, DeadLetter, Ledger, POLL_MAX, Parked, WorkerRow};
@@ -280,6 +281,10 @@ impl Broker for Embedded {
             return Err(QueueError::Unwritable { why });
         }
         writer::check_bounds(&self.shared.config, inner.schedule.len(), inner.schedule.bytes)
+    }
+
+    fn troubles(&self) -> Result<Vec<String>, QueueError> {
+        Ok(self.shared.lock().troubles())
     }
 }
 

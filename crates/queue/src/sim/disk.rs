@@ -8,6 +8,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// What is written wholly or not at all.
+const SECTOR_BYTES: usize = 512;
+
 /// How a process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Crash {
@@ -158,10 +161,10 @@ impl State {
                 let kept = self.dice.below(unflushed + 1) as usize;
                 file.now.truncate(file.flushed.len() + kept);
                 if self.dice.one_in(4) {
-                    // The length was written and the last bytes were not.
+                    // The length was written and the last sectors were not.
                     let zeroed = self.dice.below(kept as u64 + 1) as usize;
-                    let from = file.now.len() - zeroed;
-                    file.now[from..].fill(0);
+                    let sector = (file.now.len() - zeroed) / SECTOR_BYTES * SECTOR_BYTES;
+                    file.now[sector.max(file.flushed.len())..].fill(0);
                 }
             }
             file.flushed.clone_from(&file.now);
@@ -245,7 +248,12 @@ impl DiskFile for SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let meanwhile = self.disk.lock().meanwhile.take();
+        let meanwhile = {
+            let mut state = self.disk.lock();
+            let has_more = state.files[self.file].now.len() > state.files[self.file].flushed.len();
+            // A flush of nothing new takes no time.
+            if has_more { state.meanwhile.take() } else { None }
+        };
         if let Some(meanwhile) = meanwhile {
             meanwhile();
         }

@@ -103,6 +103,8 @@ struct World {
     disk: SimDisk,
     /// The disk fails or is full now.
     is_ill: bool,
+    /// The disk failed or was full at some time.
+    was_ill: bool,
     /// Records may wait for the disk, since it was ill and nothing has written them since.
     is_behind: bool,
     clock: ManualClock,
@@ -132,6 +134,7 @@ impl World {
             dice: Dice::new(plan.seed),
             disk,
             is_ill: false,
+            was_ill: false,
             is_behind: false,
             clock: ManualClock::at(BEGINNING),
             passed: Duration::ZERO,
@@ -245,6 +248,7 @@ impl World {
         self.disk.set_full(kind == 1);
         self.is_ill = kind < 2;
         self.is_behind |= self.is_ill;
+        self.was_ill |= self.is_ill;
     }
 
     /// Twice at times: wake-ups come more often than they are needed.

@@ -8,7 +8,7 @@ use crate::{DeadLetter, DeadReason, JobId, NewJob, QueueError};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use stdx::Timestamp;
@@ -69,6 +69,10 @@ impl DeadLetters {
 
     pub fn damages(&self) -> u64 {
         self.log.damages
+    }
+
+    pub fn damaged_files(&mut self) -> Vec<PathBuf> {
+        self.log.damaged_files()
     }
 
     /// Keeps copies of jobs with why they stopped; durable on return, all or none.

@@ -60,6 +60,12 @@ impl Head {
     pub fn fits(&self, body: &[u8]) -> bool {
         self.length as usize == body.len() && checksum(self.version, self.length, body) == self.crc
     }
+
+    /// Whether only the length that the head says is not that of the body.
+    pub fn fits_but_for_length(&self, body: &[u8]) -> bool {
+        let length = u32::try_from(body.len());
+        length.is_ok_and(|length| checksum(self.version, length, body) == self.crc)
+    }
 }
 
 fn checksum(version: u8, length: u32, body: &[u8]) -> u32 {
@@ -173,6 +179,8 @@ pub enum Record {
     Died { alone: bool },
     /// Nobody knew the task; the attempt does not count.
     Parked { since: Timestamp },
+    /// About no frame: the segment was begun and its name is durable.
+    Opened,
 }
 
 /// What stands in a state file.
@@ -198,6 +206,7 @@ impl Record {
             Record::Over => (5, 0),
             Record::Died { alone } => (6, i64::from(alone)),
             Record::Parked { since } => (7, since.micros()),
+            Record::Opened => (10, 0),
         };
         let start = out.len();
         out.extend_from_slice(&[RECORD_VERSION, kind]);
@@ -228,6 +237,7 @@ impl Record {
             5 => Record::Over,
             6 => Record::Died { alone: value != 0 },
             7 => Record::Parked { since: Timestamp::from_micros(value) },
+            10 => Record::Opened,
             8 | 9 => {
                 let (attempt, holder) = Holder::apart(value);
                 Record::Claimed { attempt, alone: fields[1] == 8, holder: Some(holder) }

@@ -1,13 +1,17 @@
 //! Segments on disk: `00000001.log` holds frames, `00000001.state` records about them. A segment goes as a whole when all
 //! its jobs are over, so its state never outlives or lacks its jobs. Nothing here knows what a frame's job is for.
 
+mod leaving;
+mod names;
 mod scan;
 
-use super::disk::{Disk, DiskFile, Open};
+use super::disk::{self, Disk, DiskFile, Open};
 use super::frame::{self, HEAD_BYTES, Head, Record};
 use crate::QueueError;
+use leaving::Leaving;
+use names::Kind;
 use scan::{Scanner, Step, read_records};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,6 +40,8 @@ struct Segment {
     /// Records that could not be written yet.
     pending: Vec<u8>,
     bytes: u64,
+    /// What a failed write left behind `bytes` is still to be cut off.
+    is_torn: bool,
     live: u32,
     is_damaged: bool,
 }
@@ -66,13 +72,18 @@ pub struct Log {
     segments: BTreeMap<u32, Segment>,
     active: Option<u32>,
     next: u32,
+    /// Segments that are over, on their way out.
+    leaving: Vec<Leaving>,
+    /// What is kept for people to look at, until they remove it.
+    aside: BTreeSet<PathBuf>,
     /// Places in the files that were accepted once and cannot be read; anything but zero is reported.
     pub damages: u64,
 }
 
 impl Log {
-    /// Opens a folder and shows every frame to `keep`. New frames go into a new segment, so nothing that
-    /// was found is changed: a torn end stays until its segment goes, damage is stepped over and counted.
+    /// Opens a folder and shows every frame to `keep`. New frames go into a new segment. Only the newest can end in a
+    /// write that was never answered, which is cut off; whatever else cannot be read was accepted once: it is counted,
+    /// said, stepped over, and kept for people to look at.
     ///
     /// # Errors
     /// `Files` if a file cannot be read, `Newer` if a later release wrote it.
@@ -89,44 +100,65 @@ impl Log {
             segments: BTreeMap::new(),
             active: None,
             next: 1,
+            leaving: Vec::new(),
+            aside: BTreeSet::new(),
             damages: 0,
         };
-        for number in log.numbers().map_err(failed)? {
-            log.recover(number, &mut keep)?;
-            log.next = number + 1;
+        let numbers = log.look_around().map_err(failed)?;
+        for number in &numbers {
+            log.recover(*number, Some(number) == numbers.last(), &mut keep)?;
         }
         if !log.segments.is_empty() {
-            disk.sync_folder(folder).map_err(failed)?;
+            log.sync_names().map_err(failed)?;
         }
         log.sweep();
         Ok(log)
     }
 
-    /// Returns the numbers of the segments in order. States without a log are what a kill left of a segment that went;
-    /// a later segment of that number must not find them.
-    fn numbers(&self) -> io::Result<Vec<u32>> {
+    /// Returns the numbers of the segments in order.
+    fn look_around(&mut self) -> io::Result<Vec<u32>> {
+        let found = names::sort(self.disk.names(&self.folder)?);
+        // Not one that anything has: what was put aside must not be replaced.
+        self.next = found.keys().last().map_or(1, |newest| newest + 1);
         let mut numbers = Vec::new();
-        let mut states = Vec::new();
-        for name in self.disk.names(&self.folder)? {
-            let Some((number, kind)) = name.split_once('.') else { continue };
-            match (number.parse::<u32>(), kind) {
-                (Ok(number), "log") => numbers.push(number),
-                (Ok(number), "state") => states.push(number),
-                _ => {}
+        for (number, names) in found {
+            for (is_there, aside) in [(names.is_damaged, "damaged"), (names.is_lost, "lost")] {
+                self.aside.extend(is_there.then(|| self.path(number, aside)));
+            }
+            match names.kind() {
+                Kind::Living => numbers.push(number),
+                Kind::Leaving => {
+                    self.leaving.push(Leaving { number, log_is_gone: false, is_durable: false });
+                }
+                Kind::Orphan => self.miss(number)?,
+                Kind::Aside => {}
             }
         }
-        numbers.sort_unstable();
-        for number in states.into_iter().filter(|number| !numbers.contains(number)) {
-            self.disk.remove(&self.path(number, "state"))?;
-        }
         Ok(numbers)
+    }
+
+    /// Records without a log: somebody took it, unless it was just being made and held nothing yet.
+    fn miss(&mut self, number: u32) -> io::Result<()> {
+        let state = self.path(number, "state");
+        if disk::read(&*self.disk, &state)?.is_empty() {
+            return self.disk.remove(&state);
+        }
+        self.damages += 1;
+        let path = self.path(number, "log");
+        tracing::error!(path = %path.display(), "queue segment was missing, what waited in it is lost");
+        self.put_aside(number, "state", "lost")
     }
 
     fn path(&self, number: u32, kind: &str) -> PathBuf {
         self.folder.join(format!("{number:08}.{kind}"))
     }
 
-    fn recover(&mut self, number: u32, keep: &mut impl FnMut(Recovered<'_>) -> Keep) -> Result<(), QueueError> {
+    fn recover(
+        &mut self,
+        number: u32,
+        is_newest: bool,
+        keep: &mut impl FnMut(Recovered<'_>) -> Keep,
+    ) -> Result<(), QueueError> {
         let folder = self.folder.clone();
         let failed = |source| QueueError::Files { folder: folder.clone(), source };
         let mut segment = self.open_segment(number, false).map_err(failed)?;
@@ -142,8 +174,13 @@ impl Log {
         while let Some(step) = scanner.step().map_err(failed)? {
             match step {
                 Step::Newer { version } => return Err(QueueError::Newer { path: log_path, version }),
-                Step::Torn { bytes } => tracing::warn!(bytes, segment = number, "queue log ended in a torn write"),
-                Step::Damaged { .. } => damages += 1,
+                Step::Torn { offset, bytes } if is_newest && !records.is_accepted_from(offset) => {
+                    tracing::warn!(bytes, segment = number, "queue log ended in a torn write, it was cut off");
+                    // Now: later segments will follow, and then such an end is damage.
+                    segment.log.set_length(offset).and_then(|()| segment.log.sync()).map_err(failed)?;
+                    segment.bytes = offset;
+                }
+                Step::Torn { .. } | Step::Damaged => damages += 1,
                 Step::Whole { offset } => {
                     let about = records.by_offset.get(&(offset as u32)).map(Vec::as_slice).unwrap_or_default();
                     let is_over = about.contains(&Record::Over);
@@ -162,6 +199,10 @@ impl Log {
             segment.log.sync().map_err(failed)?;
         }
         segment.is_damaged = damages > records.damaged;
+        if damages > 0 {
+            let path = log_path.display();
+            tracing::error!(path = %path, damages, "queue segment was damaged, what can be read of it was kept");
+        }
         self.damages += damages;
         self.segments.insert(number, segment);
         Ok(())
@@ -182,6 +223,7 @@ impl Log {
             is_state_torn: false,
             pending: Vec::new(),
             bytes,
+            is_torn: false,
             live: 0,
             is_damaged: false,
         })
@@ -217,8 +259,9 @@ impl Log {
         let Some(segment) = self.segments.get_mut(&first.segment) else { return };
         segment.live -= positions.len() as u32;
         segment.bytes = u64::from(first.offset);
-        if let Err(error) = segment.log.set_length(segment.bytes) {
-            tracing::warn!(error = %error, "refused frames could not be cut off");
+        segment.is_torn = true;
+        if let Err(error) = cut_off(segment) {
+            tracing::warn!(error = %error, "refused frames could not be cut off, tried again");
             self.note(positions.iter().map(|position| (*position, Record::Over)));
         }
     }
@@ -229,6 +272,8 @@ impl Log {
             if segment.bytes + bytes as u64 <= SEGMENT_BYTES_MAX || segment.bytes == 0 {
                 return Ok(number);
             }
+            // What is not flushed batch by batch is so before it is no longer the newest: its end is whole from then on.
+            segment.log.sync()?;
             self.active = None;
         }
         let number = self.next;
@@ -236,7 +281,10 @@ impl Log {
         self.next += 1;
         let segment = self.open_segment(number, true)?;
         self.segments.insert(number, segment);
-        self.disk.sync_folder(&self.folder)?;
+        self.sync_names()?;
+        if let Some(segment) = self.segments.get_mut(&number) {
+            Record::Opened.encode(0, &mut segment.pending);
+        }
         self.active = Some(number);
         Ok(number)
     }
@@ -288,6 +336,7 @@ impl Log {
     /// Writes what could not be written, and drops every segment whose frames are over, the active one too. Not to be
     /// called between an append and its flush.
     pub fn sweep(&mut self) {
+        self.take_away();
         if self.active.is_some_and(|number| self.segments[&number].live == 0) {
             self.active = None;
         }
@@ -295,29 +344,35 @@ impl Log {
         for number in numbers {
             if self.segments[&number].live == 0 && self.active != Some(number) {
                 self.remove(number);
-            } else if !self.segments[&number].pending.is_empty() {
-                self.write_pending(number);
+            } else if let Some(segment) = self.segments.get_mut(&number) {
+                // Tried again in the next round.
+                let _ = cut_off(segment);
+                if !segment.pending.is_empty() {
+                    self.write_pending(number);
+                }
             }
         }
     }
 
-    /// Deletes a segment, the state last: a log without its state would be run again. A damaged log is put aside under
-    /// another name, for people to look at.
-    fn remove(&mut self, number: u32) {
-        let path = self.path(number, "log");
-        let gone = match self.segments[&number].is_damaged {
-            true => self.disk.rename(&path, &self.path(number, "damaged")),
-            false => self.disk.remove(&path),
-        };
-        match gone.and_then(|()| self.disk.remove(&self.path(number, "state"))) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(error = %error, segment = number, "queue segment not deleted, tried again");
-            }
-            Ok(()) | Err(_) => {
-                self.segments.remove(&number);
-            }
-        }
+    /// Files that are damaged, or were: until their segment goes, and then until people remove what was put aside.
+    pub fn damaged_files(&mut self) -> Vec<PathBuf> {
+        let is_damaged = |(number, segment): (&u32, &Segment)| segment.is_damaged.then_some(*number);
+        let living = self.segments.iter().filter_map(is_damaged).map(|number| self.path(number, "log"));
+        let mut files: Vec<PathBuf> = living.collect();
+        self.aside.retain(|path| self.disk.open(path, Open::ToRead).is_ok());
+        files.extend(self.aside.iter().cloned());
+        files
     }
+}
+
+/// Cuts off what a failed write left, durably: before a later segment makes it look like damage.
+fn cut_off(segment: &mut Segment) -> io::Result<()> {
+    if segment.is_torn {
+        segment.log.set_length(segment.bytes)?;
+        segment.log.sync()?;
+        segment.is_torn = false;
+    }
+    Ok(())
 }
 
 /// Appends the records that wait. Behind a part of a record, which a failed write left, none would be found: it is cut off

@@ -161,7 +161,7 @@ fn replay(entry: &mut Entry, running: &mut Option<Begun>, record: Record, now: T
             entry.attempts = entry.attempts.saturating_sub(1);
             entry.state = State::Parked;
         }
-        Record::Over => {}
+        Record::Over | Record::Opened => {}
     }
     *running = None;
 }

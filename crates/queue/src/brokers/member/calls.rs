@@ -239,6 +239,10 @@ impl Broker for Member {
     fn accepting(&self) -> Result<(), QueueError> {
         self.0.ask_only(&Request::Accepting, |queue| queue.accepting())
     }
+
+    fn troubles(&self) -> Result<Vec<String>, QueueError> {
+        self.0.ask_only(&Request::Troubles, |queue| queue.troubles())
+    }
 }
 
 fn numbers(leases: Vec<LeaseId>) -> Vec<u64> {

@@ -57,6 +57,7 @@ pub enum Request {
         id: String,
     },
     Accepting,
+    Troubles,
     DeadLetters,
     DeadLetter {
         id: String,

@@ -7,6 +7,9 @@ use crate::{Broker, Claimed, Finish, JobId, JobResult, JobState, Ledger, QueueEr
 use std::collections::HashSet;
 use std::time::Duration;
 
+/// Rounds of upkeep after which nothing is left of a segment that is over.
+const SEGMENT_GOES_IN: usize = 3;
+
 impl World {
     pub(super) fn state_of(&self, id: &str) -> Result<Option<JobState>, String> {
         self.broker().locate(&JobId::new(id)).map_err(|error| error.to_string())
@@ -128,7 +131,17 @@ impl World {
         }
         self.turns.forget();
         self.check_unique_keys()?;
+        self.check_damages()?;
         self.recognise_ledger()
+    }
+
+    /// Nothing a crash does is damage, unless the disk gave errors: then what it refused may stand there for ever.
+    fn check_damages(&self) -> Checked {
+        match self.broker().damages() {
+            0 => Ok(()),
+            _ if self.was_ill => Ok(()),
+            damages => Err(format!("{damages} places are called damaged and were not")),
+        }
     }
 
     fn check_unique_keys(&self) -> Checked {
@@ -189,8 +202,10 @@ impl World {
         // Results are kept for a day, and the clock may have been set back by many hours.
         self.clock.advance(13 * crate::RESULT_KEPT);
         self.passed += 13 * crate::RESULT_KEPT;
-        self.keep_up();
-        let is_log = |(name, _): &(String, usize)| name.ends_with(".log") || name.ends_with(".state");
+        for _ in 0..SEGMENT_GOES_IN {
+            self.keep_up();
+        }
+        let is_log = |(name, _): &(String, usize)| [".log", ".state", ".over"].iter().any(|kind| name.ends_with(kind));
         let files: Vec<(String, usize)> = self.disk.listing().into_iter().filter(is_log).collect();
         if !files.is_empty() {
             return Err(format!("files were left: {files:?}"));

@@ -60,7 +60,7 @@ fn of_check(check: &HealthCheck) -> Reason {
     let link = match check.name.as_str() {
         "workers" => link(Tab::Workers, "Workers"),
         "cron" => link(Tab::Schedules, "Schedules"),
-        "pipeline" | "queue" | "tasks" => link(Tab::Queues, "Queues"),
+        "pipeline" | "queue" | "broker" | "tasks" => link(Tab::Queues, "Queues"),
         "conservation" => Some(Link { url: format!("{}#ledger", Tab::Pipeline.path()), text: "Ledger" }),
         _ => None,
     };

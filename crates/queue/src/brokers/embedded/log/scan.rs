@@ -10,16 +10,18 @@ use std::sync::Arc;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 1 << 20;
+/// What a disk writes wholly or not at all.
+const SECTOR_BYTES: u64 = 512;
 
 /// What stands at a place in a segment.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {
     /// A frame; its body is in `Scanner::body`.
     Whole { offset: u64 },
-    /// Bytes that are no frame, with frames after them.
-    Damaged { bytes: u64 },
-    /// Bytes that are no frame, up to the end: a write that was never answered.
-    Torn { bytes: u64 },
+    /// Bytes that are no frame, with frames after them; or a frame whose bytes are all there and are not its own.
+    Damaged,
+    /// Bytes that are no frame, up to the end, as a write leaves them that did not come to its end.
+    Torn { offset: u64, bytes: u64 },
     /// A whole frame of a version this release does not know.
     Newer { version: u8 },
 }
@@ -68,22 +70,56 @@ impl Scanner {
         Ok(head.fits(&self.body).then_some(head))
     }
 
-    /// Goes on behind something that is no whole frame. Its own length is believed only if a frame begins there.
+    /// Goes on behind something that is no whole frame. Its own length is believed only if a frame begins there, or the
+    /// file ends.
     fn step_over(&mut self) -> io::Result<Step> {
-        let start = self.offset;
-        let next = match self.end_by_length()? {
-            Some(next) => Some(next),
-            None => self.find_frame(start + 1)?,
+        let offset = self.offset;
+        let end = self.end_by_length()?;
+        let next = match end {
+            Some(end) if end == self.end || self.head_at(end)?.is_some() => Some(end),
+            Some(_) | None => self.find_frame(offset + 1)?,
         };
-        let bytes = next.unwrap_or(self.end) - start;
         self.offset = next.unwrap_or(self.end);
-        Ok(if next.is_some() { Step::Damaged { bytes } } else { Step::Torn { bytes } })
+        let is_last = self.offset == self.end;
+        // A write that was cut short begins as a frame does, and says that there is more of it.
+        let is_cut = end.is_none_or(|end| end > self.end)
+            && self.begins_as_a_frame(offset)?
+            && !(is_last && self.is_all_there(offset)?);
+        Ok(match is_last && (is_cut || self.ends_in_a_hole(offset)?) {
+            true => Step::Torn { offset, bytes: self.end - offset },
+            false => Step::Damaged,
+        })
+    }
+
+    /// Whether what is left of the file is a whole frame that says a wrong length.
+    fn is_all_there(&mut self, offset: u64) -> io::Result<bool> {
+        let Some(head) = self.head_at(offset)? else { return Ok(false) };
+        let body_at = offset + HEAD_BYTES as u64;
+        self.body.resize((self.end - body_at) as usize, 0);
+        self.reader.read_at(&mut self.body, body_at)?;
+        Ok(head.fits_but_for_length(&self.body))
+    }
+
+    fn begins_as_a_frame(&mut self, offset: u64) -> io::Result<bool> {
+        let mut start = MAGIC;
+        let start = &mut start[..MAGIC.len().min((self.end - offset) as usize)];
+        self.reader.read_at(start, offset)?;
+        Ok(MAGIC.starts_with(start))
     }
 
     fn end_by_length(&mut self) -> io::Result<Option<u64>> {
-        let Some(head) = self.head_at(self.offset)? else { return Ok(None) };
-        let end = self.offset + HEAD_BYTES as u64 + u64::from(head.length);
-        Ok(self.head_at(end)?.map(|_| end))
+        let head = self.head_at(self.offset)?;
+        Ok(head.map(|head| self.offset + HEAD_BYTES as u64 + u64::from(head.length)))
+    }
+
+    /// Whether the last sector of what begins at `offset` was never written: after a power loss a file may have its
+    /// length and not its last bytes.
+    fn ends_in_a_hole(&mut self, offset: u64) -> io::Result<bool> {
+        let last = (self.end - 1) / SECTOR_BYTES * SECTOR_BYTES;
+        let from = last.max(offset);
+        let mut bytes = vec![0; (self.end - from) as usize];
+        self.reader.read_at(&mut bytes, from)?;
+        Ok(bytes.iter().all(|byte| *byte == 0))
     }
 
     fn head_at(&mut self, offset: u64) -> io::Result<Option<Head>> {
@@ -130,10 +166,21 @@ impl Scanner {
 #[derive(Default)]
 pub struct Records {
     pub by_offset: HashMap<u32, Vec<Record>>,
-    /// Bytes up to which the file holds whole records.
+    /// Bytes up to the end of the last whole record; what follows was never written to its end.
     pub whole_bytes: u64,
+    /// Records that cannot be read, with others after them.
     pub damaged: u64,
     pub newer: Option<u8>,
+}
+
+impl Records {
+    /// Whether a job at or behind a place was accepted: something became of it.
+    pub fn is_accepted_from(&self, offset: u64) -> bool {
+        // Frames that were refused and could not be cut off are over too.
+        let is_proof = |record: &Record| *record != Record::Over;
+        let behind = self.by_offset.iter().filter(|(at, _)| u64::from(**at) >= offset);
+        behind.into_iter().any(|(_, records)| records.iter().any(is_proof))
+    }
 }
 
 /// Reads a state file.
@@ -143,14 +190,20 @@ pub struct Records {
 pub fn read_records(disk: &dyn Disk, path: &Path) -> io::Result<Records> {
     let bytes = disk::read(disk, path)?;
     let mut records = Records::default();
-    for chunk in bytes.chunks_exact(RECORD_BYTES) {
+    let mut bad = 0;
+    for (index, chunk) in bytes.chunks_exact(RECORD_BYTES).enumerate() {
         let record = chunk.try_into().map_or(ReadRecord::Damaged, Record::decode);
         match record {
+            ReadRecord::Known(_, Record::Opened) => {}
             ReadRecord::Known(offset, record) => records.by_offset.entry(offset).or_default().push(record),
             ReadRecord::Newer(version) => records.newer = Some(version),
-            ReadRecord::Damaged => records.damaged += 1,
+            ReadRecord::Damaged => {
+                bad += 1;
+                continue;
+            }
         }
+        records.damaged += std::mem::take(&mut bad);
+        records.whole_bytes = ((index + 1) * RECORD_BYTES) as u64;
     }
-    records.whole_bytes = (bytes.len() - bytes.len() % RECORD_BYTES) as u64;
     Ok(records)
 }

@@ -98,6 +98,8 @@ fn a_state_left_without_its_log_is_not_met_by_a_later_segment() {
     let mut log = Log::open(&disk(), folder.path(), |_| Keep::Living).expect("the log opens");
     let (bytes, lengths) = frames(1);
     log.append(&bytes, &lengths).expect("written");
+    assert_eq!(log.damages, 1);
     drop(log);
     assert_eq!(count(folder.path()), 1);
+    assert!(folder.path().join("00000001.lost").exists(), "what is known of it is kept");
 }

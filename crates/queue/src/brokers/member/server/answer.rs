@@ -57,6 +57,7 @@ impl Hall {
             Request::Depths => of(queue.depths().map(|rows| rows.into_iter().map(Depth::from).collect::<Vec<_>>())),
             Request::Locate { id } => of(queue.locate(&JobId::new(&id)).map(|state| state.map(State::from))),
             Request::Accepting => of(queue.accepting()),
+            Request::Troubles => of(queue.troubles()),
             other => self.answer_ledger(other, &mut tail)?,
         })
     }
