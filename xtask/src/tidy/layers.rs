@@ -22,6 +22,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("testkit", &["stdx", "telemetry", "protocol", "db", "store", "queue", "processing", "ops"]),
     ("bench", &["stdx", "queue"]),
     ("xtask", &["stdx", "bench"]),
+    ("fuzz", &["stdx", "protocol", "processing"]),
+    // For cargo-fuzz, and no member of the workspace.
+    ("libfuzzer", &["fuzz"]),
     // A client of the end-to-end tests, and no member of the workspace.
     ("rust_app", &[]),
 ];

@@ -1,0 +1,4 @@
+//! `fuzz::targets::event` under libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::run("event", bytes));
