@@ -6,8 +6,8 @@ pub(crate) mod locate;
 mod queries;
 mod read;
 
-pub(crate) use queries::issue_of;
 pub use queries::{get, get_of_issue, list_of_issue, list_of_project, raw_json};
+pub(crate) use queries::{issue_of, latest_of_group};
 
 use crate::PageRequest;
 use crate::issues::IssueRef;

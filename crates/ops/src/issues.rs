@@ -2,12 +2,14 @@
 
 pub(crate) mod find;
 mod list;
+mod merge;
 mod query;
 mod read;
 pub(crate) mod rows;
 mod update;
 
 pub use list::list;
+pub use merge::{IssueHash, Lineage, MergeIssues, Merged, Part, Strand, lineage, merge, unmerge};
 pub use read::{activity, get, series, tag, tags};
 pub use update::update;
 
@@ -208,9 +210,12 @@ pub struct TagValue {
 #[derive(Clone, Debug)]
 pub struct IssueActivity {
     pub id: i64,
-    /// first_seen, set_resolved, set_unresolved, set_ignored or set_regression
+    /// first_seen, set_resolved, set_unresolved, set_ignored, set_regression, merge, unmerge_source or
+    /// unmerge_destination
     pub kind: String,
     pub user_name: Option<String>,
+    /// Short ids of the issues that were merged or taken out.
+    pub issues: Vec<String>,
     pub at: Timestamp,
 }
 

@@ -63,6 +63,44 @@ const SUMS: &[Sum] = &[
                   SELECT issue_id, COUNT(*) AS n FROM issue_user GROUP BY issue_id) u ON u.issue_id = i.id",
     },
     Sum {
+        name: "merged issues",
+        detail: "issue.event_count against the sum of its strands",
+        sql: "SELECT COUNT(*), COALESCE(SUM(CASE WHEN i.event_count <> s.n THEN 1 ELSE 0 END), 0)
+              FROM issue i JOIN (
+                  SELECT issue_id, SUM(event_count) AS n FROM issue_strand GROUP BY issue_id) s ON s.issue_id = i.id",
+    },
+    Sum {
+        name: "strand events by day",
+        detail: "issue_strand.event_count against the sum of group_day over the strand's groups",
+        sql: "SELECT COUNT(*), COALESCE(SUM(CASE WHEN s.event_count <> COALESCE(d.n, 0) THEN 1 ELSE 0 END), 0)
+              FROM issue_strand s LEFT JOIN (
+                  SELECT g.strand_id AS strand_id, SUM(day.event_count) AS n
+                  FROM issue_group g
+                  JOIN group_day day ON day.project_id = g.project_id AND day.group_key = g.group_key
+                  WHERE g.strand_id IS NOT NULL
+                  GROUP BY g.strand_id) d ON d.strand_id = s.id",
+    },
+    Sum {
+        name: "strand events by hour",
+        detail: "issue_strand.event_count against its rows of issue_hour and issue_environment",
+        sql: "SELECT COUNT(*), COALESCE(SUM(CASE
+                  WHEN s.event_count <> COALESCE(h.n, 0) OR s.event_count <> COALESCE(e.n, 0) THEN 1 ELSE 0 END), 0)
+              FROM issue_strand s
+              LEFT JOIN (SELECT issue_id, SUM(event_count) AS n FROM issue_hour WHERE issue_id < 0 GROUP BY issue_id) h
+                  ON h.issue_id = -s.id
+              LEFT JOIN (
+                  SELECT issue_id, SUM(event_count) AS n FROM issue_environment WHERE issue_id < 0 GROUP BY issue_id) e
+                  ON e.issue_id = -s.id",
+    },
+    Sum {
+        name: "strand users",
+        detail: "issue_strand.user_count against the rows of issue_user",
+        sql: "SELECT COUNT(*), COALESCE(SUM(CASE WHEN s.user_count <> COALESCE(u.n, 0) THEN 1 ELSE 0 END), 0)
+              FROM issue_strand s LEFT JOIN (
+                  SELECT issue_id, COUNT(*) AS n FROM issue_user WHERE issue_id < 0 GROUP BY issue_id) u
+              ON u.issue_id = -s.id",
+    },
+    Sum {
         name: "tag values",
         detail: "issue_tag_key against its values and the rest",
         sql: "SELECT COUNT(*), COALESCE(SUM(CASE

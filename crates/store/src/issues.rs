@@ -3,7 +3,9 @@
 
 mod candidates;
 mod filter;
+pub mod merge;
 mod series;
+pub mod strands;
 mod tags;
 
 pub use candidates::{FoundIssues, IssueList, Place, SortBy, find};
@@ -164,6 +166,8 @@ pub struct ActivityRow {
     pub id: i64,
     pub kind: String,
     pub user_name: Option<String>,
+    /// JSON object of what the line is about; empty for most.
+    pub data: String,
     pub at: Timestamp,
 }
 
@@ -172,15 +176,16 @@ pub struct ActivityRow {
 /// # Errors
 /// Any database error.
 pub fn activity(tx: &mut Tx<'_>, issue_id: i64) -> Result<Vec<ActivityRow>, StoreError> {
-    let rows: Vec<(i64, String, Option<String>, Timestamp)> = tx.query(
-        "SELECT a.id, a.kind, u.name, a.at
+    let rows: Vec<(i64, String, Option<String>, String, Timestamp)> = tx.query(
+        "SELECT a.id, a.kind, u.name, a.data, a.at
          FROM issue_activity a LEFT JOIN user_account u ON u.id = a.user_id
          WHERE a.issue_id = $1
          ORDER BY a.id DESC
          LIMIT $2",
         &[Val::Int(issue_id), Val::Int(ACTIVITY_ROWS_MAX)],
     )?;
-    Ok(rows.into_iter().map(|(id, kind, user_name, at)| ActivityRow { id, kind, user_name, at }).collect())
+    let line = |(id, kind, user_name, data, at)| ActivityRow { id, kind, user_name, data, at };
+    Ok(rows.into_iter().map(line).collect())
 }
 
 #[cfg(test)]

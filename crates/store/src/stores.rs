@@ -22,6 +22,7 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/sqlite/0003_project_option.sql"),
     },
     Migration { number: 4, name: "0004_retention", sql: include_str!("../migrations/sqlite/0004_retention.sql") },
+    Migration { number: 5, name: "0005_strands", sql: include_str!("../migrations/sqlite/0005_strands.sql") },
 ];
 
 /// The stores of a data directory.

@@ -8,8 +8,8 @@ use store::digest::{self, Applied, DigestAttachment, DigestEvent, DigestLoose, F
 use store::events::EventRow;
 use store::{StoreError, Stores, check, outcomes, projects};
 
-struct House {
-    stores: Stores,
+pub(super) struct House {
+    pub stores: Stores,
     org_id: i64,
     project_id: i64,
     today: OpenDay,
@@ -17,7 +17,7 @@ struct House {
 }
 
 impl House {
-    fn new() -> House {
+    pub(super) fn new() -> House {
         let folder = tempfile::tempdir().expect("a folder");
         let stores = open(folder.path());
         let (org, project, today) = stores
@@ -31,7 +31,7 @@ impl House {
         House { stores, org_id: org.id, project_id: project.id, today, _folder: folder }
     }
 
-    fn event(&self, number: u128, group_key: i64) -> DigestEvent {
+    pub(super) fn event(&self, number: u128, group_key: i64) -> DigestEvent {
         let at = NOW.plus(Duration::from_secs(number as u64));
         DigestEvent {
             org_id: self.org_id,
@@ -56,7 +56,7 @@ impl House {
     }
 
     /// Rows first, facts second, as the pipeline does.
-    fn digest(&self, events: &[DigestEvent]) -> Applied {
+    pub(super) fn digest(&self, events: &[DigestEvent]) -> Applied {
         let row = |event: &DigestEvent| EventRow {
             project_id: event.project_id,
             event_id: event.event_id,
@@ -74,11 +74,11 @@ impl House {
         self.stores.db.write_blocking(|tx| digest::apply(tx, day, events, NOW)).expect("applied")
     }
 
-    fn number(&self, sql: &str) -> i64 {
+    pub(super) fn number(&self, sql: &str) -> i64 {
         self.stores.db.read_blocking(|tx| tx.query_one::<(i64,)>(sql, &[])).expect("a number").0
     }
 
-    fn assert_consistent(&self) {
+    pub(super) fn assert_consistent(&self) {
         let findings = check::check(&self.stores, &|_, _| false).expect("checked");
         let bad: Vec<_> = findings.iter().filter(|finding| !finding.is_good()).collect();
         assert!(bad.is_empty(), "{bad:?}");

@@ -6,6 +6,7 @@ mod dictionaries;
 mod digest;
 mod events;
 mod keys_and_projects;
+mod merging;
 mod notes;
 mod opening;
 mod people;

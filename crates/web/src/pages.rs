@@ -8,6 +8,7 @@ mod issue;
 mod issue_list;
 mod issue_status;
 mod login;
+mod merged;
 mod project;
 mod project_list;
 mod system;
@@ -36,7 +37,10 @@ pub fn router(state: WebState) -> Router {
     Router::new()
         .route("/", get(issue_list::show))
         .route("/issues/update/", post(issue_status::update))
+        .route("/issues/merge/", post(merged::merge))
         .route("/issues/{id}/", get(issue::show_latest))
+        .route("/issues/{id}/merged/", get(merged::show))
+        .route("/issues/{id}/unmerge/", post(merged::unmerge))
         .route("/issues/{id}/events/", get(event_list::show))
         .route("/issues/{id}/events/{event_id}/", get(issue::show_event))
         .route("/issues/{id}/events/{event_id}/json/", get(event_files::raw_json))

@@ -148,7 +148,7 @@
     o: () => one("[data-open]", current() ?? document.createElement("i"))?.click(),
     Enter: () => one("[data-open]", current() ?? document.createElement("i"))?.click(),
     x: () => one("input[name=id]", current() ?? document.createElement("i"))?.click(),
-    r: resolve,
+    r: resolve, e: () => press("e"),
     u: backToList, p: () => press("p"), n: () => press("n"), P: () => press("P"), N: () => press("N"),
     "[": () => press("p"), "]": () => press("n"), "{": () => press("P"), "}": () => press("N"),
     f: toggleFrames,

@@ -183,3 +183,15 @@ pub(crate) fn issue_of(stores: &Stores, event: &StoredEvent) -> Result<Option<i6
     let (project_id, group_key) = (event.project_id, event.group_key);
     stores.db.read_blocking(|tx| Ok(store::issues::id_by_group(tx, project_id, group_key)?))
 }
+
+/// Returns the newest stored event of a group.
+pub(crate) fn latest_of_group(
+    stores: &Stores,
+    project_id: i64,
+    group_key: i64,
+    issue_id: i64,
+) -> Result<Option<EventSummary>, Failure> {
+    let events = Events::Groups { project_id, group_keys: vec![group_key] };
+    let stored = locate::outermost(stores, &events, true)?;
+    stored.map(|stored| read::summary(stores, &stored, Some(issue_id))).transpose()
+}

@@ -30,7 +30,7 @@ pub(crate) fn row(
         Err(_) => id_of_short_id(tx, actor, org_id, text)?,
     };
     let row = match id {
-        Some(id) => store::issues::row(tx, id)?,
+        Some(id) => row_or_merged(tx, id)?,
         None => None,
     };
     let row = row.ok_or(ApiError::NotFound)?;
@@ -39,6 +39,17 @@ pub(crate) fn row(
     }
     actor.require_in(row.org_id, scope)?;
     Ok(row)
+}
+
+/// The id of an issue that was merged leads to the one it was merged into.
+fn row_or_merged(tx: &mut Tx<'_>, id: i64) -> Result<Option<IssueRow>, Failure> {
+    if let Some(row) = store::issues::row(tx, id)? {
+        return Ok(Some(row));
+    }
+    match store::issues::strands::issue_of(tx, id)? {
+        Some(issue_id) => Ok(store::issues::row(tx, issue_id)?),
+        None => Ok(None),
+    }
 }
 
 /// Without an organization, the first of the actor's that has the short id.
@@ -51,8 +62,12 @@ fn id_of_short_id(tx: &mut Tx<'_>, actor: &Actor, org_id: Option<i64>, text: &st
     for org_id in org_ids {
         let projects = store::projects::list(tx, org_id)?;
         let Some(project_id) = projects.iter().find(|p| p.short_prefix == prefix).map(|p| p.id) else { continue };
-        if let Some(id) = store::issues::id_by_short_no(tx, project_id, number)? {
-            return Ok(Some(id));
+        let found = match store::issues::id_by_short_no(tx, project_id, number)? {
+            Some(id) => Some(id),
+            None => store::issues::strands::issue_by_short_no(tx, project_id, number)?,
+        };
+        if found.is_some() {
+            return Ok(found);
         }
     }
     Ok(None)

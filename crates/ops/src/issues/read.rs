@@ -94,13 +94,22 @@ pub async fn activity(cx: &Ops, actor: &Actor, input: &IssueRef) -> Result<Vec<I
     let (actor, input) = (actor.clone(), input.clone());
     cx.read("read an issue's history", move |tx| {
         let row = find::issue(tx, &actor, &input, Scope::EventRead)?;
+        let project = lookup::project_by_id(tx, row.project_id)?;
         let line = |row: store::issues::ActivityRow| IssueActivity {
             id: row.id,
             kind: row.kind,
             user_name: row.user_name,
+            issues: short_ids(&row.data, &project.short_prefix),
             at: row.at,
         };
         Ok(store::issues::activity(tx, row.id)?.into_iter().map(line).collect())
     })
     .await
+}
+
+/// The issues that a line of the history names.
+fn short_ids(data: &str, prefix: &str) -> Vec<String> {
+    let data: serde_json::Value = serde_json::from_str(data).unwrap_or_default();
+    let numbers = data["short_numbers"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_i64);
+    numbers.map(|number| store::short_id::format(prefix, number)).collect()
 }

@@ -9,10 +9,12 @@ use stdx::Day;
 
 pub(super) fn bump(tx: &mut Tx<'_>, day: Day, totals: &BatchTotals<'_>, resolved: &Resolved) -> Result<(), StoreError> {
     for (group, sums) in &totals.groups {
-        let issue_id = resolved.issue_of(group);
         bump_group_day(tx, *group, day, sums.seen.count)?;
-        bump_environments(tx, issue_id, group.0, sums)?;
-        bump_hours(tx, issue_id, sums)?;
+        for id in resolved.place_of(group).counter_ids() {
+            // A strand's rows are of no project, so that no list finds them.
+            bump_environments(tx, id, group.0 * id.signum(), sums)?;
+            bump_hours(tx, id, sums)?;
+        }
     }
     bump_projects(tx, totals)
 }

@@ -7,16 +7,31 @@ use db::{Tx, Val};
 use std::collections::HashMap;
 use stdx::Timestamp;
 
-/// The issue of each group of a batch.
+/// Where the events of a group are counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub issue_id: i64,
+    /// Of an issue that others were merged into: the strand that the group is of.
+    pub strand_id: Option<i64>,
+}
+
+impl Place {
+    /// The ids that its counters stand under: a strand's own beside its issue's.
+    pub(super) fn counter_ids(self) -> impl Iterator<Item = i64> {
+        [Some(self.issue_id), self.strand_id.map(i64::wrapping_neg)].into_iter().flatten()
+    }
+}
+
+/// The place of each group of a batch.
 #[derive(Debug, Default)]
 pub(super) struct Resolved {
-    issues: HashMap<GroupId, i64>,
+    places: HashMap<GroupId, Place>,
     pub created: usize,
 }
 
 impl Resolved {
-    pub(super) fn issue_of(&self, group: &GroupId) -> i64 {
-        *self.issues.get(group).expect("every group of the batch was resolved before it is counted")
+    pub(super) fn place_of(&self, group: &GroupId) -> Place {
+        *self.places.get(group).expect("every group of the batch was resolved before it is counted")
     }
 }
 
@@ -24,14 +39,14 @@ impl Resolved {
 pub(super) fn resolve(tx: &mut Tx<'_>, totals: &BatchTotals<'_>, now: Timestamp) -> Result<Resolved, StoreError> {
     let mut resolved = Resolved::default();
     for (group, sums) in &totals.groups {
-        let issue_id = match find(tx, *group)? {
-            Some(issue_id) => issue_id,
+        let place = match find(tx, *group)? {
+            Some(place) => place,
             None => resolve_new(tx, *group, sums, now, &mut resolved.created)?,
         };
         for other in &sums.others {
-            lead(tx, group.0, other.key, &other.hash, issue_id, now)?;
+            lead(tx, (group.0, other.key), &other.hash, place, now)?;
         }
-        resolved.issues.insert(*group, issue_id);
+        resolved.places.insert(*group, place);
     }
     Ok(resolved)
 }
@@ -40,45 +55,56 @@ pub(super) fn resolve(tx: &mut Tx<'_>, totals: &BatchTotals<'_>, now: Timestamp)
 /// project had before.
 fn resolve_new(
     tx: &mut Tx<'_>,
-    (project_id, group_key): GroupId,
+    group: GroupId,
     sums: &GroupTotals<'_>,
     now: Timestamp,
     created: &mut usize,
-) -> Result<i64, StoreError> {
-    let others = sums.others.iter().map(|other| other.key);
-    for key in others.chain(sums.former_keys.iter().copied()) {
-        if let Some(issue_id) = find(tx, (project_id, key))? {
-            lead(tx, project_id, group_key, &sums.oldest.group_hash, issue_id, now)?;
-            return Ok(issue_id);
+) -> Result<Place, StoreError> {
+    let mut place = None;
+    for key in sums.others.iter().map(|other| other.key).chain(sums.former_keys.iter().copied()) {
+        place = find(tx, (group.0, key))?;
+        if place.is_some() {
+            break;
         }
     }
-    *created += 1;
-    let issue_id = create(tx, project_id, sums, now)?;
-    lead(tx, project_id, group_key, &sums.oldest.group_hash, issue_id, now)?;
-    Ok(issue_id)
+    let place = match place {
+        Some(place) => place,
+        None => {
+            *created += 1;
+            Place { issue_id: create(tx, group.0, sums, now)?, strand_id: None }
+        }
+    };
+    lead(tx, group, &sums.oldest.group_hash, place, now)?;
+    Ok(place)
 }
 
-fn find(tx: &mut Tx<'_>, (project_id, group_key): GroupId) -> Result<Option<i64>, StoreError> {
-    let row: Option<(i64,)> = tx.query_opt(
-        "SELECT issue_id FROM issue_group WHERE project_id = $1 AND group_key = $2",
+fn find(tx: &mut Tx<'_>, (project_id, group_key): GroupId) -> Result<Option<Place>, StoreError> {
+    let row: Option<(i64, Option<i64>)> = tx.query_opt(
+        "SELECT issue_id, strand_id FROM issue_group WHERE project_id = $1 AND group_key = $2",
         &[Val::Int(project_id), Val::Int(group_key)],
     )?;
-    Ok(row.map(|(issue_id,)| issue_id))
+    Ok(row.map(|(issue_id, strand_id)| Place { issue_id, strand_id }))
 }
 
 /// Leads a hash to an issue, unless it leads to one already.
 fn lead(
     tx: &mut Tx<'_>,
-    project_id: i64,
-    group_key: i64,
+    (project_id, group_key): GroupId,
     hash: &str,
-    issue_id: i64,
+    place: Place,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO issue_group (project_id, group_key, hash, issue_id, created_at) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT DO NOTHING",
-        &[Val::Int(project_id), Val::Int(group_key), Val::Text(hash), Val::Int(issue_id), Val::Int(now.micros())],
+        "INSERT INTO issue_group (project_id, group_key, hash, issue_id, strand_id, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+        &[
+            Val::Int(project_id),
+            Val::Int(group_key),
+            Val::Text(hash),
+            Val::Int(place.issue_id),
+            Val::from(place.strand_id),
+            Val::Int(now.micros()),
+        ],
     )?;
     Ok(())
 }
@@ -127,19 +153,23 @@ pub(super) fn bump(
 ) -> Result<usize, StoreError> {
     let mut regressed = 0;
     for (group, sums) in &totals.groups {
-        let issue_id = resolved.issue_of(group);
-        add_events(tx, issue_id, sums)?;
+        let Place { issue_id, strand_id } = resolved.place_of(group);
+        add_events(tx, ADD_TO_ISSUE, issue_id, sums)?;
+        if let Some(strand_id) = strand_id {
+            add_events(tx, ADD_TO_STRAND, strand_id, sums)?;
+        }
         regressed += usize::from(regress_if_resolved(tx, issue_id, sums, now)?);
     }
     Ok(regressed)
 }
 
 /// Title, culprit and level follow the newest event, as Sentry's do.
-fn add_events(tx: &mut Tx<'_>, issue_id: i64, sums: &GroupTotals<'_>) -> Result<(), StoreError> {
-    let newest = sums.newest;
-    tx.execute(
-        "UPDATE issue
-         SET event_count = event_count + $2,
+macro_rules! add_to {
+    ($table:literal) => {
+        concat!(
+            "UPDATE ",
+            $table,
+            " SET event_count = event_count + $2,
              title    = CASE WHEN $4 >= last_seen THEN $5 ELSE title END,
              culprit  = CASE WHEN $4 >= last_seen THEN $6 ELSE culprit END,
              metadata = CASE WHEN $4 >= last_seen THEN $7 ELSE metadata END,
@@ -149,9 +179,20 @@ fn add_events(tx: &mut Tx<'_>, issue_id: i64, sums: &GroupTotals<'_>) -> Result<
              is_unhandled  = MAX(is_unhandled, $10),
              first_seen = MIN(first_seen, $3),
              last_seen  = MAX(last_seen, $4)
-         WHERE id = $1",
+         WHERE id = $1"
+        )
+    };
+}
+
+const ADD_TO_ISSUE: &str = add_to!("issue");
+const ADD_TO_STRAND: &str = add_to!("issue_strand");
+
+fn add_events(tx: &mut Tx<'_>, statement: &str, id: i64, sums: &GroupTotals<'_>) -> Result<(), StoreError> {
+    let newest = sums.newest;
+    tx.execute(
+        statement,
         &[
-            Val::Int(issue_id),
+            Val::Int(id),
             Val::Int(sums.seen.count),
             Val::Int(sums.seen.first.micros()),
             Val::Int(sums.seen.last.micros()),

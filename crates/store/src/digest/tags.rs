@@ -13,9 +13,10 @@ pub const TAG_VALUES_MAX: i64 = 1_000;
 
 pub(super) fn bump(tx: &mut Tx<'_>, totals: &BatchTotals<'_>, resolved: &Resolved) -> Result<(), StoreError> {
     for (group, sums) in &totals.groups {
-        let issue_id = resolved.issue_of(group);
         for (key, values) in by_key(sums) {
-            bump_key(tx, issue_id, key, &values)?;
+            for id in resolved.place_of(group).counter_ids() {
+                bump_key(tx, id, key, &values)?;
+            }
         }
     }
     Ok(())

@@ -2,7 +2,8 @@
 
 use super::request::{Answer, ApiRequest};
 use super::shapes;
-use ops::issues::{self, IssueSort, IssueStatus, ListIssues, SeriesPeriod, UpdateIssues};
+use http::StatusCode;
+use ops::issues::{self, IssueSort, IssueStatus, ListIssues, MergeIssues, Part, SeriesPeriod, UpdateIssues};
 use ops::{ApiError, Page};
 use serde_json::{Value, json};
 
@@ -83,10 +84,57 @@ async fn update_many(request: ApiRequest, project: Option<String>) -> Result<Ans
     if ids.is_empty() {
         return Err(ApiError::invalid("At least one id parameter is expected."));
     }
+    if is_merge(&request.json()?)? {
+        return merge(request, project, ids).await;
+    }
     let status = status(&request)?;
     let input = UpdateIssues { org: Some(request.param("org").to_owned()), project, issues: ids, status };
     issues::update(&request.ops, &request.actor, input).await?;
     Ok(Answer::ok(json!({"status": status.as_str(), "statusDetails": {}})))
+}
+
+/// Sentry's own pages send `{"merge": 1}`.
+fn is_merge(body: &Value) -> Result<bool, ApiError> {
+    let wanted = match body.get("merge") {
+        None | Some(Value::Null | Value::Bool(false)) => return Ok(false),
+        Some(Value::Bool(true)) => true,
+        Some(value) => value.as_i64() == Some(1) || value.as_str() == Some("1"),
+    };
+    match wanted && body.get("status").is_none() {
+        true => Ok(true),
+        false => Err(ApiError::invalid("merge: 1 is expected, and no status with it.")),
+    }
+}
+
+async fn merge(request: ApiRequest, project: Option<String>, issues: Vec<String>) -> Result<Answer, ApiError> {
+    let input = MergeIssues { org: Some(request.param("org").to_owned()), project, issues };
+    let merged = issues::merge(&request.ops, &request.actor, input).await?;
+    let children: Vec<String> = merged.children.iter().map(ToString::to_string).collect();
+    Ok(Answer::ok(json!({"merge": {"parent": merged.parent.id.to_string(), "children": children}})))
+}
+
+/// `GET …/hashes/`: what the issue is grouped by, each with its latest event.
+pub(super) async fn hashes(request: ApiRequest) -> Result<Answer, ApiError> {
+    let lineage = issues::lineage(&request.ops, &request.actor, &request.issue()).await?;
+    let with_events: Vec<_> = lineage.hashes.iter().filter(|hash| hash.event_count > 0).collect();
+    Ok(Answer::list(&with_events, |hash| {
+        json!({
+            "id": hash.hash,
+            "latestEvent": hash.latest.as_ref().map(shapes::event_summary),
+            "mergedBySeer": false,
+            "seerMatchDistance": null,
+        })
+    }))
+}
+
+/// `PUT …/hashes/?id=…` (and `DELETE`, as it was): what these hashes are of becomes an issue of its own.
+pub(super) async fn unmerge(request: ApiRequest) -> Result<Answer, ApiError> {
+    let hashes = request.all("id");
+    if hashes.is_empty() {
+        return Ok(Answer::Nothing);
+    }
+    let made = issues::unmerge(&request.ops, &request.actor, &request.issue(), Part::Hashes(hashes)).await?;
+    Ok(Answer::Json(StatusCode::ACCEPTED, json!({"id": made.id.to_string()})))
 }
 
 fn status(request: &ApiRequest) -> Result<IssueStatus, ApiError> {

@@ -1,5 +1,6 @@
 //! The API through its router: shapes that scripts rely on, who gets in, and what hostile requests get.
 
+mod merging;
 mod project_settings;
 
 use super::*;

@@ -14,7 +14,7 @@ use crate::state::WebState;
 use crate::viewer::Viewer;
 use askama::Template;
 use axum::extract::{Path, Query, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 use ops::ApiError;
 use ops::events::{self, EventDetail, EventRef, IssueEvent};
 use ops::issues::{self, Issue, IssueActivity, IssueRef, IssueSeries, IssueStatus, IssueTag, Series, SeriesPeriod};
@@ -57,6 +57,8 @@ pub(super) struct IssueHead {
 
 pub(super) struct ActivityLine {
     pub what: &'static str,
+    /// Short ids of the issues it is about.
+    pub issues: String,
     pub who: Option<String>,
     pub at: Ago,
 }
@@ -117,7 +119,11 @@ async fn show(
     event: &IssueEvent,
     query: &IssueQuery,
 ) -> Result<Response, PageError> {
-    let facts = load(state, viewer, id, event, query).await?;
+    let facts = load(state, viewer, id.clone(), event, query).await?;
+    // The address of an issue that was merged leads to the one it was merged into.
+    if id.parse::<i64>().is_ok_and(|id| id != facts.issue.id) {
+        return Ok(Redirect::to(&format!("/issues/{}/", facts.issue.id)).into_response());
+    }
     let title = format!("{} {}", facts.issue.short_id, facts.issue.title);
     let shell = Shell::of(state, viewer, Nav::Issues, title);
     let choice = if query.frames == "all" { FrameChoice::All } else { FrameChoice::App };
@@ -188,6 +194,7 @@ impl IssuePage {
         });
         let activity = activity.into_iter().map(|line| ActivityLine {
             what: activity_word(&line.kind),
+            issues: line.issues.join(", "),
             who: line.user_name,
             at: Ago { time: line.at, now },
         });
@@ -249,6 +256,9 @@ fn activity_word(kind: &str) -> &'static str {
         "set_unresolved" => "Unresolved",
         "set_ignored" => "Ignored",
         "set_regression" => "Came back",
+        "merge" => "Merged in",
+        "unmerge_source" => "Taken out:",
+        "unmerge_destination" => "Taken out of another issue",
         _ => "Changed",
     }
 }

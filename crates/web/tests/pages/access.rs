@@ -4,11 +4,12 @@ use super::browser::Browser;
 use axum::http::StatusCode;
 use testkit::world::{NOON, Stored, World};
 
-const PRIVATE: [&str; 9] = [
+const PRIVATE: [&str; 10] = [
     "/",
     "/issues/1/",
     "/issues/1/events/",
     "/issues/1/events/latest/",
+    "/issues/1/merged/",
     "/projects/",
     "/projects/new/",
     "/projects/acme/shop/",
@@ -39,8 +40,13 @@ async fn members_see_their_organization_and_nothing_of_others() {
     let browser = Browser::of_member(&world).await;
     let list = browser.read("/?query=").await;
     assert!(list.contains("of the shop") && !list.contains("of the lair"));
-    for path in ["/issues/2/", "/issues/2/events/", &format!("/issues/2/events/{theirs}/json/"), "/projects/evil/lair/"]
-    {
+    for path in [
+        "/issues/2/",
+        "/issues/2/events/",
+        "/issues/2/merged/",
+        &format!("/issues/2/events/{theirs}/json/"),
+        "/projects/evil/lair/",
+    ] {
         let answer = browser.get(path).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
         assert!(answer.text().contains("There is nothing at this address"), "{path}");

@@ -111,3 +111,34 @@ async fn a_session_left_open_elsewhere_can_be_ended() {
     assert_eq!(elsewhere.get("/").await.status, StatusCode::SEE_OTHER);
     assert_eq!(browser.get("/").await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn issues_are_merged_and_taken_out_again_by_plain_forms() {
+    let world = World::new().await;
+    for message in ["one", "two", "two", "<b>three"] {
+        world.store(&Stored::new(world.shop, message, NOON));
+    }
+    world.store(&Stored::new(world.lair, "of the lair", NOON));
+    let browser = Browser::of_member(&world).await;
+    assert!(browser.read("/").await.contains("formaction=\"/issues/merge/\""));
+    let answer = browser.post("/issues/merge/", &[("id", "1"), ("id", "2"), ("id", "3"), ("next", "/")]).await;
+    assert_eq!((answer.status, answer.location()), (StatusCode::SEE_OTHER, "/issues/2/merged/"));
+    let page = browser.read("/issues/2/merged/").await;
+    assert!(page.contains("SHOP-1") && page.contains("SHOP-3") && page.contains("Take out"), "{page}");
+    assert!(!page.contains("<b>three"), "titles are text");
+    assert!(browser.read("/issues/2/").await.contains("Merged in"));
+    let moved = browser.get("/issues/1/").await;
+    assert_eq!((moved.status, moved.location()), (StatusCode::SEE_OTHER, "/issues/2/"));
+    let answer = browser.post("/issues/2/unmerge/", &[("strand", "3")]).await;
+    assert_eq!(answer.location(), "/issues/3/");
+    assert!(browser.read("/issues/3/").await.contains("Taken out of another issue"));
+    for (path, form) in [
+        ("/issues/merge/", vec![("id", "2"), ("id", "4")]),
+        ("/issues/4/unmerge/", vec![("strand", "1")]),
+        ("/issues/2/unmerge/", vec![("strand", "2")]),
+        ("/issues/2/unmerge/", vec![("strand", "x")]),
+    ] {
+        assert_eq!(browser.post(path, &form).await.status, StatusCode::NOT_FOUND, "{path} {form:?}");
+    }
+    assert_eq!(browser.post("/issues/merge/", &[("id", "2")]).await.status, StatusCode::BAD_REQUEST);
+}

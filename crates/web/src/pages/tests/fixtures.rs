@@ -6,7 +6,9 @@ use crate::state::{HealthCheck, PipelineHealth, PipelineLight};
 use crate::viewer::Theme;
 use ops::attachments::Attachment;
 use ops::events::{EventDetail, EventEntry, EventSummary};
-use ops::issues::{Issue, IssueActivity, IssueProject, IssueStatus, IssueTag, SeriesPeriod, TagValue};
+use ops::issues::{
+    Issue, IssueActivity, IssueHash, IssueProject, IssueStatus, IssueTag, Lineage, SeriesPeriod, Strand, TagValue,
+};
 use ops::organizations::Organization;
 use ops::projects::Project;
 use ops::receipts::{Receipt, ReceiptRemark, ReceiptState, ReceiptStep};
@@ -206,9 +208,36 @@ pub fn attachment(text: &str) -> Attachment {
 pub fn issue_facts(text: &str) -> IssueFacts {
     let issue = issue(text);
     let series = issue.series.clone().map(|(_, series)| series).unwrap_or_default();
-    let line = IssueActivity { id: 1, kind: text.to_owned(), user_name: Some(text.to_owned()), at: minutes_ago(90) };
+    let line = IssueActivity {
+        id: 1,
+        kind: text.to_owned(),
+        user_name: Some(text.to_owned()),
+        issues: vec![text.to_owned()],
+        at: minutes_ago(90),
+    };
     let event = EventFacts { event: event(text), attachments: vec![attachment(text)], receipt: Some(receipt(text)) };
     IssueFacts { issue, series, period: SeriesPeriod::Day, tags: tags(text), activity: vec![line], event: Some(event) }
+}
+
+pub fn lineage(text: &str) -> Lineage {
+    let strand = |id: i64, merged_into: Option<i64>| Strand {
+        id,
+        short_id: format!("SHOP-{id}"),
+        title: text.to_owned(),
+        level: text.to_owned(),
+        event_count: 5_000,
+        first_seen: minutes_ago(90),
+        last_seen: minutes_ago(3),
+        merged_into,
+        merged_at: merged_into.map(|_| minutes_ago(9)),
+        merged_by: Some(text.to_owned()),
+    };
+    let hash = |latest| IssueHash { hash: text.to_owned(), strand_id: Some(3), event_count: 2, latest };
+    Lineage {
+        strands: vec![strand(17, None), strand(3, Some(17)), strand(4, Some(3))],
+        hashes: vec![hash(Some(event(text).summary)), hash(None)],
+        hashes_left_out: 3,
+    }
 }
 
 pub fn project(text: &str) -> Project {

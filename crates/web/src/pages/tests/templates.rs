@@ -7,7 +7,7 @@ use crate::components::pager::Pager;
 use crate::components::snippets::Snippets;
 use crate::components::stacktrace::FrameChoice;
 use crate::format::Ago;
-use crate::pages::{account, errors, event_list, issue, issue_list, login, project, project_list};
+use crate::pages::{account, errors, event_list, issue, issue_list, login, merged, project, project_list};
 use askama::Template;
 use ops::issues::{IssueStatus, SeriesPeriod};
 use ops::keys::Key;
@@ -25,6 +25,7 @@ pub fn every_page(text: &str) -> Vec<(&'static str, String)> {
             ("issue.html", render(&issue_page(text, is_superuser, FrameChoice::App))),
             ("issue.html", render(&issue_page(text, is_superuser, FrameChoice::All))),
             ("event_list.html", render(&event_list(text, is_superuser))),
+            ("merged.html", render(&merged(text, is_superuser))),
             ("project_list.html", render(&project_list(text, is_superuser))),
             ("project_new.html", render(&project_form(text, is_superuser))),
             ("project.html", render(&project(text, is_superuser))),
@@ -102,6 +103,11 @@ fn event_list(text: &str, is_superuser: bool) -> event_list::EventListPage {
         rows: vec![event_list::EventRow::of(&event, "/issues/17/events/", now())],
         pager: pager(),
     }
+}
+
+fn merged(text: &str, is_superuser: bool) -> merged::MergedPage {
+    let head = issue::IssueHead::of(&fixtures::issue(text), now());
+    merged::MergedPage::of(shell(is_superuser), head, &fixtures::lineage(text), now())
 }
 
 fn project_list(text: &str, is_superuser: bool) -> project_list::ProjectListPage {
