@@ -1,13 +1,15 @@
 //! Who asks. An actor is made by `sessions::lookup`, `tokens::authenticate` or the command line, never by a request.
 
+use crate::permissions::{Permission, Permissions};
 use crate::{ApiError, Scope, Scopes};
+use std::sync::Arc;
 
-/// Who asks for an operation.
+/// Who asks for an operation; cheap to clone.
 #[derive(Clone, Debug)]
 pub enum Actor {
     /// Nobody has proved anything.
     Anonymous,
-    User(UserActor),
+    User(Arc<UserActor>),
     /// The command line beside the data directory, and the process itself.
     System,
 }
@@ -18,8 +20,10 @@ pub struct UserActor {
     pub id: i64,
     pub email: String,
     pub name: String,
-    /// Sees every organization.
+    /// Sees every organization; what else a superuser may do is by permission.
     pub is_superuser: bool,
+    /// Empty for anybody but a superuser.
+    pub permissions: Permissions,
     /// Organization id and the role there.
     pub roles: Vec<(i64, Role)>,
     /// What the token allows; `None` = a session, whose scopes follow from the role.
@@ -80,27 +84,27 @@ impl Actor {
     /// Requires `scope` whatever the organization: by token, or by having a role at all.
     pub fn require(&self, scope: Scope) -> Result<(), ApiError> {
         self.require_known()?;
-        match self {
-            Actor::User(UserActor { scopes: Some(scopes), .. }) if !scopes.allows(scope) => {
-                Err(ApiError::Forbidden { scope })
-            }
-            Actor::Anonymous | Actor::User(_) | Actor::System => Ok(()),
+        match self.token_scopes() {
+            Some(scopes) if !scopes.allows(scope) => Err(ApiError::Forbidden { scope }),
+            Some(_) | None => Ok(()),
         }
     }
 
-    /// Requires `scope` within the organization. A stranger gets "not found", a member without the right "forbidden".
+    /// Requires `scope` within the organization. A stranger gets "not found", a member without the right "forbidden". A
+    /// superuser reads everywhere, and changes what the role does not allow with `projects.admin`.
     pub fn require_in(&self, org_id: i64, scope: Scope) -> Result<(), ApiError> {
         self.require(scope)?;
         let Actor::User(user) = self else { return Ok(()) };
-        if user.is_superuser {
+        let role = user.role_in(org_id);
+        if role.is_some_and(|role| Scopes::of_role(role).allows(scope)) {
             return Ok(());
         }
-        let role = user.roles.iter().find(|(org, _)| *org == org_id).map(|(_, role)| *role);
-        match role {
-            None => Err(ApiError::NotFound),
-            Some(role) if Scopes::of_role(role).allows(scope) => Ok(()),
-            Some(_) => Err(ApiError::Forbidden { scope }),
+        if user.is_superuser {
+            let is_allowed = scope.is_reading() || user.permissions.has(Permission::ProjectsAdmin);
+            let missing = ApiError::PermissionMissing { permission: Permission::ProjectsAdmin };
+            return if is_allowed { Ok(()) } else { Err(missing) };
         }
+        Err(if role.is_some() { ApiError::Forbidden { scope } } else { ApiError::NotFound })
     }
 
     /// Requires a superuser's session or token, or the system itself.
@@ -108,8 +112,31 @@ impl Actor {
         match self {
             Actor::Anonymous => Err(ApiError::Unauthenticated),
             Actor::User(user) if user.is_superuser => self.require(Scope::OrgAdmin),
-            Actor::User(_) => Err(ApiError::Forbidden { scope: Scope::OrgAdmin }),
+            Actor::User(_) => Err(ApiError::SuperuserNeeded),
             Actor::System => Ok(()),
         }
+    }
+
+    /// Requires a superuser who holds `permission`, or the system itself.
+    pub fn require_permission(&self, permission: Permission) -> Result<(), ApiError> {
+        self.require_superuser()?;
+        match self {
+            Actor::User(user) if !user.permissions.has(permission) => Err(ApiError::PermissionMissing { permission }),
+            Actor::Anonymous | Actor::User(_) | Actor::System => Ok(()),
+        }
+    }
+
+    fn token_scopes(&self) -> Option<Scopes> {
+        match self {
+            Actor::User(user) => user.scopes,
+            Actor::Anonymous | Actor::System => None,
+        }
+    }
+}
+
+impl UserActor {
+    /// Returns the role in an organization, `None` for a stranger to it.
+    pub fn role_in(&self, org_id: i64) -> Option<Role> {
+        self.roles.iter().find(|(org, _)| *org == org_id).map(|(_, role)| *role)
     }
 }

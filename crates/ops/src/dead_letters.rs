@@ -1,6 +1,8 @@
-//! Dead letters: jobs that stopped, to be looked at, tried again or thrown away. For superusers and the system.
+//! Dead letters: jobs that stopped, to be looked at, tried again or thrown away. Superusers
+//! look, and act with `queues.admin`; the system does both.
 
-use crate::{Actor, ApiError, Ops, conservation, receipts};
+use crate::audit::{self, Note};
+use crate::{Actor, ApiError, Caller, Ops, Permission, conservation, receipts};
 pub use queue::DeadLetter;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -54,7 +56,7 @@ fn group_key(letter: &DeadLetter) -> String {
 /// Returns them, the oldest first.
 ///
 /// # Errors
-/// `Forbidden` for anybody else, `Queue` if the ledger does not answer; so for all of this file.
+/// `SuperuserNeeded` or `PermissionMissing` for anybody else, `Queue` if the ledger does not answer; so for all of this file.
 pub async fn list(cx: &Ops, actor: &Actor, queue: Option<&str>) -> Result<Vec<DeadLetter>, ApiError> {
     actor.require_superuser()?;
     let mut letters = cx.ask("list the dead letters", |queue| queue.dead_letters()).await?;
@@ -83,8 +85,9 @@ pub struct Retried {
 ///
 /// # Errors
 /// `NotFound` if an id was named that is none of them.
-pub async fn retry(cx: &Ops, actor: &Actor, selection: &Selection) -> Result<Retried, ApiError> {
-    let ids = select(cx, actor, selection).await?;
+pub async fn retry(cx: &Ops, caller: &Caller, selection: &Selection) -> Result<Retried, ApiError> {
+    caller.require_permission(Permission::QueuesAdmin)?;
+    let ids = select(cx, caller, selection).await?;
     let mut retried = Retried::default();
     for id in ids {
         let went = cx.queue.retry_dead(&id).await;
@@ -93,6 +96,7 @@ pub async fn retry(cx: &Ops, actor: &Actor, selection: &Selection) -> Result<Ret
             false => retried.unfit.push(id),
         }
     }
+    note(cx, caller, "dead-letter.retry", &retried.gone_back).await?;
     Ok(retried)
 }
 
@@ -100,8 +104,9 @@ pub async fn retry(cx: &Ops, actor: &Actor, selection: &Selection) -> Result<Ret
 ///
 /// # Errors
 /// `NotFound` if an id was named that is none of them.
-pub async fn discard(cx: &Ops, actor: &Actor, selection: &Selection) -> Result<Vec<String>, ApiError> {
-    let ids = select(cx, actor, selection).await?;
+pub async fn discard(cx: &Ops, caller: &Caller, selection: &Selection) -> Result<Vec<String>, ApiError> {
+    caller.require_permission(Permission::QueuesAdmin)?;
+    let ids = select(cx, caller, selection).await?;
     let mut discarded = Vec::with_capacity(ids.len());
     for id in ids {
         match discard_one(cx, &id).await? {
@@ -110,7 +115,17 @@ pub async fn discard(cx: &Ops, actor: &Actor, selection: &Selection) -> Result<V
             false => {}
         }
     }
+    note(cx, caller, "dead-letter.discard", &discarded).await?;
     Ok(discarded)
+}
+
+async fn note(cx: &Ops, caller: &Caller, action: &'static str, ids: &[String]) -> Result<(), ApiError> {
+    let target = match ids {
+        [] => return Ok(()),
+        [id] => id.clone(),
+        _ => format!("{} dead letters", ids.len()),
+    };
+    audit::note_alone(cx, caller, Note::new(action, &target).detail(&ids.join(" "))).await
 }
 
 async fn discard_one(cx: &Ops, id: &str) -> Result<bool, ApiError> {

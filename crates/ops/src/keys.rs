@@ -1,8 +1,9 @@
 //! Client keys (DSNs) of a project: list, create, enable and disable, delete.
 
+use crate::audit::{self, Note};
 use crate::context::Failure;
 use crate::projects::ProjectRef;
-use crate::{Actor, ApiError, Ops, Scope, lookup, shapes};
+use crate::{Actor, ApiError, Caller, Ops, Scope, lookup, shapes};
 use db::Tx;
 use stdx::Timestamp;
 use store::keys::KeyRow;
@@ -63,16 +64,17 @@ pub async fn list(cx: &Ops, actor: &Actor, input: &ProjectRef) -> Result<Vec<Key
 ///
 /// # Errors
 /// `NotFound` as for `list`, `Invalid` for an overlong label or one key too many.
-pub async fn create(cx: &Ops, actor: &Actor, input: CreateKey) -> Result<Key, ApiError> {
+pub async fn create(cx: &Ops, caller: &Caller, input: CreateKey) -> Result<Key, ApiError> {
     let label = checked_label(input.label.as_deref().unwrap_or("Default"))?;
-    let (now, actor, public_url) = (cx.clock.now(), actor.clone(), cx.public_url());
+    let (now, caller, public_url) = (cx.clock.now(), caller.clone(), cx.public_url());
     cx.write("create a key", move |tx| {
         let ProjectRef { org, project } = &input.project;
-        let project = lookup::project(tx, &actor, org, project, Scope::ProjectWrite)?;
+        let project = lookup::project(tx, &caller, org, project, Scope::ProjectWrite)?;
         if store::keys::list(tx, project.id)?.len() >= KEYS_MAX {
             return Err(ApiError::invalid(format!("A project has at most {KEYS_MAX} keys.")).into());
         }
         let row = store::keys::create(tx, project.organization.id, project.id, &label, now)?;
+        audit::note(tx, &caller, &entry("key.create", &input.project, &row), now)?;
         Ok(key(row, &public_url))
     })
     .await
@@ -91,14 +93,16 @@ pub async fn get(cx: &Ops, actor: &Actor, input: &KeyRef) -> Result<Key, ApiErro
 ///
 /// # Errors
 /// `NotFound` if it is not the project's.
-pub async fn update(cx: &Ops, actor: &Actor, input: UpdateKey) -> Result<Key, ApiError> {
+pub async fn update(cx: &Ops, caller: &Caller, input: UpdateKey) -> Result<Key, ApiError> {
     let label = input.label.as_deref().map(checked_label).transpose()?;
-    let (actor, public_url) = (actor.clone(), cx.public_url());
+    let (caller, public_url, now) = (caller.clone(), cx.public_url(), cx.clock.now());
     cx.write("change a key", move |tx| {
-        let mut row = find(tx, &actor, &input.key, Scope::ProjectWrite)?;
+        let mut row = find(tx, &caller, &input.key, Scope::ProjectWrite)?;
         row.label = label.unwrap_or(row.label);
         row.is_active = input.is_active.unwrap_or(row.is_active);
         store::keys::update(tx, row.project_id, row.id, &row.label, row.is_active)?;
+        let state = if row.is_active { "active" } else { "disabled" };
+        audit::note(tx, &caller, &entry("key.update", &input.key.project, &row).detail(state), now)?;
         Ok(key(row, &public_url))
     })
     .await
@@ -108,12 +112,12 @@ pub async fn update(cx: &Ops, actor: &Actor, input: UpdateKey) -> Result<Key, Ap
 ///
 /// # Errors
 /// `NotFound` if it is not the project's.
-pub async fn delete(cx: &Ops, actor: &Actor, input: &KeyRef) -> Result<(), ApiError> {
-    let (actor, input) = (actor.clone(), input.clone());
+pub async fn delete(cx: &Ops, caller: &Caller, input: &KeyRef) -> Result<(), ApiError> {
+    let (caller, input, now) = (caller.clone(), input.clone(), cx.clock.now());
     cx.write("delete a key", move |tx| {
-        let row = find(tx, &actor, &input, Scope::ProjectWrite)?;
+        let row = find(tx, &caller, &input, Scope::ProjectWrite)?;
         store::keys::delete(tx, row.project_id, row.id)?;
-        Ok(())
+        audit::note(tx, &caller, &entry("key.delete", &input.project, &row), now)
     })
     .await
 }
@@ -123,6 +127,12 @@ fn find(tx: &mut Tx<'_>, actor: &Actor, input: &KeyRef, scope: Scope) -> Result<
     let rows = store::keys::list(tx, project.id)?;
     let is_it = |row: &KeyRow| row.public_key == input.key || row.id.to_string() == input.key;
     rows.into_iter().find(is_it).ok_or_else(|| ApiError::NotFound.into())
+}
+
+/// A public key is in every DSN that was handed out: it is no secret, and tells keys apart.
+fn entry(action: &'static str, project: &ProjectRef, row: &KeyRow) -> Note {
+    let target = format!("{} ({}) of {}/{}", row.label, row.public_key, project.org, project.project);
+    Note::new(action, &target).of_organization(row.org_id)
 }
 
 fn checked_label(label: &str) -> Result<String, ApiError> {

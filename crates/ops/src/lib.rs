@@ -1,4 +1,5 @@
-//! What people and scripts may do: every operation is `async fn op(cx, actor, input) -> Result<Output, ApiError>`.
+//! What people and scripts may do: every operation is `async fn op(cx, actor, input) -> Result<Output, ApiError>`; one
+//! that changes what the audit log keeps takes the whole `Caller` for the actor.
 //! Pages, the web API and the commands call these and nothing below them.
 //!
 //! Authorisation happens here, once: every object is looked up through its organization or project and the actor's
@@ -6,6 +7,7 @@
 //! the status each error names, and holds no SQL.
 
 pub mod actor;
+pub mod caller;
 pub mod context;
 pub mod error;
 pub mod page;
@@ -16,13 +18,16 @@ mod lookup;
 mod passwords;
 
 pub mod attachments;
+pub mod audit;
 pub mod conservation;
 pub mod dead_letters;
 pub mod events;
 pub mod first_run;
 pub mod issues;
 pub mod keys;
+pub mod members;
 pub mod organizations;
+pub mod permissions;
 pub mod project_settings;
 pub mod projects;
 pub mod pulse;
@@ -38,7 +43,9 @@ pub mod users;
 pub mod workers;
 
 pub use actor::{Actor, Role, UserActor};
+pub use caller::{Caller, Channel};
 pub use context::Ops;
 pub use error::ApiError;
 pub use page::{Page, PageRequest};
+pub use permissions::{Permission, Permissions};
 pub use scope::{Scope, Scopes};

@@ -1,7 +1,8 @@
 //! Organizations: list, get, create.
 
+use crate::audit::{self, Note};
 use crate::context::or_conflict;
-use crate::{Actor, ApiError, Ops, Role, Scope, lookup};
+use crate::{Actor, ApiError, Caller, Ops, Permission, Role, Scope, lookup};
 use stdx::Timestamp;
 
 #[derive(Clone, Debug)]
@@ -37,19 +38,22 @@ pub async fn get(cx: &Ops, actor: &Actor, org: &str) -> Result<Organization, Api
     cx.read("read an organization", move |tx| lookup::organization(tx, &actor, &org, Scope::OrgRead)).await
 }
 
-/// Creates an organization, its creator the owner; for the system and superusers.
+/// Creates an organization, its creator the owner; for the system and superusers with
+/// `projects.admin`.
 ///
 /// # Errors
 /// `Conflict` if the slug is taken, `Invalid` if it is none.
-pub async fn create(cx: &Ops, actor: &Actor, input: CreateOrganization) -> Result<Organization, ApiError> {
-    actor.require_superuser()?;
+pub async fn create(cx: &Ops, caller: &Caller, input: CreateOrganization) -> Result<Organization, ApiError> {
+    caller.require_permission(Permission::ProjectsAdmin)?;
     lookup::check_slug(&input.slug)?;
-    let (now, user_id) = (cx.clock.now(), actor.user_id());
+    let (caller, now) = (caller.clone(), cx.clock.now());
     cx.write("create an organization", move |tx| {
         let row = store::organizations::create(tx, &input.slug, &input.name, now).map_err(or_conflict)?;
-        if let Some(user_id) = user_id {
+        if let Some(user_id) = caller.user_id() {
             store::users::set_membership(tx, row.id, user_id, Role::Owner.as_str(), now)?;
         }
+        let note = Note::new("organization.create", &row.slug).of_organization(row.id);
+        audit::note(tx, &caller, &note, now)?;
         Ok(lookup::organization_of(row))
     })
     .await

@@ -1,9 +1,10 @@
 //! What a project sets about its events: scrubbing, inbound filters, grouping. Workers see a change with their next batch.
 
+use crate::audit::{self, Note};
 use crate::context::Failure;
 use crate::events::{self, EventRef};
-use crate::projects::ProjectRef;
-use crate::{Actor, ApiError, Ops, Scope, lookup};
+use crate::projects::{self, ProjectRef, UpdateProject};
+use crate::{Actor, ApiError, Caller, Ops, Scope, lookup};
 use processing::filter::{self, Filters};
 use processing::group::{self, Grouper};
 use processing::scrub::{self, Scrubber};
@@ -53,19 +54,21 @@ pub async fn get(cx: &Ops, actor: &Actor, input: &ProjectRef) -> Result<ProjectS
     .await
 }
 
-/// Changes a project's settings, all of them or none. Returns what they are then.
+/// Changes a project and its settings, all of it or nothing. Returns what the settings are then.
 ///
 /// # Errors
-/// `NotFound` as for `get`, `Invalid` if `change` refuses, or digest could not use the settings.
+/// `NotFound` as for `get`, `Invalid` if `change` refuses, or digest could not use the settings; as `projects::update`.
 pub async fn update(
     cx: &Ops,
-    actor: &Actor,
-    input: &ProjectRef,
+    caller: &Caller,
+    input: UpdateProject,
     change: impl FnOnce(&mut ProjectSettings) -> Result<(), ApiError> + Send + 'static,
 ) -> Result<ProjectSettings, ApiError> {
-    let (actor, input, now) = (actor.clone(), input.clone(), cx.clock.now());
+    let (caller, now) = (caller.clone(), cx.clock.now());
     cx.write("change a project's settings", move |tx| {
-        let project = lookup::project(tx, &actor, &input.org, &input.project, Scope::ProjectWrite)?;
+        let ProjectRef { org, project } = &input.project;
+        let project = lookup::project(tx, &caller, org, project, Scope::ProjectWrite)?;
+        projects::change(tx, &caller, &project, &input, now)?;
         let before = read(&project_options::all(tx, project.id)?)?;
         let mut settings = before.clone();
         change(&mut settings)?;
@@ -83,6 +86,10 @@ pub async fn update(
         if settings.grouping != before.grouping {
             settings.grouping.revision = before.grouping.revision + 1;
             project_options::set(tx, project.id, GROUPING, &text(&settings.grouping), now)?;
+        }
+        if settings != before {
+            let note = Note::new("project.settings", &format!("{}/{}", project.organization.slug, project.slug));
+            audit::note(tx, &caller, &note.of_organization(project.organization.id), now)?;
         }
         Ok(settings)
     })

@@ -1,6 +1,8 @@
-//! Queues: how deep each is, and what an operator may do with one. For superusers and the system.
+//! Queues: how deep each is, and what an operator may do with one. Superusers look, and act with `queues.admin`;
+//! the system does both.
 
-use crate::{Actor, ApiError, Ops, conservation};
+use crate::audit::{self, Note};
+use crate::{Actor, ApiError, Caller, Ops, Permission, conservation};
 use queue::call::Call;
 use queue::{JobId, JobOptions, JobResult, NAME_BYTES_MAX, NewJob, Published};
 use std::time::Duration;
@@ -21,7 +23,7 @@ pub struct QueueDepth {
 /// Returns a row for each known queue, by name.
 ///
 /// # Errors
-/// `Forbidden` for anybody else, `Queue` if it does not answer; so for all of this file.
+/// `SuperuserNeeded` or `PermissionMissing` for anybody else, `Queue` if it does not answer; so for all of this file.
 pub async fn list(cx: &Ops, actor: &Actor) -> Result<Vec<QueueDepth>, ApiError> {
     actor.require_superuser()?;
     depths(cx).await
@@ -48,32 +50,38 @@ pub(crate) async fn depths(cx: &Ops) -> Result<Vec<QueueDepth>, ApiError> {
 ///
 /// # Errors
 /// `NotFound` if there is no such queue.
-pub async fn pause(cx: &Ops, actor: &Actor, name: &str) -> Result<(), ApiError> {
-    let name = known(cx, actor, name).await?;
-    cx.ask("pause a queue", move |queue| queue.pause(&name)).await
+pub async fn pause(cx: &Ops, caller: &Caller, name: &str) -> Result<(), ApiError> {
+    let name = known(cx, caller, name).await?;
+    let note = Note::new("queue.pause", &name);
+    cx.ask("pause a queue", move |queue| queue.pause(&name)).await?;
+    audit::note_alone(cx, caller, note).await
 }
 
 /// # Errors
 /// `NotFound` if there is no such queue.
-pub async fn resume(cx: &Ops, actor: &Actor, name: &str) -> Result<(), ApiError> {
-    let name = known(cx, actor, name).await?;
-    cx.ask("resume a queue", move |queue| queue.resume(&name)).await
+pub async fn resume(cx: &Ops, caller: &Caller, name: &str) -> Result<(), ApiError> {
+    let name = known(cx, caller, name).await?;
+    let note = Note::new("queue.resume", &name);
+    cx.ask("resume a queue", move |queue| queue.resume(&name)).await?;
+    audit::note_alone(cx, caller, note).await
 }
 
 /// Removes every job that waits in a queue and returns how many; what runs and dead letters stay.
 ///
 /// # Errors
 /// `NotFound` if there is no such queue.
-pub async fn purge(cx: &Ops, actor: &Actor, name: &str) -> Result<u64, ApiError> {
-    let name = known(cx, actor, name).await?;
+pub async fn purge(cx: &Ops, caller: &Caller, name: &str) -> Result<u64, ApiError> {
+    let name = known(cx, caller, name).await?;
     let asked = name.clone();
     let removed = cx.ask("purge a queue", move |queue| queue.purge(&asked)).await?;
     conservation::withdraw(cx, &name, removed, "purged by an operator").await?;
+    audit::note_alone(cx, caller, Note::new("queue.purge", &name).detail(&format!("{removed} jobs"))).await?;
     Ok(removed)
 }
 
 async fn known(cx: &Ops, actor: &Actor, name: &str) -> Result<String, ApiError> {
-    let rows = list(cx, actor).await?;
+    actor.require_permission(Permission::QueuesAdmin)?;
+    let rows = depths(cx).await?;
     let row = rows.into_iter().find(|row| row.queue == name);
     row.map(|row| row.queue).ok_or_else(|| ApiError::invalid(format!("unknown queue: '{name}'")))
 }
@@ -109,11 +117,12 @@ fn check_name(what: &str, name: &str) -> Result<(), ApiError> {
 ///
 /// # Errors
 /// `Invalid` for a name that nobody could name again, `Queue` if it is refused.
-pub async fn send(cx: &Ops, actor: &Actor, input: SendCall) -> Result<String, ApiError> {
-    actor.require_superuser()?;
+pub async fn send(cx: &Ops, caller: &Caller, input: SendCall) -> Result<String, ApiError> {
+    caller.require_permission(Permission::QueuesAdmin)?;
     check_name("the task", &input.task)?;
     check_name("the queue", &input.queue)?;
     let id = stdx::random::uuid();
+    let note = Note::new("job.send", &input.task).detail(&format!("{id} to {}", input.queue));
     let job = NewJob {
         delay: input.delay,
         priority: input.priority,
@@ -122,7 +131,7 @@ pub async fn send(cx: &Ops, actor: &Actor, input: SendCall) -> Result<String, Ap
     };
     let published = cx.queue.publish(vec![job]).await;
     match published.map_err(|source| ApiError::Queue { what: "publish a job", source })?.as_slice() {
-        [Published::Accepted] => Ok(id),
+        [Published::Accepted] => audit::note_alone(cx, caller, note).await.map(|()| id),
         _ => Err(ApiError::Conflict { detail: format!("a job {id} is there already") }),
     }
 }

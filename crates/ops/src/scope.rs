@@ -61,6 +61,11 @@ impl Scope {
         TABLE.iter().find(|(_, name, _)| *name == text).map(|(scope, _, _)| *scope)
     }
 
+    /// Tells whether it allows nothing but reading.
+    pub fn is_reading(self) -> bool {
+        self.as_str().ends_with(":read")
+    }
+
     fn bit(self) -> u32 {
         1 << self as u8
     }

@@ -3,6 +3,7 @@
 use crate::{Actor, ApiError, Ops, UserActor, passwords, users};
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use stdx::{Redacted, Timestamp};
 use store::sessions::SessionRow;
@@ -96,7 +97,7 @@ pub async fn lookup(cx: &Ops, token: &str) -> Result<Actor, ApiError> {
     if now.since(session.last_seen_at) >= TOUCH_EVERY {
         touch(cx, &session, now).await;
     }
-    Ok(Actor::User(user))
+    Ok(Actor::User(Arc::new(user)))
 }
 
 /// A store that can only be read still shows its pages: the session just does not last longer.

@@ -1,7 +1,9 @@
 //! API tokens: create, list, revoke, authenticate. The text is shown once; the store keeps its hash.
 
-use crate::{Actor, ApiError, Ops, Scope, Scopes, users};
+use crate::audit::{self, Note};
+use crate::{Actor, ApiError, Caller, Ops, Permission, Scope, Scopes, users};
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 use std::time::Duration;
 use stdx::{Redacted, Timestamp};
 use store::tokens::{NewToken, TokenRow};
@@ -42,15 +44,16 @@ const USED_EVERY: Duration = Duration::from_secs(600);
 /// Most tokens of one person that are not revoked.
 const TOKENS_MAX: usize = 100;
 
-/// Creates a token. A token cannot make one that allows more than itself, and only superusers make one for others.
+/// Creates a token. A token cannot make one that allows more than itself, and making one for others needs `users.admin`.
 ///
 /// # Errors
 /// `Forbidden` for a scope the actor does not have, `Invalid` for one that does not exist.
-pub async fn create(cx: &Ops, actor: &Actor, input: CreateToken) -> Result<CreatedToken, ApiError> {
-    let email = owner(actor, input.email.as_deref())?;
-    let scopes = granted(actor, &input.scopes)?;
+pub async fn create(cx: &Ops, caller: &Caller, input: CreateToken) -> Result<CreatedToken, ApiError> {
+    let email = owner(caller, input.email.as_deref())?;
+    let scopes = granted(caller, &input.scopes)?;
     let text = format!("{TOKEN_PREFIX}{}", stdx::random::hex::<32>());
     let (now, token_hash, hint) = (cx.clock.now(), hash(&text), text[text.len() - 4..].to_owned());
+    let caller = caller.clone();
     let token = cx
         .write("create a token", move |tx| {
             let no_user = || ApiError::invalid(format!("There is no user {email}."));
@@ -62,6 +65,8 @@ pub async fn create(cx: &Ops, actor: &Actor, input: CreateToken) -> Result<Creat
             let names = scopes.names().join(" ");
             let new = NewToken { user_id: user.id, token_hash: &token_hash, hint: &hint, scopes: &names };
             let id = store::tokens::create(tx, &new, now)?;
+            let note = Note::new("token.create", &format!("…{hint} of {}", user.email)).detail(&names);
+            audit::note(tx, &caller, &note, now)?;
             Ok(Token {
                 id,
                 user_id: user.id,
@@ -84,7 +89,7 @@ fn owner(actor: &Actor, wanted: Option<&str>) -> Result<String, ApiError> {
         (Actor::User(user), None) => Ok(user.email.clone()),
         (Actor::User(user), Some(email)) if users::checked_email(email)? == user.email => Ok(user.email.clone()),
         (Actor::User(_), Some(email)) => {
-            actor.require_superuser()?;
+            actor.require_permission(Permission::UsersAdmin)?;
             users::checked_email(email)
         }
         (Actor::System, Some(email)) => users::checked_email(email),
@@ -131,12 +136,17 @@ pub async fn list(cx: &Ops, actor: &Actor) -> Result<Vec<Token>, ApiError> {
 ///
 /// # Errors
 /// `NotFound` if there is none, or it is revoked already.
-pub async fn revoke(cx: &Ops, actor: &Actor, id: i64) -> Result<(), ApiError> {
-    actor.require_known()?;
-    let (now, user_id) = (cx.clock.now(), actor.user_id());
+pub async fn revoke(cx: &Ops, caller: &Caller, id: i64) -> Result<(), ApiError> {
+    caller.require_known()?;
+    let (caller, now) = (caller.clone(), cx.clock.now());
     cx.write("revoke a token", move |tx| {
-        let is_own = store::tokens::list(tx, user_id)?.iter().any(|token| token.id == id);
-        if is_own && store::tokens::revoke(tx, id, now)? { Ok(()) } else { Err(ApiError::NotFound.into()) }
+        let tokens = store::tokens::list(tx, caller.user_id())?;
+        let token = tokens.into_iter().find(|token| token.id == id).ok_or(ApiError::NotFound)?;
+        if !store::tokens::revoke(tx, id, now)? {
+            return Err(ApiError::NotFound.into());
+        }
+        let note = Note::new("token.revoke", &format!("…{} of {}", token.hint, token.user_email));
+        audit::note(tx, &caller, &note, now)
     })
     .await
 }
@@ -162,7 +172,7 @@ pub async fn authenticate(cx: &Ops, text: &str) -> Result<Actor, ApiError> {
     if row.last_used_at.is_none_or(|at| now.since(at) >= USED_EVERY) {
         note_use(cx, row.id, now).await;
     }
-    Ok(Actor::User(user))
+    Ok(Actor::User(Arc::new(user)))
 }
 
 /// A store that can only be read still answers: the last use is just not written down.

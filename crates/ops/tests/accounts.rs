@@ -5,7 +5,7 @@ use ops::projects::ProjectRef;
 use ops::sessions::LogIn;
 use ops::tokens::CreateToken;
 use ops::users::CreateUser;
-use ops::{Actor, ApiError, keys, sessions, tokens, users};
+use ops::{Actor, ApiError, Caller, Channel, keys, sessions, tokens, users};
 use std::net::IpAddr;
 use std::time::Duration;
 use stdx::Redacted;
@@ -18,6 +18,14 @@ fn log_in(email: &str, password: &str, last: u8) -> LogIn {
         address: IpAddr::from([192, 0, 2, last]),
         user_agent: "test".into(),
     }
+}
+
+fn system() -> Caller {
+    Caller::of_task("test")
+}
+
+fn nobody() -> Caller {
+    Caller::new(Actor::Anonymous, Channel::Api)
 }
 
 #[tokio::test]
@@ -58,12 +66,13 @@ async fn a_changed_password_ends_the_sessions() {
         email: "ann@example.com".into(),
         name: None,
         password: Some(Redacted::new("another password".into())),
-        is_superuser: false,
+        is_superuser: None,
+        org: None,
         force_update: true,
     };
     let again = CreateUser { force_update: false, ..change.clone() };
-    assert_eq!(users::create(&world.ops, &Actor::System, again).await.expect_err("known").status(), 409);
-    users::create(&world.ops, &Actor::System, change).await.unwrap();
+    assert_eq!(users::create(&world.ops, &system(), again).await.expect_err("known").status(), 409);
+    users::create(&world.ops, &system(), change).await.unwrap();
     assert!(matches!(sessions::lookup(&world.ops, session.token.expose()).await.unwrap(), Actor::Anonymous));
 }
 
@@ -92,7 +101,7 @@ async fn a_revoked_or_invented_token_opens_nothing() {
     let actor = tokens::authenticate(&world.ops, &text).await.unwrap();
     let listed = tokens::list(&world.ops, &actor).await.unwrap();
     assert_eq!((listed.len(), listed[0].hint.as_str(), listed[0].last_used_at), (1, &text[64..], Some(NOON)));
-    tokens::revoke(&world.ops, &actor, listed[0].id).await.unwrap();
+    tokens::revoke(&world.ops, &Caller::new(actor.clone(), Channel::Api), listed[0].id).await.unwrap();
     for text in [text.as_str(), "", "vgu_", &format!("vgu_{}", "0".repeat(64)), "vgu_' OR 1=1 --"] {
         let refused = tokens::authenticate(&world.ops, text).await.expect_err("refused");
         assert!(matches!(refused, ApiError::InvalidToken), "{text}");
@@ -104,7 +113,7 @@ async fn a_token_cannot_make_a_stronger_one_or_somebody_elses() {
     let world = World::new().await;
     world.person("ann@example.com", 1, "owner", false).await;
     world.person("bob@example.com", 1, "owner", false).await;
-    let weak = world.actor("ann@example.com", &["event:read", "project:read"]).await;
+    let weak = world.caller("ann@example.com", &["event:read", "project:read"]).await;
     let create = |email: Option<&str>, scopes: &[&str]| CreateToken {
         email: email.map(str::to_owned),
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
@@ -127,7 +136,7 @@ async fn a_token_cannot_make_a_stronger_one_or_somebody_elses() {
     let Actor::User(bob) = tokens::authenticate(&world.ops, &bobs).await.unwrap() else { panic!("a user") };
     let id = tokens::list(&world.ops, &Actor::User(bob)).await.unwrap()[0].id;
     assert_eq!(tokens::revoke(&world.ops, &weak, id).await.expect_err("not ann's").status(), 404);
-    let nobody = tokens::create(&world.ops, &Actor::Anonymous, create(Some("ann@example.com"), &[])).await;
+    let nobody = tokens::create(&world.ops, &nobody(), create(Some("ann@example.com"), &[])).await;
     assert_eq!(nobody.expect_err("nobody").status(), 401);
 }
 
@@ -138,25 +147,25 @@ async fn keys_come_and_go_within_their_project() {
     let first = keys::list(&world.ops, &Actor::System, &project()).await.unwrap().remove(0);
     assert_eq!(first.dsn_public, format!("http://{}@vigie.test:9000/1", first.public_key));
     let created = CreateKey { project: project(), label: Some("mobile".into()) };
-    let key = keys::create(&world.ops, &Actor::System, created).await.unwrap();
+    let key = keys::create(&world.ops, &system(), created).await.unwrap();
     let reference = |project: &str| KeyRef {
         project: ProjectRef { org: "acme".into(), project: project.into() },
         key: key.public_key.clone(),
     };
     let update = UpdateKey { key: reference("shop"), label: None, is_active: Some(false) };
-    assert!(!keys::update(&world.ops, &Actor::System, update).await.unwrap().is_active);
-    let elsewhere = keys::delete(&world.ops, &Actor::System, &reference("site")).await;
+    assert!(!keys::update(&world.ops, &system(), update).await.unwrap().is_active);
+    let elsewhere = keys::delete(&world.ops, &system(), &reference("site")).await;
     assert_eq!(elsewhere.expect_err("another project's key").status(), 404);
-    keys::delete(&world.ops, &Actor::System, &reference("shop")).await.unwrap();
+    keys::delete(&world.ops, &system(), &reference("shop")).await.unwrap();
     assert_eq!(keys::list(&world.ops, &Actor::System, &project()).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn the_first_login_is_made_once_and_opens() {
     let world = World::empty();
-    let login = ops::first_run::set_up(&world.ops, &Actor::System).await.unwrap().expect("the directory was empty");
-    assert!(ops::first_run::set_up(&world.ops, &Actor::System).await.unwrap().is_none());
-    assert!(ops::first_run::set_up(&world.ops, &Actor::Anonymous).await.is_err());
+    let login = ops::first_run::set_up(&world.ops, &system()).await.unwrap().expect("the directory was empty");
+    assert!(ops::first_run::set_up(&world.ops, &system()).await.unwrap().is_none());
+    assert!(ops::first_run::set_up(&world.ops, &nobody()).await.is_err());
     let session = sessions::log_in(&world.ops, log_in(login.email, login.password.expose(), 1)).await.unwrap();
     let actor = sessions::lookup(&world.ops, session.token.expose()).await.unwrap();
     let default = ProjectRef { org: "default".into(), project: "default".into() };

@@ -4,6 +4,8 @@
 mod accounts;
 mod events;
 mod issues;
+mod members;
+mod permissions;
 mod project_settings;
 mod queues;
 mod tenancy;

@@ -1,13 +1,13 @@
 //! Settings of projects: stored as they were set, refused when nobody could use them.
 
 use ops::project_settings::{self, ProjectSettings};
-use ops::projects::ProjectRef;
-use ops::{Actor, ApiError};
+use ops::projects::{ProjectRef, UpdateProject};
+use ops::{ApiError, Caller};
 use testkit::world::{NOON, Stored, World};
 
-async fn ann(world: &World) -> Actor {
+async fn ann(world: &World) -> Caller {
     world.person("ann@example.com", 1, "owner", false).await;
-    world.actor("ann@example.com", &[]).await
+    world.caller("ann@example.com", &[]).await
 }
 
 fn shop() -> ProjectRef {
@@ -24,10 +24,10 @@ async fn settings_are_kept_and_their_hash_key_stays() {
         settings.filters.localhost = true;
         Ok(())
     };
-    let changed = project_settings::update(&world.ops, &ann, &shop(), change).await.unwrap();
+    let changed = project_settings::update(&world.ops, &ann, UpdateProject::of(shop()), change).await.unwrap();
     let found = project_settings::get(&world.ops, &ann, &shop()).await.unwrap();
     assert_eq!((&found, found.scrubbing.hash_key.len()), (&changed, 32));
-    let again = project_settings::update(&world.ops, &ann, &shop(), |_| Ok(())).await.unwrap();
+    let again = project_settings::update(&world.ops, &ann, UpdateProject::of(shop()), |_| Ok(())).await.unwrap();
     assert_eq!(again, found);
 }
 
@@ -46,7 +46,7 @@ async fn settings_nobody_could_use_change_nothing() {
             wrong(settings);
             Ok(())
         };
-        let refused = project_settings::update(&world.ops, &ann, &shop(), change).await;
+        let refused = project_settings::update(&world.ops, &ann, UpdateProject::of(shop()), change).await;
         assert!(matches!(refused, Err(ApiError::Invalid { .. })), "{refused:?}");
     }
     assert_eq!(project_settings::get(&world.ops, &ann, &shop()).await.unwrap(), ProjectSettings::default());

@@ -3,9 +3,10 @@
 use ops::events::{EventRef, IssueEvent, ListIssueEvents, ListProjectEvents};
 use ops::issues::{IssueRef, IssueStatus, ListIssues, UpdateIssues};
 use ops::keys::{CreateKey, KeyRef};
-use ops::projects::{CreateProject, ProjectRef};
+use ops::members::MemberRef;
+use ops::projects::{CreateProject, ProjectRef, UpdateProject};
 use ops::statistics::ProjectStatistics;
-use ops::{Actor, ApiError, PageRequest};
+use ops::{Actor, ApiError, Caller, Channel, PageRequest};
 use testkit::world::{NOON, Stored, World};
 
 fn status<T>(result: Result<T, ApiError>) -> u16 {
@@ -13,7 +14,7 @@ fn status<T>(result: Result<T, ApiError>) -> u16 {
 }
 
 /// Sends every operation about `evil/lair` and returns (name, status).
-async fn try_everything(world: &World, actor: &Actor, event_id: &str) -> Vec<(&'static str, u16)> {
+async fn try_everything(world: &World, actor: &Caller, event_id: &str) -> Vec<(&'static str, u16)> {
     let ops = &world.ops;
     let project = ProjectRef { org: "evil".into(), project: "lair".into() };
     let event = EventRef { project: project.clone(), event_id: event_id.into() };
@@ -31,6 +32,9 @@ async fn try_everything(world: &World, actor: &Actor, event_id: &str) -> Vec<(&'
         ProjectStatistics { project: project.clone(), since: None, until: None, resolution: Default::default() };
     let of_issue = |org| ListIssueEvents { issue: issue(org), environments: vec![], page: page() };
     let of_project = ListProjectEvents { project: project.clone(), page: page() };
+    let changed = || UpdateProject::of(project.clone());
+    let renamed = UpdateProject { name: Some("Mine".into()), ..changed() };
+    let member = MemberRef { org: "evil".into(), member: "1".into() };
     let new_key = CreateKey { project: project.clone(), label: None };
     vec![
         ("organization", status(ops::organizations::get(ops, actor, "evil").await)),
@@ -39,7 +43,15 @@ async fn try_everything(world: &World, actor: &Actor, event_id: &str) -> Vec<(&'
         ("project", status(ops::projects::get(ops, actor, &project).await)),
         ("names", status(ops::projects::names(ops, actor, &project).await)),
         ("settings", status(ops::project_settings::get(ops, actor, &project).await)),
-        ("change settings", status(ops::project_settings::update(ops, actor, &project, |_| Ok(())).await)),
+        ("change settings", status(ops::project_settings::update(ops, actor, changed(), |_| Ok(())).await)),
+        ("rename", status(ops::projects::update(ops, actor, renamed).await)),
+        ("delete project", status(ops::projects::delete(ops, actor, &project).await)),
+        ("members", status(ops::members::list(ops, actor, "evil").await)),
+        ("member", status(ops::members::get(ops, actor, &member).await)),
+        ("add member", status(ops::members::add(ops, actor, "evil", "ann@example.com", "member").await)),
+        ("change member", status(ops::members::update(ops, actor, &member, "member").await)),
+        ("remove member", status(ops::members::remove(ops, actor, &member).await)),
+        ("audit log", status(ops::audit::list(ops, actor, Some("evil"), &page()).await)),
         ("preview", status(ops::project_settings::preview(ops, actor, &event, |_| Ok(())).await)),
         ("keys", status(ops::keys::list(ops, actor, &project).await)),
         ("key", status(ops::keys::get(ops, actor, &key).await)),
@@ -70,11 +82,11 @@ async fn another_organization_is_not_there() {
     let world = World::new().await;
     let event_id = world.store(&Stored::new(world.lair, "secret", NOON));
     world.person("ann@example.com", 1, "owner", false).await;
-    let ann = world.actor("ann@example.com", &[]).await;
+    let ann = world.caller("ann@example.com", &[]).await;
     for (name, status) in try_everything(&world, &ann, &event_id).await {
         assert_eq!(status, 404, "{name}");
     }
-    for (name, status) in try_everything(&world, &Actor::Anonymous, &event_id).await {
+    for (name, status) in try_everything(&world, &Caller::new(Actor::Anonymous, Channel::Api), &event_id).await {
         assert_eq!(status, 401, "{name}");
     }
     let all = ops::issues::list(&world.ops, &ann, ListIssues::default()).await.unwrap();
@@ -108,7 +120,7 @@ async fn scopes_and_roles_both_bound_what_a_token_may() {
     let event_id = world.store(&Stored::new(world.lair, "m", NOON));
     world.person("ann@example.com", 2, "owner", false).await;
     world.person("bob@example.com", 2, "member", false).await;
-    let reader = world.actor("ann@example.com", &["event:read"]).await;
+    let reader = world.caller("ann@example.com", &["event:read"]).await;
     for (name, status) in try_everything(&world, &reader, &event_id).await {
         let expected = match name {
             "issues" | "issue" | "issue of org" | "tags" | "activity" | "issue events" | "latest"
@@ -119,7 +131,7 @@ async fn scopes_and_roles_both_bound_what_a_token_may() {
         assert_eq!(status, expected, "{name}");
     }
     // A member's token may name every scope; the role still decides.
-    let member = world.actor("bob@example.com", &[]).await;
+    let member = world.caller("bob@example.com", &[]).await;
     let key = CreateKey { project: ProjectRef { org: "evil".into(), project: "lair".into() }, label: None };
     assert_eq!(status(ops::keys::create(&world.ops, &member, key).await), 403);
     let project = CreateProject { org: "evil".into(), slug: "new".into(), name: None, platform: None };
@@ -134,11 +146,11 @@ async fn a_superuser_reaches_everything_within_the_tokens_scopes() {
     let world = World::new().await;
     let event_id = world.store(&Stored::new(world.lair, "m", NOON));
     world.superuser("root@example.com").await;
-    let root = world.actor("root@example.com", &[]).await;
+    let root = world.caller("root@example.com", &[]).await;
     let event = EventRef { project: ProjectRef { org: "2".into(), project: "3".into() }, event_id };
     assert_eq!(status(ops::events::get(&world.ops, &root, &event).await), 200);
     assert_eq!(status(ops::status::get(&world.ops, &root).await), 200);
-    let narrow = world.actor("root@example.com", &["project:read"]).await;
+    let narrow = world.caller("root@example.com", &["project:read"]).await;
     assert_eq!(status(ops::events::get(&world.ops, &narrow, &event).await), 403);
     assert_eq!(status(ops::queues::list(&world.ops, &narrow).await), 403);
 }

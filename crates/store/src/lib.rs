@@ -7,11 +7,14 @@
 mod error;
 mod stores;
 
+pub mod audit;
 pub mod first_run;
 pub mod keys;
 pub mod leases;
+pub mod members;
 pub mod organizations;
 pub mod outbox;
+pub mod permissions;
 pub mod project_options;
 pub mod projects;
 pub mod sessions;

@@ -141,6 +141,49 @@ pub fn set_status(tx: &mut Tx<'_>, id: i64, status: &str) -> Result<(), StoreErr
     Ok(())
 }
 
+/// Changes name, slug and platform; the old slug goes on leading to the project until another one takes it.
+///
+/// # Errors
+/// `Taken` if another project of the organization has the slug; else if the database fails.
+pub fn change(tx: &mut Tx<'_>, before: &ProjectRow, new: &NewProject<'_>, now: Timestamp) -> Result<(), StoreError> {
+    if before.slug != new.slug {
+        let other: Option<(i64,)> = tx.query_opt(
+            "SELECT id FROM project WHERE org_id = $1 AND slug = $2",
+            &[Val::Int(before.org_id), Val::Text(new.slug)],
+        )?;
+        if other.is_some() {
+            return Err(StoreError::Taken { what: format!("project {}", new.slug) });
+        }
+        tx.execute(
+            "INSERT INTO slug_history (org_id, kind, slug, target_id, retired_at) VALUES ($1, 'project', $2, $3, $4)
+             ON CONFLICT (org_id, kind, slug)
+             DO UPDATE SET target_id = excluded.target_id, retired_at = excluded.retired_at",
+            &[Val::Int(before.org_id), Val::Text(&before.slug), Val::Int(before.id), Val::from(now)],
+        )?;
+    }
+    tx.execute(
+        "UPDATE project SET name = $2, slug = $3, platform = $4 WHERE id = $1",
+        &[Val::Int(before.id), Val::Text(new.name), Val::Text(new.slug), Val::from(new.platform)],
+    )?;
+    Ok(())
+}
+
+/// Deletes a project as people see it: it is not found any more, its keys are refused and its slug is free. What was
+/// stored of it goes with its days, as retention has it.
+///
+/// # Errors
+/// If the database fails.
+pub fn delete(tx: &mut Tx<'_>, id: i64) -> Result<(), StoreError> {
+    // No slug begins with a tilde, so the row never stands in another project's way.
+    tx.execute(
+        "UPDATE project SET status = 'deleted', slug = '~' || id WHERE id = $1 AND status <> 'deleted'",
+        &[Val::Int(id)],
+    )?;
+    tx.execute("DELETE FROM slug_history WHERE kind = 'project' AND target_id = $1", &[Val::Int(id)])?;
+    tx.execute("DELETE FROM project_key WHERE project_id = $1", &[Val::Int(id)])?;
+    Ok(())
+}
+
 /// Returns the environments seen in a project, by name.
 ///
 /// # Errors

@@ -23,6 +23,11 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration { number: 4, name: "0004_retention", sql: include_str!("../migrations/sqlite/0004_retention.sql") },
     Migration { number: 5, name: "0005_strands", sql: include_str!("../migrations/sqlite/0005_strands.sql") },
+    Migration {
+        number: 6,
+        name: "0006_permissions_and_audit",
+        sql: include_str!("../migrations/sqlite/0006_permissions_and_audit.sql"),
+    },
 ];
 
 /// The stores of a data directory.

@@ -95,3 +95,24 @@ pub fn revoke(tx: &mut Tx<'_>, id: i64, now: Timestamp) -> Result<bool, StoreErr
     )?;
     Ok(revoked == 1)
 }
+
+/// Revokes every token of a person.
+///
+/// # Errors
+/// If the database fails.
+pub fn revoke_of_user(tx: &mut Tx<'_>, user_id: i64, now: Timestamp) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE api_token SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL",
+        &[Val::Int(user_id), Val::from(now)],
+    )?;
+    Ok(())
+}
+
+/// Forgets every token of a person.
+///
+/// # Errors
+/// If the database fails.
+pub fn delete_of_user(tx: &mut Tx<'_>, user_id: i64) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM api_token WHERE user_id = $1", &[Val::Int(user_id)])?;
+    Ok(())
+}

@@ -105,6 +105,44 @@ pub fn update(tx: &mut Tx<'_>, new: &NewUser<'_>) -> Result<UserRow, StoreError>
     .ok_or_else(|| StoreError::Missing { what: format!("user {}", new.email) })
 }
 
+/// Changes a person's name, rights and whether the account may be used.
+///
+/// # Errors
+/// `Missing` if there is nobody with the id; else if the database fails.
+pub fn change(
+    tx: &mut Tx<'_>,
+    id: i64,
+    name: &str,
+    is_superuser: bool,
+    is_active: bool,
+) -> Result<UserRow, StoreError> {
+    tx.query_opt(
+        "UPDATE user_account SET name = $2, is_superuser = $3, is_active = $4 WHERE id = $1
+         RETURNING id, email, name, password_hash, is_superuser, is_active, created_at, last_login_at",
+        &[Val::Int(id), Val::Text(name), Val::from(is_superuser), Val::from(is_active)],
+    )?
+    .ok_or_else(|| StoreError::Missing { what: format!("user {id}") })
+}
+
+/// Deletes a person whose sessions, tokens, memberships and permissions are gone.
+///
+/// # Errors
+/// If the database fails, or something still belongs to the person.
+pub fn delete(tx: &mut Tx<'_>, id: i64) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM user_account WHERE id = $1", &[Val::Int(id)])?;
+    Ok(())
+}
+
+/// Returns how many superusers may log in.
+///
+/// # Errors
+/// If the database fails.
+pub fn count_superusers(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
+    let (count,): (i64,) =
+        tx.query_one("SELECT COUNT(*) FROM user_account WHERE is_superuser = 1 AND is_active = 1", &[])?;
+    Ok(count)
+}
+
 /// # Errors
 /// If the database fails.
 pub fn set_last_login(tx: &mut Tx<'_>, id: i64, now: Timestamp) -> Result<(), StoreError> {

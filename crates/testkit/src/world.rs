@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use ops::tokens::CreateToken;
-use ops::{Actor, Ops};
+use ops::{Actor, Caller, Channel, Ops};
 use queue::{
     BoxFuture, Broker, ClaimRequest, Claimed, Cursor, DeadLetter, Finish, JobId, JobResult, JobState, LeaseId, Ledger,
     NewJob, Parked, Published, QueueError, WorkerRow,
@@ -186,7 +186,7 @@ impl World {
         let world = World::empty();
         for (org, projects) in [("acme", &["shop", "site"][..]), ("evil", &["lair"])] {
             let input = ops::organizations::CreateOrganization { slug: org.into(), name: org.to_uppercase() };
-            ops::organizations::create(&world.ops, &Actor::System, input).await.unwrap();
+            ops::organizations::create(&world.ops, &Caller::of_task("test"), input).await.unwrap();
             for slug in projects {
                 let input = ops::projects::CreateProject {
                     org: org.into(),
@@ -194,7 +194,7 @@ impl World {
                     name: None,
                     platform: Some("python".into()),
                 };
-                ops::projects::create(&world.ops, &Actor::System, input).await.unwrap();
+                ops::projects::create(&world.ops, &Caller::of_task("test"), input).await.unwrap();
             }
         }
         world
@@ -206,10 +206,11 @@ impl World {
             email: email.into(),
             name: None,
             password: with_password.then(|| Redacted::new(PASSWORD.to_owned())),
-            is_superuser: false,
+            is_superuser: None,
+            org: None,
             force_update: false,
         };
-        let user = ops::users::create(&self.ops, &Actor::System, input).await.unwrap();
+        let user = ops::users::create(&self.ops, &Caller::of_task("test"), input).await.unwrap();
         let db = &self.ops.stores.db;
         db.write_blocking(|tx| store::users::set_membership(tx, org_id, user.id, role, NOON)).unwrap();
         user.id
@@ -220,18 +221,24 @@ impl World {
             email: email.into(),
             name: Some("Root".into()),
             password: None,
-            is_superuser: true,
+            is_superuser: Some(true),
+            org: None,
             force_update: false,
         };
-        ops::users::create(&self.ops, &Actor::System, input).await.unwrap().id
+        ops::users::create(&self.ops, &Caller::of_task("test"), input).await.unwrap().id
     }
 
     /// Makes a token and returns its text; no scopes = all.
     pub async fn token(&self, email: &str, scopes: &[&str]) -> String {
         let input =
             CreateToken { email: Some(email.into()), scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect() };
-        let created = ops::tokens::create(&self.ops, &Actor::System, input).await.unwrap();
+        let created = ops::tokens::create(&self.ops, &Caller::of_task("test"), input).await.unwrap();
         created.text.expose().clone()
+    }
+
+    /// Returns the caller that a new token makes.
+    pub async fn caller(&self, email: &str, scopes: &[&str]) -> Caller {
+        Caller::new(self.actor(email, scopes).await, Channel::Api)
     }
 
     /// Returns the actor that a new token makes.

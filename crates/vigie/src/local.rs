@@ -4,7 +4,7 @@
 use crate::config::Config;
 use crate::{broker, public_address, roles};
 use anyhow::Context;
-use ops::{Actor, ApiError, Ops};
+use ops::{ApiError, Caller, Ops};
 use std::future::Future;
 use std::sync::Arc;
 use stdx::SystemClock;
@@ -40,8 +40,8 @@ impl Local {
         Ok(Local { ops, stores, runtime })
     }
 
-    pub fn actor(&self) -> Actor {
-        Actor::System
+    pub fn caller(&self) -> Caller {
+        Caller::of_command("cli")
     }
 
     /// Runs one operation to its end.
@@ -56,6 +56,10 @@ impl Local {
                 | ApiError::InvalidToken
                 | ApiError::WrongPassword
                 | ApiError::Forbidden { .. }
+                | ApiError::SuperuserNeeded
+                | ApiError::PermissionMissing { .. }
+                | ApiError::Refused { .. }
+                | ApiError::TimedOut
                 | ApiError::NotFound
                 | ApiError::Invalid { .. }
                 | ApiError::Conflict { .. }

@@ -6,15 +6,16 @@ use crate::state::{ClientAddress, WebState};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
-use ops::{Actor, UserActor};
+use ops::{Actor, Caller, Channel, UserActor};
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use stdx::Timestamp;
 
 /// A person with a session. Extracting one sends everybody else to the login page.
 pub struct Viewer {
-    pub actor: Actor,
-    pub user: UserActor,
+    pub caller: Caller,
+    pub user: Arc<UserActor>,
     pub browser: Browser,
     /// Names the session; opens nothing.
     pub session_id: String,
@@ -73,7 +74,8 @@ impl FromRequestParts<WebState> for Viewer {
             Actor::User(user) => {
                 let token = cookies::read(&parts.headers, ops::sessions::SESSION_COOKIE).unwrap_or_default();
                 let session_id = ops::sessions::id_of_token(token);
-                Ok(Viewer { actor: Actor::User(user.clone()), user, browser, session_id, now: state.ops.clock.now() })
+                let caller = Caller::new(Actor::User(user.clone()), Channel::Page);
+                Ok(Viewer { caller, user, browser, session_id, now: state.ops.clock.now() })
             }
             Actor::Anonymous | Actor::System => {
                 // Only a page can be come back to; a form cannot.

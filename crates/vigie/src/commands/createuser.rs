@@ -15,10 +15,11 @@ pub fn run(config: &Config, input: CreateUser) -> anyhow::Result<ExitCode> {
         email: input.email,
         name: None,
         password: password.map(Redacted::new),
-        is_superuser: input.superuser,
+        is_superuser: input.superuser.then_some(true),
+        org: None,
         force_update: input.force_update,
     };
-    let user = local.wait(ops::users::create(&local.ops, &local.actor(), create))?;
+    let user = local.wait(ops::users::create(&local.ops, &local.caller(), create))?;
     output::line(&format!("user {} (id {})", user.email, user.id))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -58,12 +58,12 @@ fn parse<'a>(bytes: &'a [u8], repaired: &'a mut Vec<u8>) -> anyhow::Result<Event
 /// The event may be in any project: each is asked, and those that know it answer.
 fn lookup(config: &Config, event_id: &str, as_json: bool) -> anyhow::Result<()> {
     let local = Local::open(config)?;
-    let projects = local.wait(ops::projects::list(&local.ops, &local.actor(), None))?;
+    let projects = local.wait(ops::projects::list(&local.ops, &local.caller(), None))?;
     let mut found = Vec::new();
     for project in projects {
         let project_ref = ProjectRef { org: project.organization.slug.clone(), project: project.slug.clone() };
         let input = EventRef { project: project_ref, event_id: event_id.to_owned() };
-        let receipt = local.wait(ops::receipts::get(&local.ops, &local.actor(), &input))?;
+        let receipt = local.wait(ops::receipts::get(&local.ops, &local.caller(), &input))?;
         if receipt.state != ops::receipts::ReceiptState::Unknown {
             found.push((format!("{}/{}", project.organization.slug, project.slug), receipt));
         }

@@ -12,7 +12,7 @@ pub fn run(config: &Config, command: Keys) -> anyhow::Result<ExitCode> {
     let local = Local::open(config)?;
     match command {
         Keys::List { project, listing } => {
-            let keys = local.wait(ops::keys::list(&local.ops, &local.actor(), &parse_project(&project)?))?;
+            let keys = local.wait(ops::keys::list(&local.ops, &local.caller(), &parse_project(&project)?))?;
             if listing.json {
                 output::json(&keys.iter().map(|key| shape(&local, key)).collect())?;
             } else {
@@ -22,7 +22,7 @@ pub fn run(config: &Config, command: Keys) -> anyhow::Result<ExitCode> {
         }
         Keys::Create { project, listing } => {
             let input = CreateKey { project: parse_project(&project)?, label: None };
-            let key = local.wait(ops::keys::create(&local.ops, &local.actor(), input))?;
+            let key = local.wait(ops::keys::create(&local.ops, &local.caller(), input))?;
             if listing.json {
                 output::json(&shape(&local, &key))?;
             } else {

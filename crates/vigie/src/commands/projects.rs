@@ -12,7 +12,7 @@ pub fn run(config: &Config, command: Projects) -> anyhow::Result<ExitCode> {
     let local = Local::open(config)?;
     match command {
         Projects::List(listing) => {
-            let projects = local.wait(ops::projects::list(&local.ops, &local.actor(), None))?;
+            let projects = local.wait(ops::projects::list(&local.ops, &local.caller(), None))?;
             if listing.json {
                 output::json(&projects.iter().map(shape).collect())?;
             } else {
@@ -23,7 +23,7 @@ pub fn run(config: &Config, command: Projects) -> anyhow::Result<ExitCode> {
         Projects::Create { project, platform, listing } => {
             let ProjectRef { org, project } = parse_project(&project)?;
             let input = CreateProject { org, slug: project, name: None, platform };
-            let project = local.wait(ops::projects::create(&local.ops, &local.actor(), input))?;
+            let project = local.wait(ops::projects::create(&local.ops, &local.caller(), input))?;
             if listing.json {
                 output::json(&shape(&project))?;
             } else {

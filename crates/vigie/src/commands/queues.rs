@@ -20,13 +20,13 @@ pub fn run(config: &Config, command: Queues) -> anyhow::Result<ExitCode> {
         Queues::Purge { queue, force, listing } => purge(&Local::open(config)?, &queue, force, listing),
         Queues::Pause { queue } => {
             let local = Local::open(config)?;
-            local.wait(ops::queues::pause(&local.ops, &local.actor(), &queue))?;
+            local.wait(ops::queues::pause(&local.ops, &local.caller(), &queue))?;
             output::line(&format!("queue {queue} is paused; what runs goes on"))?;
             Ok(ExitCode::SUCCESS)
         }
         Queues::Resume { queue } => {
             let local = Local::open(config)?;
-            local.wait(ops::queues::resume(&local.ops, &local.actor(), &queue))?;
+            local.wait(ops::queues::resume(&local.ops, &local.caller(), &queue))?;
             output::line(&format!("queue {queue} goes on"))?;
             Ok(ExitCode::SUCCESS)
         }
@@ -36,7 +36,7 @@ pub fn run(config: &Config, command: Queues) -> anyhow::Result<ExitCode> {
 }
 
 fn list(local: &Local, listing: Listing) -> anyhow::Result<ExitCode> {
-    let queues = local.wait(ops::queues::list(&local.ops, &local.actor()))?;
+    let queues = local.wait(ops::queues::list(&local.ops, &local.caller()))?;
     if listing.json {
         output::json(&queues.iter().map(ops::shapes::queue).collect())?;
         return Ok(ExitCode::SUCCESS);
@@ -56,7 +56,7 @@ fn list(local: &Local, listing: Listing) -> anyhow::Result<ExitCode> {
 
 /// Asks before it empties a queue, in the words operators know from Sentry.
 fn purge(local: &Local, queue: &str, force: bool, listing: Listing) -> anyhow::Result<ExitCode> {
-    let queues = local.wait(ops::queues::list(&local.ops, &local.actor()))?;
+    let queues = local.wait(ops::queues::list(&local.ops, &local.caller()))?;
     let depth = queues.into_iter().find(|depth| depth.queue == queue);
     let depth = depth.with_context(|| format!("unknown queue: '{queue}'"))?;
     let waiting = depth.ready + depth.delayed + depth.parked;
@@ -67,7 +67,7 @@ fn purge(local: &Local, queue: &str, force: bool, listing: Listing) -> anyhow::R
     if !force && waiting > 0 && !is_agreed(waiting, queue)? {
         anyhow::bail!("nothing was purged");
     }
-    let purged = local.wait(ops::queues::purge(&local.ops, &local.actor(), queue))?;
+    let purged = local.wait(ops::queues::purge(&local.ops, &local.caller(), queue))?;
     if listing.json {
         output::json(&json!({ "queue": queue, "purged": purged }))?;
     } else {

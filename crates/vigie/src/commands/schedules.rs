@@ -10,7 +10,7 @@ use std::process::ExitCode;
 pub fn run(config: &Config, command: &Schedules) -> anyhow::Result<ExitCode> {
     let Schedules::List(listing) = command;
     let local = Local::open(config)?;
-    let rows = local.wait(ops::schedules::list(&local.ops, &local.actor()))?;
+    let rows = local.wait(ops::schedules::list(&local.ops, &local.caller()))?;
     if listing.json {
         output::json(&rows.iter().map(ops::shapes::schedule).collect())?;
         return Ok(ExitCode::SUCCESS);

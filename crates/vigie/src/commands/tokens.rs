@@ -13,7 +13,7 @@ pub fn run(config: &Config, command: Tokens) -> anyhow::Result<ExitCode> {
     match command {
         Tokens::Create { email, scope, listing } => {
             let input = CreateToken { email: Some(email), scopes: scope };
-            let created = local.wait(ops::tokens::create(&local.ops, &local.actor(), input))?;
+            let created = local.wait(ops::tokens::create(&local.ops, &local.caller(), input))?;
             if listing.json {
                 let (token, scopes) = (created.text.expose(), &created.token.scopes);
                 output::json(&json!({ "id": created.token.id.to_string(), "token": token, "scopes": scopes }))?;
@@ -22,7 +22,7 @@ pub fn run(config: &Config, command: Tokens) -> anyhow::Result<ExitCode> {
             }
         }
         Tokens::List(listing) => {
-            let tokens = local.wait(ops::tokens::list(&local.ops, &local.actor()))?;
+            let tokens = local.wait(ops::tokens::list(&local.ops, &local.caller()))?;
             if listing.json {
                 let shape = |token: &ops::tokens::Token| {
                     json!({
@@ -43,7 +43,7 @@ pub fn run(config: &Config, command: Tokens) -> anyhow::Result<ExitCode> {
             }
         }
         Tokens::Revoke { id } => {
-            local.wait(ops::tokens::revoke(&local.ops, &local.actor(), id))?;
+            local.wait(ops::tokens::revoke(&local.ops, &local.caller(), id))?;
             output::line(&format!("revoked token {id}"))?;
         }
     }

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 pub fn run(config: &Config, command: &Workers) -> anyhow::Result<ExitCode> {
     let Workers::List(listing) = command;
     let local = Local::open(config)?;
-    let workers = local.wait(ops::workers::list(&local.ops, &local.actor()))?;
+    let workers = local.wait(ops::workers::list(&local.ops, &local.caller()))?;
     if listing.json {
         output::json(&workers.iter().map(ops::shapes::worker).collect())?;
         return Ok(ExitCode::SUCCESS);

@@ -10,7 +10,7 @@ use anyhow::Context;
 use ingest::accounting::Accounting;
 use ingest::keyring::Keyring;
 use ingest::{Ingest, budget::Budget, flush, server};
-use ops::{Actor, Ops};
+use ops::{Actor, Caller, Ops};
 use pipeline::tasks::{DIGEST_TASK, EVENTS_QUEUE};
 use queue::Broker;
 use serde_json::json;
@@ -86,7 +86,7 @@ async fn first_run(data_dir: &Path, ops: &Ops) -> anyhow::Result<Option<ops::fir
     let folder = data_dir.to_owned();
     let lock = tokio::task::spawn_blocking(move || host::lock_folder(&folder)).await?;
     let _lock = lock.context("wait for other processes that start")?;
-    ops::first_run::set_up(ops, &Actor::System).await.context("create the first organization")
+    ops::first_run::set_up(ops, &Caller::of_task("first-run")).await.context("create the first organization")
 }
 
 fn ingest(base: &Base, ops: &Ops, keyring: Arc<Keyring>, accounting: Arc<Accounting>) -> anyhow::Result<Ingest> {

@@ -3,11 +3,27 @@
 use axum::http::request::Parts;
 use http::{Method, header};
 use ops::sessions::{self, SESSION_COOKIE};
-use ops::{Actor, ApiError, Ops, tokens};
+use ops::{Actor, ApiError, Caller, Channel, Ops, tokens};
+use std::time::Duration;
+
+/// Who calls from within the process: an extension of the request, which no socket can bring along.
+#[derive(Clone, Debug)]
+pub(super) struct InProcess(pub Caller);
+
+/// Longest time a request may take; whoever sent it has given up by then.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Returns who sent the request, and how long it may take.
+pub(super) async fn caller(ops: &Ops, parts: &Parts) -> Result<Caller, ApiError> {
+    match parts.extensions.get::<InProcess>() {
+        Some(InProcess(caller)) => Ok(caller.clone()),
+        None => Ok(Caller::new(actor(ops, parts).await?, Channel::Api).within(REQUEST_TIME_MAX)),
+    }
+}
 
 /// Returns who sent the request. A cookie counts for reading only: a page of somebody else can make a browser send it,
 /// but cannot read the answer; what changes something needs a token, which no browser adds on its own.
-pub(super) async fn actor(ops: &Ops, parts: &Parts) -> Result<Actor, ApiError> {
+async fn actor(ops: &Ops, parts: &Parts) -> Result<Actor, ApiError> {
     if let Some(value) = parts.headers.get(header::AUTHORIZATION) {
         let text = value.to_str().map_err(|_| ApiError::InvalidToken)?;
         let token = bearer(text).ok_or(ApiError::InvalidToken)?;

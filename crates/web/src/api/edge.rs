@@ -9,12 +9,17 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter};
+use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
-use ops::ApiError;
+use ops::{ApiError, Caller};
 use serde_json::json;
+use std::future::Future;
 
 /// Longest body of an API request; today's bodies are a few hundred bytes.
 const BODY_BYTES_MAX: usize = 256 << 10;
+
+/// The number of a request, as the audit log has it.
+const REQUEST_ID: &str = "x-request-id";
 
 /// Adds a route to what its path answers already.
 pub(super) fn add(
@@ -26,29 +31,43 @@ pub(super) fn add(
     methods.on(filter, move |params: Result<RawPathParams, RawPathParamsRejection>, request: Request| async move {
         // A path whose parts are not UTF-8 names nothing.
         let Ok(params) = params else { return refusal(&ApiError::NotFound) };
-        match run(state, route, params, request).await {
-            Ok(answer) => answer.into_response(),
-            Err(error) => refusal(&error),
+        let (parts, body) = request.into_parts();
+        let caller = match authenticate::caller(&state.ops, &parts).await {
+            Ok(caller) => caller,
+            Err(error) => return refusal(&error),
+        };
+        let answered = within(&caller, run(state, route, &caller, &params, (parts, body))).await;
+        let mut response = answered.map_or_else(|error| refusal(&error), IntoResponse::into_response);
+        if let Ok(id) = HeaderValue::from_str(caller.request_id()) {
+            response.headers_mut().insert(REQUEST_ID, id);
         }
+        response
     })
+}
+
+/// Gives up when nobody waits for the answer any more.
+async fn within<T>(caller: &Caller, work: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
+    match caller.deadline() {
+        None => work.await,
+        Some(deadline) => tokio::time::timeout_at(deadline.into(), work).await.unwrap_or(Err(ApiError::TimedOut)),
+    }
 }
 
 async fn run(
     state: WebState,
     route: &'static RouteInfo,
-    params: RawPathParams,
-    request: Request,
+    caller: &Caller,
+    params: &RawPathParams,
+    (parts, body): (Parts, Body),
 ) -> Result<Answer, ApiError> {
-    let (parts, body) = request.into_parts();
-    let actor = authenticate::actor(&state.ops, &parts).await?;
-    actor.require_known()?;
+    caller.require_known()?;
     if let Some(scope) = route.scope {
-        actor.require(scope)?;
+        caller.require(scope)?;
     }
     let body = axum::body::to_bytes(body, BODY_BYTES_MAX)
         .await
         .map_err(|_| ApiError::invalid("The body could not be read or is too large."))?;
-    let request = ApiRequest::new(state.ops, actor, &parts, &params, body);
+    let request = ApiRequest::new(state.ops, caller.clone(), &parts, params, body);
     (route.run)(request).await
 }
 
@@ -73,6 +92,10 @@ pub(super) fn refusal(error: &ApiError) -> Response {
         }
         ApiError::WrongPassword
         | ApiError::Forbidden { .. }
+        | ApiError::SuperuserNeeded
+        | ApiError::PermissionMissing { .. }
+        | ApiError::Refused { .. }
+        | ApiError::TimedOut
         | ApiError::NotFound
         | ApiError::Invalid { .. }
         | ApiError::Conflict { .. }

@@ -9,13 +9,13 @@ use ops::{ApiError, attachments, receipts};
 pub(super) async fn list_of_issue(request: ApiRequest) -> Result<Answer, ApiError> {
     let input =
         ListIssueEvents { issue: request.issue(), environments: request.all("environment"), page: request.page()? };
-    let page = events::list_of_issue(&request.ops, &request.actor, input).await?;
+    let page = events::list_of_issue(&request.ops, &request.caller, input).await?;
     Ok(request.answer_page(&page, shapes::event_summary))
 }
 
 pub(super) async fn list_of_project(request: ApiRequest) -> Result<Answer, ApiError> {
     let input = ListProjectEvents { project: request.project(), page: request.page()? };
-    let page = events::list_of_project(&request.ops, &request.actor, input).await?;
+    let page = events::list_of_project(&request.ops, &request.caller, input).await?;
     Ok(request.answer_page(&page, shapes::event_summary))
 }
 
@@ -26,26 +26,26 @@ pub(super) async fn get_of_issue(request: ApiRequest) -> Result<Answer, ApiError
         "oldest" => IssueEvent::Oldest,
         id => IssueEvent::Id(id.to_owned()),
     };
-    let detail = events::get_of_issue(&request.ops, &request.actor, &request.issue(), &event).await?;
+    let detail = events::get_of_issue(&request.ops, &request.caller, &request.issue(), &event).await?;
     Ok(Answer::ok(shapes::event(&detail)))
 }
 
 pub(super) async fn get(request: ApiRequest) -> Result<Answer, ApiError> {
-    let detail = events::get(&request.ops, &request.actor, &request.event()).await?;
+    let detail = events::get(&request.ops, &request.caller, &request.event()).await?;
     Ok(Answer::ok(shapes::event(&detail)))
 }
 
 pub(super) async fn raw_json(request: ApiRequest) -> Result<Answer, ApiError> {
-    events::raw_json(&request.ops, &request.actor, &request.event()).await.map(Answer::JsonText)
+    events::raw_json(&request.ops, &request.caller, &request.event()).await.map(Answer::JsonText)
 }
 
 pub(super) async fn receipt(request: ApiRequest) -> Result<Answer, ApiError> {
-    let receipt = receipts::get(&request.ops, &request.actor, &request.event()).await?;
+    let receipt = receipts::get(&request.ops, &request.caller, &request.event()).await?;
     Ok(Answer::ok(shapes::receipt(&receipt)))
 }
 
 pub(super) async fn attachments(request: ApiRequest) -> Result<Answer, ApiError> {
-    let attachments = attachments::list(&request.ops, &request.actor, &request.event()).await?;
+    let attachments = attachments::list(&request.ops, &request.caller, &request.event()).await?;
     Ok(Answer::list(&attachments, shapes::attachment))
 }
 
@@ -53,10 +53,10 @@ pub(super) async fn attachments(request: ApiRequest) -> Result<Answer, ApiError>
 pub(super) async fn attachment(request: ApiRequest) -> Result<Answer, ApiError> {
     let id = request.param("attachment").parse().map_err(|_| ApiError::NotFound)?;
     if request.first("download").is_none() {
-        let all = attachments::list(&request.ops, &request.actor, &request.event()).await?;
+        let all = attachments::list(&request.ops, &request.caller, &request.event()).await?;
         let attachment = all.iter().find(|attachment| attachment.id == id).ok_or(ApiError::NotFound)?;
         return Ok(Answer::ok(shapes::attachment(attachment)));
     }
-    let open = attachments::open(&request.ops, &request.actor, &request.event(), id).await?;
+    let open = attachments::open(&request.ops, &request.caller, &request.event(), id).await?;
     Ok(Answer::Download { name: open.attachment.name, body: FileBody::of(open.file, open.attachment.size_bytes) })
 }

@@ -31,7 +31,7 @@ async fn list(request: ApiRequest, projects: Vec<String>) -> Result<Answer, ApiE
         series: series(&request)?,
         page: request.page()?,
     };
-    let page: Page<issues::Issue> = issues::list(&request.ops, &request.actor, input).await?;
+    let page: Page<issues::Issue> = issues::list(&request.ops, &request.caller, input).await?;
     Ok(request.answer_page(&page, shapes::issue))
 }
 
@@ -56,14 +56,14 @@ fn series(request: &ApiRequest) -> Result<Option<SeriesPeriod>, ApiError> {
 }
 
 pub(super) async fn get(request: ApiRequest) -> Result<Answer, ApiError> {
-    let issue = issues::get(&request.ops, &request.actor, &request.issue()).await?;
+    let issue = issues::get(&request.ops, &request.caller, &request.issue()).await?;
     Ok(Answer::ok(shapes::issue(&issue)))
 }
 
 pub(super) async fn update(request: ApiRequest) -> Result<Answer, ApiError> {
     let issue = request.issue();
     let input = UpdateIssues { org: issue.org, project: None, issues: vec![issue.issue], status: status(&request)? };
-    let issues = issues::update(&request.ops, &request.actor, input).await?;
+    let issues = issues::update(&request.ops, &request.caller, input).await?;
     let issue = issues.first().ok_or(ApiError::NotFound)?;
     Ok(Answer::ok(shapes::issue(issue)))
 }
@@ -89,7 +89,7 @@ async fn update_many(request: ApiRequest, project: Option<String>) -> Result<Ans
     }
     let status = status(&request)?;
     let input = UpdateIssues { org: Some(request.param("org").to_owned()), project, issues: ids, status };
-    issues::update(&request.ops, &request.actor, input).await?;
+    issues::update(&request.ops, &request.caller, input).await?;
     Ok(Answer::ok(json!({"status": status.as_str(), "statusDetails": {}})))
 }
 
@@ -108,14 +108,14 @@ fn is_merge(body: &Value) -> Result<bool, ApiError> {
 
 async fn merge(request: ApiRequest, project: Option<String>, issues: Vec<String>) -> Result<Answer, ApiError> {
     let input = MergeIssues { org: Some(request.param("org").to_owned()), project, issues };
-    let merged = issues::merge(&request.ops, &request.actor, input).await?;
+    let merged = issues::merge(&request.ops, &request.caller, input).await?;
     let children: Vec<String> = merged.children.iter().map(ToString::to_string).collect();
     Ok(Answer::ok(json!({"merge": {"parent": merged.parent.id.to_string(), "children": children}})))
 }
 
 /// `GET …/hashes/`: what the issue is grouped by, each with its latest event.
 pub(super) async fn hashes(request: ApiRequest) -> Result<Answer, ApiError> {
-    let lineage = issues::lineage(&request.ops, &request.actor, &request.issue()).await?;
+    let lineage = issues::lineage(&request.ops, &request.caller, &request.issue()).await?;
     let with_events: Vec<_> = lineage.hashes.iter().filter(|hash| hash.event_count > 0).collect();
     Ok(Answer::list(&with_events, |hash| {
         json!({
@@ -133,7 +133,7 @@ pub(super) async fn unmerge(request: ApiRequest) -> Result<Answer, ApiError> {
     if hashes.is_empty() {
         return Ok(Answer::Nothing);
     }
-    let made = issues::unmerge(&request.ops, &request.actor, &request.issue(), Part::Hashes(hashes)).await?;
+    let made = issues::unmerge(&request.ops, &request.caller, &request.issue(), Part::Hashes(hashes)).await?;
     Ok(Answer::Json(StatusCode::ACCEPTED, json!({"id": made.id.to_string()})))
 }
 
@@ -149,16 +149,16 @@ fn status(request: &ApiRequest) -> Result<IssueStatus, ApiError> {
 }
 
 pub(super) async fn tags(request: ApiRequest) -> Result<Answer, ApiError> {
-    let tags = issues::tags(&request.ops, &request.actor, &request.issue()).await?;
+    let tags = issues::tags(&request.ops, &request.caller, &request.issue()).await?;
     Ok(Answer::list(&tags, shapes::tag))
 }
 
 pub(super) async fn tag(request: ApiRequest) -> Result<Answer, ApiError> {
-    let tag = issues::tag(&request.ops, &request.actor, &request.issue(), request.param("key")).await?;
+    let tag = issues::tag(&request.ops, &request.caller, &request.issue(), request.param("key")).await?;
     Ok(Answer::ok(shapes::tag(&tag)))
 }
 
 pub(super) async fn tag_values(request: ApiRequest) -> Result<Answer, ApiError> {
-    let tag = issues::tag(&request.ops, &request.actor, &request.issue(), request.param("key")).await?;
+    let tag = issues::tag(&request.ops, &request.caller, &request.issue(), request.param("key")).await?;
     Ok(Answer::list(&tag.values, |value| shapes::tag_value(&tag.key, value)))
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// `GET /`: what sentry-cli calls to log in. Scopes are null for a session, as Sentry's are.
 pub(super) async fn auth_info(request: ApiRequest) -> Result<Answer, ApiError> {
-    let (user, scopes) = match &request.actor {
+    let (user, scopes) = match request.caller.actor() {
         Actor::User(user) => (
             json!({"id": user.id.to_string(), "email": user.email, "name": user.name, "username": user.email}),
             user.scopes.map(Scopes::names),
@@ -18,11 +18,11 @@ pub(super) async fn auth_info(request: ApiRequest) -> Result<Answer, ApiError> {
 }
 
 pub(super) async fn list(request: ApiRequest) -> Result<Answer, ApiError> {
-    let organizations = organizations::list(&request.ops, &request.actor).await?;
+    let organizations = organizations::list(&request.ops, &request.caller).await?;
     Ok(Answer::list(&organizations, shapes::organization))
 }
 
 pub(super) async fn get(request: ApiRequest) -> Result<Answer, ApiError> {
-    let organization = organizations::get(&request.ops, &request.actor, request.param("org")).await?;
+    let organization = organizations::get(&request.ops, &request.caller, request.param("org")).await?;
     Ok(Answer::ok(shapes::organization(&organization)))
 }

@@ -4,7 +4,8 @@ use super::grouping_settings;
 use super::request::{Answer, ApiRequest};
 use http::StatusCode;
 use ops::project_settings::{self, Change, LegacyBrowser, ProjectSettings};
-use ops::{ApiError, projects, shapes};
+use ops::projects::{self, UpdateProject};
+use ops::{ApiError, shapes};
 use serde_json::{Map, Value, json};
 
 /// Filters that are on or off: id, what it is called, and what it does.
@@ -20,15 +21,22 @@ const LEGACY_BROWSERS: &str = "legacy-browsers";
 
 /// `GET /projects/{org}/{project}/`: the project with its settings.
 pub(super) async fn get(request: ApiRequest) -> Result<Answer, ApiError> {
-    let settings = project_settings::get(&request.ops, &request.actor, &request.project()).await?;
+    let settings = project_settings::get(&request.ops, &request.caller, &request.project()).await?;
     answer(&request, &settings).await
 }
 
 /// `PUT /projects/{org}/{project}/`: changes what is named, and refuses names that cannot be changed here.
 pub(super) async fn update(request: ApiRequest) -> Result<Answer, ApiError> {
-    let body = object(&request)?;
+    let mut body = object(&request)?;
+    let mut text = |name: &str| match body.remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(ApiError::invalid(format!("{name}: a text is expected."))),
+    };
+    let project = request.project();
+    let input = UpdateProject { project, name: text("name")?, slug: text("slug")?, platform: text("platform")? };
     let change = move |settings: &mut ProjectSettings| apply(settings, &body);
-    let settings = project_settings::update(&request.ops, &request.actor, &request.project(), change).await?;
+    let settings = project_settings::update(&request.ops, &request.caller, input, change).await?;
     answer(&request, &settings).await
 }
 
@@ -36,7 +44,7 @@ pub(super) async fn update(request: ApiRequest) -> Result<Answer, ApiError> {
 pub(super) async fn preview(request: ApiRequest) -> Result<Answer, ApiError> {
     let body = if request.body.is_empty() { Map::new() } else { object(&request)? };
     let change = move |settings: &mut ProjectSettings| apply(settings, &body);
-    let found = project_settings::preview(&request.ops, &request.actor, &request.event(), change).await?;
+    let found = project_settings::preview(&request.ops, &request.caller, &request.event(), change).await?;
     let event: Value = serde_json::from_slice(&found.event).map_err(ApiError::store("read a scrubbed event"))?;
     let changes: Vec<Value> = found.changes.iter().map(shape_of_change).collect();
     Ok(Answer::Json(StatusCode::OK, json!({ "changes": changes, "event": event })))
@@ -44,7 +52,7 @@ pub(super) async fn preview(request: ApiRequest) -> Result<Answer, ApiError> {
 
 /// `GET …/filters/`.
 pub(super) async fn filters(request: ApiRequest) -> Result<Answer, ApiError> {
-    let mut settings = project_settings::get(&request.ops, &request.actor, &request.project()).await?;
+    let mut settings = project_settings::get(&request.ops, &request.caller, &request.project()).await?;
     let mut list: Vec<Value> = Vec::new();
     for (id, name, description) in SWITCHES {
         let active = switch(&mut settings, id).is_some_and(|active| *active);
@@ -73,12 +81,12 @@ pub(super) async fn update_filter(request: ApiRequest) -> Result<Answer, ApiErro
         *switch = flag("active", body.get("active").unwrap_or(&Value::Null))?;
         Ok(())
     };
-    project_settings::update(&request.ops, &request.actor, &request.project(), change).await?;
+    project_settings::update(&request.ops, &request.caller, UpdateProject::of(request.project()), change).await?;
     Ok(Answer::Nothing)
 }
 
 async fn answer(request: &ApiRequest, settings: &ProjectSettings) -> Result<Answer, ApiError> {
-    let project = projects::get(&request.ops, &request.actor, &request.project()).await?;
+    let project = projects::get(&request.ops, &request.caller, &request.project()).await?;
     let mut shape = shapes::project(&project);
     let (scrubbing, filters) = (&settings.scrubbing, &settings.filters);
     shape["dataScrubber"] = json!(scrubbing.scrubs_data);

@@ -9,29 +9,29 @@ use serde_json::{Value, json};
 use stdx::Timestamp;
 
 pub(super) async fn list(request: ApiRequest) -> Result<Answer, ApiError> {
-    let projects = projects::list(&request.ops, &request.actor, None).await?;
+    let projects = projects::list(&request.ops, &request.caller, None).await?;
     Ok(Answer::list(&projects, shapes::project))
 }
 
 pub(super) async fn list_of_organization(request: ApiRequest) -> Result<Answer, ApiError> {
-    let projects = projects::list(&request.ops, &request.actor, Some(request.param("org"))).await?;
+    let projects = projects::list(&request.ops, &request.caller, Some(request.param("org"))).await?;
     Ok(Answer::list(&projects, shapes::project))
 }
 
 pub(super) async fn keys(request: ApiRequest) -> Result<Answer, ApiError> {
-    let keys = keys::list(&request.ops, &request.actor, &request.project()).await?;
+    let keys = keys::list(&request.ops, &request.caller, &request.project()).await?;
     Ok(Answer::list(&keys, |key| shape(&request, key)))
 }
 
 pub(super) async fn create_key(request: ApiRequest) -> Result<Answer, ApiError> {
     let body = if request.body.is_empty() { json!({}) } else { request.json()? };
     let input = CreateKey { project: request.project(), label: text_field(&body, &["name", "label"])? };
-    let key = keys::create(&request.ops, &request.actor, input).await?;
+    let key = keys::create(&request.ops, &request.caller, input).await?;
     Ok(Answer::Json(StatusCode::CREATED, shape(&request, &key)))
 }
 
 pub(super) async fn key(request: ApiRequest) -> Result<Answer, ApiError> {
-    let key = keys::get(&request.ops, &request.actor, &key_ref(&request)).await?;
+    let key = keys::get(&request.ops, &request.caller, &key_ref(&request)).await?;
     Ok(Answer::ok(shape(&request, &key)))
 }
 
@@ -43,12 +43,12 @@ pub(super) async fn update_key(request: ApiRequest) -> Result<Answer, ApiError> 
         Some(_) => return Err(ApiError::invalid("isActive: a boolean is expected.")),
     };
     let input = UpdateKey { key: key_ref(&request), label: text_field(&body, &["name", "label"])?, is_active };
-    let key = keys::update(&request.ops, &request.actor, input).await?;
+    let key = keys::update(&request.ops, &request.caller, input).await?;
     Ok(Answer::ok(shape(&request, &key)))
 }
 
 pub(super) async fn delete_key(request: ApiRequest) -> Result<Answer, ApiError> {
-    keys::delete(&request.ops, &request.actor, &key_ref(&request)).await?;
+    keys::delete(&request.ops, &request.caller, &key_ref(&request)).await?;
     Ok(Answer::Nothing)
 }
 
@@ -81,7 +81,7 @@ pub(super) async fn statistics(request: ApiRequest) -> Result<Answer, ApiError> 
         until: seconds(&request, "until")?,
         resolution,
     };
-    let points = statistics::project(&request.ops, &request.actor, &input).await?;
+    let points = statistics::project(&request.ops, &request.caller, &input).await?;
     Ok(Answer::list(&points, |(at, count)| json!([at.micros() / 1_000_000, count])))
 }
 
@@ -92,6 +92,6 @@ fn seconds(request: &ApiRequest, name: &str) -> Result<Option<Timestamp>, ApiErr
 }
 
 pub(super) async fn environments(request: ApiRequest) -> Result<Answer, ApiError> {
-    let names = projects::names(&request.ops, &request.actor, &request.project()).await?;
+    let names = projects::names(&request.ops, &request.caller, &request.project()).await?;
     Ok(Answer::list(&names.environments, |name| json!({"id": name, "name": name, "isHidden": false})))
 }

@@ -11,14 +11,14 @@ use http::{HeaderValue, StatusCode, header};
 use ops::events::EventRef;
 use ops::issues::IssueRef;
 use ops::projects::ProjectRef;
-use ops::{Actor, ApiError, Ops, Page, PageRequest};
+use ops::{ApiError, Caller, Ops, Page, PageRequest};
 use serde_json::Value;
 use std::sync::Arc;
 
 /// A request whose sender is known and whose body was read.
 pub(super) struct ApiRequest {
     pub ops: Arc<Ops>,
-    pub actor: Actor,
+    pub caller: Caller,
     /// Path with prefix, for links.
     pub path: String,
     pub query: Vec<(String, String)>,
@@ -43,10 +43,10 @@ pub(super) enum Answer {
 }
 
 impl ApiRequest {
-    pub fn new(ops: Arc<Ops>, actor: Actor, parts: &Parts, params: &RawPathParams, body: Bytes) -> ApiRequest {
+    pub fn new(ops: Arc<Ops>, caller: Caller, parts: &Parts, params: &RawPathParams, body: Bytes) -> ApiRequest {
         ApiRequest {
             ops,
-            actor,
+            caller,
             path: parts.uri.path().to_owned(),
             query: pagination::query_pairs(parts.uri.query().unwrap_or_default()),
             body,

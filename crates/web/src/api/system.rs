@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 /// Rates of the last minute, as the first page of the console shows them.
 pub(super) async fn pipeline(request: ApiRequest) -> Result<Answer, ApiError> {
-    let pulse = pulse::get(&request.ops, &request.actor).await?;
+    let pulse = pulse::get(&request.ops, &request.caller).await?;
     let flow = &pulse.flow;
     let by_project = |(id, rate): &(i64, pulse::Rate)| json!({"project": pulse.project_name(*id), "accepted": rate.0});
     let refusal = |(reason, rate): &(String, pulse::Rate)| json!({"reason": reason, "refused": rate.0});
@@ -44,7 +44,7 @@ fn spool(state: &pulse::SpoolState) -> Value {
 
 /// The conservation ledger, a row for each project and hour of receipt.
 pub(super) async fn ledger(request: ApiRequest) -> Result<Answer, ApiError> {
-    let balance = conservation::balance(&request.ops, &request.actor).await?;
+    let balance = conservation::balance(&request.ops, &request.caller).await?;
     let row = |row: &BalanceRow| {
         json!({
             "hour": stdx::Timestamp::from_seconds(row.hour.0 * 3_600).to_rfc3339(), "project": row.project,
@@ -59,7 +59,7 @@ pub(super) async fn ledger(request: ApiRequest) -> Result<Answer, ApiError> {
 }
 
 pub(super) async fn queues(request: ApiRequest) -> Result<Answer, ApiError> {
-    let rows = queues::list(&request.ops, &request.actor).await?;
+    let rows = queues::list(&request.ops, &request.caller).await?;
     Ok(Answer::list(&rows, shapes::queue))
 }
 
@@ -67,39 +67,39 @@ pub(super) async fn queues(request: ApiRequest) -> Result<Answer, ApiError> {
 pub(super) async fn update_queue(request: ApiRequest) -> Result<Answer, ApiError> {
     let name = request.param("queue");
     match request.json()?.get("paused") {
-        Some(Value::Bool(true)) => queues::pause(&request.ops, &request.actor, name).await?,
-        Some(Value::Bool(false)) => queues::resume(&request.ops, &request.actor, name).await?,
+        Some(Value::Bool(true)) => queues::pause(&request.ops, &request.caller, name).await?,
+        Some(Value::Bool(false)) => queues::resume(&request.ops, &request.caller, name).await?,
         Some(_) | None => return Err(ApiError::invalid("paused: a boolean is expected.")),
     }
-    let rows = queues::list(&request.ops, &request.actor).await?;
+    let rows = queues::list(&request.ops, &request.caller).await?;
     let row = rows.iter().find(|row| row.queue == name).ok_or(ApiError::NotFound)?;
     Ok(Answer::ok(shapes::queue(row)))
 }
 
 pub(super) async fn purge_queue(request: ApiRequest) -> Result<Answer, ApiError> {
     let name = request.param("queue");
-    let purged = queues::purge(&request.ops, &request.actor, name).await?;
+    let purged = queues::purge(&request.ops, &request.caller, name).await?;
     Ok(Answer::ok(json!({"queue": name, "purged": purged})))
 }
 
 pub(super) async fn workers(request: ApiRequest) -> Result<Answer, ApiError> {
-    let rows = workers::list(&request.ops, &request.actor).await?;
+    let rows = workers::list(&request.ops, &request.caller).await?;
     Ok(Answer::list(&rows, shapes::worker))
 }
 
 /// All, or those of one `queue`.
 pub(super) async fn dead_letters(request: ApiRequest) -> Result<Answer, ApiError> {
-    let letters = dead_letters::list(&request.ops, &request.actor, request.first("queue")).await?;
+    let letters = dead_letters::list(&request.ops, &request.caller, request.first("queue")).await?;
     Ok(Answer::list(&letters, letter))
 }
 
 pub(super) async fn dead_letter(request: ApiRequest) -> Result<Answer, ApiError> {
-    let found = dead_letters::get(&request.ops, &request.actor, request.param("id")).await?;
+    let found = dead_letters::get(&request.ops, &request.caller, request.param("id")).await?;
     Ok(Answer::ok(letter(&found)))
 }
 
 pub(super) async fn retry_dead_letter(request: ApiRequest) -> Result<Answer, ApiError> {
-    let retried = dead_letters::retry(&request.ops, &request.actor, &one(&request)).await?;
+    let retried = dead_letters::retry(&request.ops, &request.caller, &one(&request)).await?;
     match retried.unfit.as_slice() {
         [] => Ok(Answer::Nothing),
         _ => Err(ApiError::invalid("Its message could not be read: there is nothing to run.")),
@@ -107,12 +107,12 @@ pub(super) async fn retry_dead_letter(request: ApiRequest) -> Result<Answer, Api
 }
 
 pub(super) async fn discard_dead_letter(request: ApiRequest) -> Result<Answer, ApiError> {
-    dead_letters::discard(&request.ops, &request.actor, &one(&request)).await?;
+    dead_letters::discard(&request.ops, &request.caller, &one(&request)).await?;
     Ok(Answer::Nothing)
 }
 
 pub(super) async fn schedules(request: ApiRequest) -> Result<Answer, ApiError> {
-    let rows = schedules::list(&request.ops, &request.actor).await?;
+    let rows = schedules::list(&request.ops, &request.caller).await?;
     Ok(Answer::list(&rows, shapes::schedule))
 }
 

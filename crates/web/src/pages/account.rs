@@ -57,7 +57,7 @@ pub async fn create_token(
     Form(fields): Form<Vec<(String, String)>>,
 ) -> Result<Response, PageError> {
     let scopes = fields.into_iter().filter(|(key, _)| key == "scope").map(|(_, scope)| scope).collect();
-    let created = tokens::create(&state.ops, &viewer.actor, CreateToken { email: None, scopes }).await?;
+    let created = tokens::create(&state.ops, &viewer.caller, CreateToken { email: None, scopes }).await?;
     let page = page(&state, &viewer, Some(created.text.expose().clone())).await?;
     Ok((AppendHeaders([(header::CACHE_CONTROL, "no-store")]), page).into_response())
 }
@@ -68,7 +68,7 @@ pub async fn revoke_token(
     viewer: Viewer,
     Path(id): Path<i64>,
 ) -> Result<Response, PageError> {
-    tokens::revoke(&state.ops, &viewer.actor, id).await?;
+    tokens::revoke(&state.ops, &viewer.caller, id).await?;
     Ok(Redirect::to("/settings/account/").into_response())
 }
 
@@ -78,13 +78,13 @@ pub async fn end_session(
     viewer: Viewer,
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
-    sessions::end(&state.ops, &viewer.actor, &id).await?;
+    sessions::end(&state.ops, &viewer.caller, &id).await?;
     Ok(Redirect::to("/settings/account/").into_response())
 }
 
 async fn page(state: &WebState, viewer: &Viewer, created: Option<String>) -> Result<Response, PageError> {
-    let tokens = tokens::list(&state.ops, &viewer.actor).await?;
-    let sessions = sessions::list(&state.ops, &viewer.actor).await?;
+    let tokens = tokens::list(&state.ops, &viewer.caller).await?;
+    let sessions = sessions::list(&state.ops, &viewer.caller).await?;
     let this = &viewer.session_id;
     let shell = Shell::of(state, viewer, Nav::Account, "Account");
     let user = &viewer.user;

@@ -18,8 +18,8 @@ pub async fn raw_json(
     viewer: Viewer,
     Path((id, event_id)): Path<(String, String)>,
 ) -> Result<Response, PageError> {
-    let issue = issues::get(&state.ops, &viewer.actor, &IssueRef { org: None, issue: id }).await?;
-    let body = events::raw_json(&state.ops, &viewer.actor, &event_ref(&issue, &event_id)).await?;
+    let issue = issues::get(&state.ops, &viewer.caller, &IssueRef { org: None, issue: id }).await?;
+    let body = events::raw_json(&state.ops, &viewer.caller, &event_ref(&issue, &event_id)).await?;
     let headers = [
         (header::CONTENT_TYPE, "application/json".to_owned()),
         (header::CONTENT_DISPOSITION, format!("inline; filename=\"{}.json\"", file_name(&event_id))),
@@ -35,9 +35,9 @@ pub async fn attachment(
     viewer: Viewer,
     Path((id, event_id, attachment_id)): Path<(String, String, i64)>,
 ) -> Result<Response, PageError> {
-    let issue = issues::get(&state.ops, &viewer.actor, &IssueRef { org: None, issue: id }).await?;
+    let issue = issues::get(&state.ops, &viewer.caller, &IssueRef { org: None, issue: id }).await?;
     let reference = event_ref(&issue, &event_id);
-    let content = attachments::download(&state.ops, &viewer.actor, &reference, attachment_id).await?;
+    let content = attachments::download(&state.ops, &viewer.caller, &reference, attachment_id).await?;
     let name = &content.attachment.name;
     let disposition =
         format!("attachment; filename=\"{}\"; filename*=UTF-8''{}", file_name(name), crate::format::url_part(name));

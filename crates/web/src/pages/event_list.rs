@@ -53,13 +53,13 @@ pub async fn show(
     Path(id): Path<String>,
     Query(query): Query<EventListQuery>,
 ) -> Result<Response, PageError> {
-    let issue = issues::get(&state.ops, &viewer.actor, &IssueRef { org: None, issue: id }).await?;
+    let issue = issues::get(&state.ops, &viewer.caller, &IssueRef { org: None, issue: id }).await?;
     let wanted = ListIssueEvents {
         issue: IssueRef { org: None, issue: issue.id.to_string() },
         environments: Vec::new(),
         page: PageRequest { cursor: query.cursor, limit: Some(ROWS) },
     };
-    let page = events::list_of_issue(&state.ops, &viewer.actor, wanted).await?;
+    let page = events::list_of_issue(&state.ops, &viewer.caller, wanted).await?;
     let path = format!("/issues/{}/events/", issue.id);
     html(&EventListPage {
         shell: Shell::of(&state, &viewer, Nav::Issues, format!("Events of {}", issue.short_id)),

@@ -137,7 +137,7 @@ async fn load(
     event: &IssueEvent,
     query: &IssueQuery,
 ) -> Result<IssueFacts, PageError> {
-    let (cx, actor) = (&state.ops, &viewer.actor);
+    let (cx, actor) = (&state.ops, &viewer.caller);
     let reference = IssueRef { org: None, issue: id };
     let issue = issues::get(cx, actor, &reference).await?;
     // A short id may be ambiguous over organizations; the id is not.
@@ -167,8 +167,8 @@ async fn event_facts(
 ) -> Result<EventFacts, PageError> {
     let reference = event_ref(issue, &event.summary.event_id);
     let (attachments, receipt) = tokio::join!(
-        ops::attachments::list(&state.ops, &viewer.actor, &reference),
-        ops::receipts::get(&state.ops, &viewer.actor, &reference),
+        ops::attachments::list(&state.ops, &viewer.caller, &reference),
+        ops::receipts::get(&state.ops, &viewer.caller, &reference),
     );
     Ok(EventFacts { event, attachments: attachments?, receipt: Some(receipt?) })
 }

@@ -85,9 +85,9 @@ pub async fn show(
     viewer: Viewer,
     Query(filters): Query<Filters>,
 ) -> Result<Response, PageError> {
-    let projects = projects::list(&state.ops, &viewer.actor, None).await?;
+    let projects = projects::list(&state.ops, &viewer.caller, None).await?;
     let environments = environments(&state, &viewer, &filters, &projects).await?;
-    let listed = issues::list(&state.ops, &viewer.actor, filters.request(&filters.cursor, ROWS, true)).await;
+    let listed = issues::list(&state.ops, &viewer.caller, filters.request(&filters.cursor, ROWS, true)).await;
     let (page, problem) = match listed {
         Ok(page) => (Some(page), None),
         // A query that cannot be read is answered beside the box it was typed into.
@@ -219,7 +219,7 @@ async fn environments(
         _ => None,
     };
     let mut environments = match filters.project_ref().or(only) {
-        Some(project) => projects::names(&state.ops, &viewer.actor, &project).await?.environments,
+        Some(project) => projects::names(&state.ops, &viewer.caller, &project).await?.environments,
         None => Vec::new(),
     };
     environments.retain(|name| !name.is_empty());
@@ -248,7 +248,7 @@ async fn why_empty(
     }
     let mut drops = Vec::new();
     for (filter, without) in filters.each_dropped() {
-        let listed = issues::list(&state.ops, &viewer.actor, without.request("", 1, false)).await;
+        let listed = issues::list(&state.ops, &viewer.caller, without.request("", 1, false)).await;
         // What cannot be searched does not help.
         let helps = listed.is_ok_and(|page| !page.items.is_empty());
         drops.push(FilterDrop { filter, url: without.url(""), helps });

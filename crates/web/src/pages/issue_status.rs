@@ -27,7 +27,7 @@ pub async fn update(
         return Ok(Redirect::to(next).into_response());
     }
     let input = UpdateIssues { org: None, project: None, issues: ids, status };
-    let changed = issues::update(&state.ops, &viewer.actor, input).await?;
+    let changed = issues::update(&state.ops, &viewer.caller, input).await?;
     let ids = changed.iter().map(|issue| issue.id).collect();
     let notice = Notice { status, undo, ids, path: next.to_owned() };
     Ok((AppendHeaders([(header::SET_COOKIE, cookies::notice(&notice.text()))]), Redirect::to(next)).into_response())

@@ -53,9 +53,9 @@ pub async fn show(
     viewer: Viewer,
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
-    let issue = issues::get(&state.ops, &viewer.actor, &IssueRef { org: None, issue: id }).await?;
+    let issue = issues::get(&state.ops, &viewer.caller, &IssueRef { org: None, issue: id }).await?;
     let reference = IssueRef { org: None, issue: issue.id.to_string() };
-    let lineage = issues::lineage(&state.ops, &viewer.actor, &reference).await?;
+    let lineage = issues::lineage(&state.ops, &viewer.caller, &reference).await?;
     let shell = Shell::of(&state, &viewer, Nav::Issues, format!("What {} is made of", issue.short_id));
     html(&MergedPage::of(shell, IssueHead::of(&issue, viewer.now), &lineage, viewer.now))
 }
@@ -122,7 +122,7 @@ pub async fn merge(
 ) -> Result<Response, PageError> {
     let issues = fields.into_iter().filter(|(key, _)| key == "id").map(|(_, id)| id).collect();
     let input = MergeIssues { org: None, project: None, issues };
-    let merged = issues::merge(&state.ops, &viewer.actor, input).await?;
+    let merged = issues::merge(&state.ops, &viewer.caller, input).await?;
     Ok(Redirect::to(&format!("/issues/{}/merged/", merged.parent.id)).into_response())
 }
 
@@ -139,6 +139,6 @@ pub async fn unmerge(
         None => Part::Hashes(fields.into_iter().filter(|(key, _)| key == "hash").map(|(_, hash)| hash).collect()),
     };
     let reference = IssueRef { org: None, issue: id };
-    let made = issues::unmerge(&state.ops, &viewer.actor, &reference, part).await?;
+    let made = issues::unmerge(&state.ops, &viewer.caller, &reference, part).await?;
     Ok(Redirect::to(&format!("/issues/{}/", made.id)).into_response())
 }

@@ -46,8 +46,8 @@ pub async fn show(
     Path((org, project)): Path<(String, String)>,
 ) -> Result<Response, PageError> {
     let reference = ProjectRef { org, project };
-    let project = projects::get(&state.ops, &viewer.actor, &reference).await?;
-    let keys = keys::list(&state.ops, &viewer.actor, &reference).await?;
+    let project = projects::get(&state.ops, &viewer.caller, &reference).await?;
+    let keys = keys::list(&state.ops, &viewer.caller, &reference).await?;
     let path = format!("{}/{}", project.organization.slug, project.slug);
     let chart = match project.first_event_at {
         None => None,
@@ -80,7 +80,7 @@ pub async fn first_event(
     viewer: Viewer,
     Path((org, project)): Path<(String, String)>,
 ) -> Result<Json<FirstEvent>, PageError> {
-    let project = projects::get(&state.ops, &viewer.actor, &ProjectRef { org, project }).await?;
+    let project = projects::get(&state.ops, &viewer.caller, &ProjectRef { org, project }).await?;
     Ok(Json(FirstEvent { seen: project.first_event_at.is_some() }))
 }
 
@@ -92,6 +92,6 @@ impl KeyRow {
 
 async fn chart(state: &WebState, viewer: &Viewer, project: ProjectRef, path: &str) -> Result<Chart, PageError> {
     let input = ProjectStatistics { project, since: None, until: None, resolution: Resolution::Hour };
-    let series = statistics::project(&state.ops, &viewer.actor, &input).await?;
+    let series = statistics::project(&state.ops, &viewer.caller, &input).await?;
     Ok(Chart::without_links(&series, SeriesPeriod::Day, &format!("/projects/{path}/")))
 }

@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use ops::organizations::{self, Organization};
 use ops::projects::{self, CreateProject};
-use ops::{Actor, ApiError, Scope};
+use ops::{Actor, ApiError, Permission, Scope};
 use serde::Deserialize;
 
 #[derive(Template)]
@@ -70,7 +70,7 @@ pub(super) const PLATFORMS: [(&str, &str); 13] = [
 
 /// `GET /projects/`
 pub async fn show(State(state): State<WebState>, viewer: Viewer) -> Result<Response, PageError> {
-    let projects = projects::list(&state.ops, &viewer.actor, None).await?;
+    let projects = projects::list(&state.ops, &viewer.caller, None).await?;
     let rows = projects.into_iter().map(|project| {
         let path = format!("{}/{}", project.organization.slug, project.slug);
         ProjectRow {
@@ -84,7 +84,7 @@ pub async fn show(State(state): State<WebState>, viewer: Viewer) -> Result<Respo
     });
     html(&ProjectListPage {
         rows: rows.collect(),
-        may_create: may_create_somewhere(&viewer.actor),
+        may_create: may_create_somewhere(viewer.caller.actor()),
         shell: Shell::of(&state, &viewer, Nav::Projects, "Projects"),
     })
 }
@@ -107,7 +107,7 @@ pub async fn create(
         name: filled(&input.name),
         platform: filled(&input.platform),
     };
-    match projects::create(&state.ops, &viewer.actor, wanted).await {
+    match projects::create(&state.ops, &viewer.caller, wanted).await {
         Ok(project) => {
             let url = format!("/projects/{}/{}/", project.organization.slug, project.slug);
             Ok(Redirect::to(&url).into_response())
@@ -126,7 +126,7 @@ async fn form(
     input: ProjectForm,
     problem: Option<String>,
 ) -> Result<Response, PageError> {
-    let organizations = organizations::list(&state.ops, &viewer.actor).await?;
+    let organizations = organizations::list(&state.ops, &viewer.caller).await?;
     let shell = Shell::of(state, viewer, Nav::Projects, "New project");
     html(&ProjectFormPage { shell, organizations, input, problem })
 }
@@ -135,7 +135,8 @@ async fn form(
 fn may_create_somewhere(actor: &Actor) -> bool {
     match actor {
         Actor::User(user) => {
-            user.is_superuser || user.roles.iter().any(|(org, _)| actor.require_in(*org, Scope::ProjectWrite).is_ok())
+            user.permissions.has(Permission::ProjectsAdmin)
+                || user.roles.iter().any(|(org, _)| actor.require_in(*org, Scope::ProjectWrite).is_ok())
         }
         Actor::Anonymous | Actor::System => false,
     }

@@ -56,10 +56,11 @@ impl Browser {
             email: "root@acme.test".into(),
             name: None,
             password: Some(stdx::Redacted::new(PASSWORD.to_owned())),
-            is_superuser: true,
+            is_superuser: Some(true),
+            org: None,
             force_update: false,
         };
-        ops::users::create(&world.ops, &ops::Actor::System, input).await.expect("a superuser");
+        ops::users::create(&world.ops, &ops::Caller::of_task("test"), input).await.expect("a superuser");
         let browser = Browser::of(world);
         browser.log_in("root@acme.test").await;
         browser

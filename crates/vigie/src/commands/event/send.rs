@@ -45,10 +45,10 @@ pub fn run(flags: &Flags, dsn: Option<&str>, message: Option<&str>, file: Option
 /// The first key of the first project, as the running Vigie prints it.
 fn first_dsn(flags: &Flags) -> anyhow::Result<String> {
     let local = Local::open(&Config::load(flags)?)?;
-    let projects = local.wait(ops::projects::list(&local.ops, &local.actor(), None))?;
+    let projects = local.wait(ops::projects::list(&local.ops, &local.caller(), None))?;
     let project = projects.first().context("there is no project yet; give --dsn")?;
     let project = ProjectRef { org: project.organization.slug.clone(), project: project.slug.clone() };
-    let keys = local.wait(ops::keys::list(&local.ops, &local.actor(), &project))?;
+    let keys = local.wait(ops::keys::list(&local.ops, &local.caller(), &project))?;
     let key = keys.into_iter().find(|key| key.is_active).context("the project has no active key; give --dsn")?;
     Ok(key.dsn_public)
 }

@@ -15,7 +15,7 @@ pub fn run(local: &Local, command: Dead) -> anyhow::Result<ExitCode> {
         Dead::List { queue, listing } => list(local, queue.as_deref(), listing),
         Dead::Show { id, listing } => show(local, &id, listing),
         Dead::Retry(which) => {
-            let retried = local.wait(dead_letters::retry(&local.ops, &local.actor(), &selection(&which)))?;
+            let retried = local.wait(dead_letters::retry(&local.ops, &local.caller(), &selection(&which)))?;
             say(&retried.gone_back, "retried", which.listing)?;
             let unfit = retried.unfit.len();
             let why = "cannot go back: their messages could not be read";
@@ -23,7 +23,7 @@ pub fn run(local: &Local, command: Dead) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Dead::Discard(which) => {
-            let ids = local.wait(dead_letters::discard(&local.ops, &local.actor(), &selection(&which)))?;
+            let ids = local.wait(dead_letters::discard(&local.ops, &local.caller(), &selection(&which)))?;
             say(&ids, "discarded", which.listing)?;
             Ok(ExitCode::SUCCESS)
         }
@@ -39,7 +39,7 @@ fn selection(which: &Which) -> Selection {
 }
 
 fn list(local: &Local, queue: Option<&str>, listing: Listing) -> anyhow::Result<ExitCode> {
-    let letters = local.wait(dead_letters::list(&local.ops, &local.actor(), queue))?;
+    let letters = local.wait(dead_letters::list(&local.ops, &local.caller(), queue))?;
     if listing.json {
         output::json(&letters.iter().map(shape).collect())?;
         return Ok(ExitCode::SUCCESS);
@@ -63,7 +63,7 @@ fn list(local: &Local, queue: Option<&str>, listing: Listing) -> anyhow::Result<
 }
 
 fn show(local: &Local, id: &str, listing: Listing) -> anyhow::Result<ExitCode> {
-    let letter = local.wait(dead_letters::get(&local.ops, &local.actor(), id))?;
+    let letter = local.wait(dead_letters::get(&local.ops, &local.caller(), id))?;
     if listing.json {
         output::json(&shape(&letter))?;
     } else {

@@ -31,7 +31,7 @@ pub fn run(config: &Config, send: Send) -> anyhow::Result<ExitCode> {
     };
     let wait = send.wait.map(|wait| seconds("--wait", wait)).transpose()?;
     let local = Local::open(config)?;
-    let id = local.wait(queues::send(&local.ops, &local.actor(), input))?;
+    let id = local.wait(queues::send(&local.ops, &local.caller(), input))?;
     match wait {
         None => output::line(&id).map(|()| ExitCode::SUCCESS),
         Some(wait) => wait_for(&local, &id, wait),
@@ -59,7 +59,7 @@ fn own_queue(task: &str) -> &'static str {
 fn wait_for(local: &Local, id: &str, wait: Duration) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     loop {
-        match local.wait(queues::result(&local.ops, &local.actor(), id))? {
+        match local.wait(queues::result(&local.ops, &local.caller(), id))? {
             Some(JobResult::Success { value }) => return output::json(&value).map(|()| ExitCode::SUCCESS),
             Some(JobResult::Failure { error }) => anyhow::bail!("job {id} failed: {error}"),
             Some(JobResult::Retry { .. }) | None => {}

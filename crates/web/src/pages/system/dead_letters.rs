@@ -79,7 +79,7 @@ pub async fn show(
     Query(query): Query<LettersQuery>,
 ) -> Result<Response, PageError> {
     let queue = query.queue.filter(|name| !name.is_empty());
-    let letters = dead_letters::list(&state.ops, &viewer.actor, queue.as_deref()).await?;
+    let letters = dead_letters::list(&state.ops, &viewer.caller, queue.as_deref()).await?;
     let said = match (query.retried, query.discarded) {
         (Some(jobs), _) => Some(match query.unfit {
             None => format!("{} jobs went back into their queues.", count(jobs)),
@@ -102,7 +102,7 @@ pub async fn show_one(
     viewer: Viewer,
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
-    let letter = dead_letters::get(&state.ops, &viewer.actor, &id).await?;
+    let letter = dead_letters::get(&state.ops, &viewer.caller, &id).await?;
     html(&DeadLetterPage::of(Shell::of(&state, &viewer, Nav::System, "Dead letter"), &letter))
 }
 
@@ -113,7 +113,7 @@ pub async fn export(
     Query(query): Query<LettersQuery>,
 ) -> Result<Response, PageError> {
     let queue = query.queue.filter(|name| !name.is_empty());
-    let letters = dead_letters::list(&state.ops, &viewer.actor, queue.as_deref()).await?;
+    let letters = dead_letters::list(&state.ops, &viewer.caller, queue.as_deref()).await?;
     let headers = [(header::CONTENT_DISPOSITION, "attachment; filename=\"dead-letters.json\"")];
     Ok((headers, axum::Json(letters)).into_response())
 }
@@ -140,12 +140,12 @@ pub async fn act(
     }
     let query = match act {
         "retry" | "retry-group" => {
-            let retried = dead_letters::retry(&state.ops, &viewer.actor, &selection).await?;
+            let retried = dead_letters::retry(&state.ops, &viewer.caller, &selection).await?;
             let (back, unfit) = (retried.gone_back.len().to_string(), retried.unfit.len().to_string());
             query_string(&[("retried", &back), ("unfit", if unfit == "0" { "" } else { &unfit })])
         }
         _ => {
-            let discarded = dead_letters::discard(&state.ops, &viewer.actor, &selection).await?;
+            let discarded = dead_letters::discard(&state.ops, &viewer.caller, &selection).await?;
             query_string(&[("discarded", &discarded.len().to_string())])
         }
     };

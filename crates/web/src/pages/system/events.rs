@@ -47,7 +47,7 @@ pub async fn show(
     viewer: Viewer,
     Query(query): Query<EventsQuery>,
 ) -> Result<Response, PageError> {
-    viewer.actor.require_superuser()?;
+    viewer.caller.require_superuser()?;
     let event_id: String = query.event.trim().chars().filter(|c| *c != '-').take(ID_CHARS_MAX).collect();
     let found = if event_id.is_empty() { Vec::new() } else { look_up(&state, &viewer, &event_id).await? };
     html(&EventsPage { shell: Shell::of(&state, &viewer, Nav::System, "Event lookup"), event_id, found })
@@ -61,11 +61,11 @@ impl EventsPage {
 
 async fn look_up(state: &WebState, viewer: &Viewer, event_id: &str) -> Result<Vec<FoundEvent>, PageError> {
     let mut found = Vec::new();
-    let projects = projects::list(&state.ops, &viewer.actor, None).await?;
+    let projects = projects::list(&state.ops, &viewer.caller, None).await?;
     for project in projects.iter().take(PROJECTS_SEARCHED_MAX) {
         let reference = ProjectRef { org: project.organization.slug.clone(), project: project.slug.clone() };
         let wanted = EventRef { project: reference, event_id: event_id.to_owned() };
-        let receipt = match receipts::get(&state.ops, &viewer.actor, &wanted).await {
+        let receipt = match receipts::get(&state.ops, &viewer.caller, &wanted).await {
             Ok(receipt) if receipt.state != ReceiptState::Unknown => receipt,
             // What is not an event id is in no project.
             Ok(_) | Err(ops::ApiError::NotFound | ops::ApiError::Invalid { .. }) => continue,

@@ -112,11 +112,11 @@ pub struct Facts {
 /// `GET /system/`
 pub async fn show(State(state): State<WebState>, viewer: Viewer) -> Result<Response, PageError> {
     let facts = Facts {
-        status: status::get(&state.ops, &viewer.actor).await?,
-        pulse: pulse::get(&state.ops, &viewer.actor).await?,
-        outcomes: status::outcomes(&state.ops, &viewer.actor).await?,
+        status: status::get(&state.ops, &viewer.caller).await?,
+        pulse: pulse::get(&state.ops, &viewer.caller).await?,
+        outcomes: status::outcomes(&state.ops, &viewer.caller).await?,
         // A queue that does not answer is told of once, above.
-        schedules: schedules::list(&state.ops, &viewer.actor).await.unwrap_or_default(),
+        schedules: schedules::list(&state.ops, &viewer.caller).await.unwrap_or_default(),
     };
     html(&PipelinePage::of(Shell::of(&state, &viewer, Nav::System, "System"), facts))
 }

@@ -82,9 +82,9 @@ pub async fn show(
     viewer: Viewer,
     Query(query): Query<QueuesQuery>,
 ) -> Result<Response, PageError> {
-    let depths = queues::list(&state.ops, &viewer.actor).await?;
-    let parked = workers::parked(&state.ops, &viewer.actor).await?;
-    let pulse = pulse::get(&state.ops, &viewer.actor).await?;
+    let depths = queues::list(&state.ops, &viewer.caller).await?;
+    let parked = workers::parked(&state.ops, &viewer.caller).await?;
+    let pulse = pulse::get(&state.ops, &viewer.caller).await?;
     let said = query.purged.map(|jobs| format!("{} jobs removed.", count(jobs)));
     let shell = Shell::of(&state, &viewer, Nav::System, "Queues");
     html(&QueuesPage::of(shell, &depths, &parked, &pulse, said))
@@ -97,8 +97,8 @@ pub async fn pause(
     Form(form): Form<PauseForm>,
 ) -> Result<Response, PageError> {
     match form.act.as_str() {
-        "pause" => queues::pause(&state.ops, &viewer.actor, &form.queue).await?,
-        "resume" => queues::resume(&state.ops, &viewer.actor, &form.queue).await?,
+        "pause" => queues::pause(&state.ops, &viewer.caller, &form.queue).await?,
+        "resume" => queues::resume(&state.ops, &viewer.caller, &form.queue).await?,
         _ => return Err(ApiError::invalid("The form says neither pause nor resume.").into()),
     }
     Ok(Redirect::to(Tab::Queues.path()).into_response())
@@ -113,7 +113,7 @@ pub async fn purge(
     if form.sure != "yes" {
         return Err(ApiError::invalid("A purge removes jobs for good: tick the box to say that it is meant.").into());
     }
-    let purged = queues::purge(&state.ops, &viewer.actor, &form.queue).await?;
+    let purged = queues::purge(&state.ops, &viewer.caller, &form.queue).await?;
     let query = query_string(&[("purged", &purged.to_string())]);
     Ok(Redirect::to(&format!("{}{query}", Tab::Queues.path())).into_response())
 }

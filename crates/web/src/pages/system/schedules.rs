@@ -47,8 +47,8 @@ pub struct FailureView {
 
 /// `GET /system/schedules/`
 pub async fn show(State(state): State<WebState>, viewer: Viewer) -> Result<Response, PageError> {
-    let rows = schedules::list(&state.ops, &viewer.actor).await?;
-    let workers = workers::list(&state.ops, &viewer.actor).await?;
+    let rows = schedules::list(&state.ops, &viewer.caller).await?;
+    let workers = workers::list(&state.ops, &viewer.caller).await?;
     html(&SchedulesPage::of(Shell::of(&state, &viewer, Nav::System, "Schedules"), &rows, &workers))
 }
 

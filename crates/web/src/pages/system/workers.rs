@@ -54,7 +54,7 @@ pub struct WorkerView {
 
 /// `GET /system/workers/`
 pub async fn show(State(state): State<WebState>, viewer: Viewer) -> Result<Response, PageError> {
-    let workers = workers::list(&state.ops, &viewer.actor).await?;
+    let workers = workers::list(&state.ops, &viewer.caller).await?;
     let now = state.ops.clock.now();
     html(&WorkersPage::of(Shell::of(&state, &viewer, Nav::System, "Workers"), &workers, now))
 }
