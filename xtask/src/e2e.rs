@@ -25,6 +25,7 @@ mod redis;
 mod ruby_sdk;
 mod rust_sdk;
 mod sdk;
+mod self_reporting;
 mod spool_outage;
 
 use crate::command::say;
@@ -100,6 +101,7 @@ const TESTS: &[(&str, Test)] = &[
     ("queue_faults_unknown", queue_faults::unknown),
     ("many_processes", many_processes::run),
     ("pool_processes", pool_processes::run),
+    ("self_reporting", self_reporting::run),
     ("spool_outage", spool_outage::run),
     ("health_red", health_red::run),
 ];

@@ -31,6 +31,7 @@ use std::time::Instant;
 use stdx::Clock;
 use store::Stores;
 
+pub(crate) use publish::{EVENT_PRIORITY, event_job_id};
 pub use route::{ENDPOINTS, is_ingest_path};
 
 /// Decoded bodies up to this size are examined in memory; beyond it the body is a file. At most one for each runtime

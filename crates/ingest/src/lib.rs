@@ -10,6 +10,7 @@ pub mod body;
 pub mod budget;
 pub mod endpoints;
 pub mod flush;
+pub mod internal;
 pub mod keyring;
 pub mod metrics;
 pub mod server;

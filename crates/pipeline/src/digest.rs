@@ -51,6 +51,7 @@ impl Digest {
 
     /// Digests a batch. Returns an outcome for each job, in order.
     pub fn run(&self, jobs: &[Claimed]) -> Vec<Outcome> {
+        let _handling = telemetry::reporting::handling(jobs.iter().map(|job| job.id.as_str()));
         let started = Instant::now();
         let mut outcomes: Vec<Option<Outcome>> = Vec::new();
         outcomes.resize_with(jobs.len(), || None);

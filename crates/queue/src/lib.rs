@@ -38,4 +38,5 @@ pub use job::{
 pub use spool::{Spool, SpoolState};
 pub use task::{CallTask, Calls, Outcome, Policy, RunContext, Task};
 pub use tend::{Fallen, fallen};
+pub use waiting::wait_for;
 pub use worker::{RemoteConfig, Worker, WorkerConfig, WorkerProgress};

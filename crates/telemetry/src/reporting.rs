@@ -2,8 +2,9 @@
 //! `sentry` crate's client, and go first *upstream* (the place most isolated from this installation) and then to the
 //! *relay* (this installation's internal project, or a DSN of the operator's choice).
 //!
-//! A report must not cause the next. That is held by data: every report carries a hop marker, a record that speaks of a
-//! job of the internal project is never sent to the relay, and a token bucket bounds what is left. What is not sent is
+//! A report must not cause the next. That is held by data: every report carries a hop marker, what is said of a job
+//! of the internal project is never sent to the relay, nor upstream what is said of another installation's report, and a
+//! token bucket bounds what is left. What is not sent is
 //! counted with its reason, so that for each destination captured = sent + dropped + waiting.
 
 mod bucket;
@@ -18,11 +19,12 @@ mod record;
 pub use destination::{Answer, Deliver, Tally};
 pub use http::HttpDelivery;
 pub use layer::ReportLayer;
-pub use own::{Own, handling};
+pub use own::{Handling, handling, handling_of_client, set_internal_project};
 pub use sentry::types::Dsn;
 
 use destination::Destination;
 use multiplex::Multiplexer;
+use own::About;
 use sentry::integrations::backtrace::{AttachStacktraceIntegration, ProcessStacktraceIntegration};
 use sentry::integrations::panic::PanicIntegration;
 use sentry::protocol::Event;
@@ -76,7 +78,7 @@ pub fn start(config: ReportingConfig, destinations: Destinations) -> Option<Repo
         |name, deliver: Option<Box<dyn Deliver>>| deliver.map(|deliver| Arc::new(Destination::start(name, deliver)));
     let upstream = open(destination::Name::Upstream, destinations.upstream);
     let relay = open(destination::Name::Relay, destinations.relay);
-    own::set_internal_project(config.internal_project);
+    set_internal_project(config.internal_project);
     let multiplexer = Multiplexer::new(upstream.clone(), relay.clone(), config.upstream_metrics_rate);
     let client = Arc::new(Client::with_options(options(config, multiplexer)));
     if CLIENT.set(client.clone()).is_err() {
@@ -115,19 +117,19 @@ fn marked(mut event: Event<'static>) -> Event<'static> {
 fn report_panics() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        capture(PanicIntegration::new().event_from_panic_info(info), own::is_handled_here());
+        capture(PanicIntegration::new().event_from_panic_info(info), own::handled_here());
         before(info);
     }));
 }
 
 /// Reports an event, if reporting was started.
-fn capture(mut event: Event<'static>, is_own: bool) {
+fn capture(mut event: Event<'static>, about: About) {
     let Some(client) = CLIENT.get() else { return };
     if own::is_reporting_thread() {
         return;
     }
-    if is_own {
-        event.tags.insert(own::OWN_TAG.to_owned(), "yes".to_owned());
+    if about != About::Other {
+        event.tags.insert(own::ABOUT_TAG.to_owned(), about.as_str().to_owned());
     }
     client.capture_event(event, None);
 }

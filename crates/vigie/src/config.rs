@@ -22,6 +22,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use stdx::{ByteSize, Proxies, Redacted};
+use telemetry::reporting::Dsn;
 
 /// Everything the process needs to know, typed.
 #[derive(Clone, Debug)]
@@ -48,6 +49,19 @@ pub struct Config {
     pub spool_bytes_max: ByteSize,
     pub disk_free_min: ByteSize,
     pub envelope_bytes_max: ByteSize,
+    pub self_reporting: SelfReporting,
+}
+
+/// Where what goes wrong in Vigie itself is reported to.
+#[derive(Clone, Debug)]
+pub struct SelfReporting {
+    pub is_enabled: bool,
+    /// They hold keys.
+    pub upstream: Option<Redacted<Dsn>>,
+    pub relay: Option<Redacted<Dsn>>,
+    pub sample_rate: f32,
+    pub upstream_metrics_rate: f32,
+    pub environment: String,
 }
 
 /// What the command line says about configuration.
@@ -161,6 +175,10 @@ impl Config {
         let bytes = |name: &str| text(name).parse::<ByteSize>().expect(CHECKED);
         let number = |name: &str| text(name).parse::<u64>().expect(CHECKED);
         let switch = |name: &str| kind::parse_switch(text(name)).expect(CHECKED);
+        let fraction = |name: &str| text(name).parse::<f32>().expect(CHECKED);
+        let dsn = |name: &str| {
+            Some(text(name)).filter(|dsn| !dsn.is_empty()).map(|dsn| Redacted::new(dsn.parse().expect(CHECKED)))
+        };
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let concurrency = usize::try_from(number("worker.concurrency")).expect(CHECKED);
         Config {
@@ -182,6 +200,14 @@ impl Config {
             queue_jobs_max: number("queue.max-jobs"),
             disk_free_min: bytes("disk.min-free"),
             envelope_bytes_max: bytes("ingest.max-envelope-bytes"),
+            self_reporting: SelfReporting {
+                is_enabled: switch("self-reporting.enabled"),
+                upstream: dsn("self-reporting.upstream-dsn"),
+                relay: dsn("self-reporting.relay-dsn"),
+                sample_rate: fraction("self-reporting.sample-rate"),
+                upstream_metrics_rate: fraction("self-reporting.upstream-metrics-rate"),
+                environment: text("self-reporting.environment").to_owned(),
+            },
         }
     }
 }

@@ -12,6 +12,7 @@ mod host;
 mod local;
 mod metrics;
 mod public_address;
+mod reporting;
 mod roles;
 mod site;
 mod supervisor;

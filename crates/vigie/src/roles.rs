@@ -10,6 +10,7 @@ mod worker;
 use crate::boot::Boot;
 use crate::broker;
 use crate::config::Config;
+use crate::reporting::{self, SelfReporting};
 use crate::{host, supervisor};
 use anyhow::Context;
 use queue::Queue;
@@ -69,6 +70,7 @@ pub(crate) struct Base {
     pub clock: Arc<dyn Clock>,
     pub stores: Arc<Stores>,
     pub queue: Arc<dyn Queue>,
+    pub reporting: SelfReporting,
     pub boot: Boot,
     pub shutdown: Shutdown,
 }
@@ -104,7 +106,9 @@ async fn serve(config: &Config, role: Role, options: WorkerOptions, mut boot: Bo
     let stores = Arc::new(boot.step("stores", || open_stores(config, &*clock))?);
     boot.note("broker", || broker::look_at_boot(config))?;
     let queue = boot.step("queue", || broker::of_role(config, role, &node))?;
-    let base = Base { config: config.clone(), role, node, clock, stores, queue, boot, shutdown: shutdown.clone() };
+    let reporting = start_reporting(config, &mut boot, &stores, &queue, &clock, &node)?;
+    let base =
+        Base { config: config.clone(), role, node, clock, stores, queue, reporting, boot, shutdown: shutdown.clone() };
     let mut components = Components::default();
     let base = add_roles(base, options, &mut components).await?;
     components.push(supervisor::component(base.shutdown.clone()));
@@ -112,6 +116,26 @@ async fn serve(config: &Config, role: Role, options: WorkerOptions, mut boot: Bo
     let grace = base.config.shutdown_grace;
     drop(base);
     Ok(components.run(shutdown, grace).await)
+}
+
+/// After the queue, which it needs; what fails before is in the log alone.
+fn start_reporting(
+    config: &Config,
+    boot: &mut Boot,
+    stores: &Arc<Stores>,
+    queue: &Arc<dyn Queue>,
+    clock: &Arc<dyn Clock>,
+    node: &str,
+) -> anyhow::Result<SelfReporting> {
+    let mut started = SelfReporting::default();
+    boot.note("self-reporting", || {
+        let (stores, queue, clock) = (stores.clone(), queue.clone(), clock.clone());
+        let parts = reporting::Parts { stores, queue, clock, node: node.to_owned() };
+        let (reporting, said) = reporting::start(config, parts);
+        started = reporting;
+        Ok(said)
+    })?;
+    Ok(started)
 }
 
 /// Workers and schedulers first: the web role's greeting says that all is there. Only its address is taken before them: a

@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 /// Events are neither urgent nor idle work.
-const PRIORITY: u8 = 5;
+pub(crate) const EVENT_PRIORITY: u8 = 5;
 
 impl Ingest {
     pub(super) async fn publish(&self, head: &Head, taken: Taken, received: Received) -> Response<Body> {
@@ -82,7 +82,7 @@ impl Ingest {
             task: self.task.clone(),
             queue: self.queue.clone(),
             fairness_key: taken.key.project_id.unsigned_abs(),
-            priority: PRIORITY,
+            priority: EVENT_PRIORITY,
             delay: Duration::ZERO,
             payload: Bytes::from(accepted.encode()),
             options: JobOptions::default(),
@@ -90,12 +90,17 @@ impl Ingest {
     }
 }
 
+/// The job of an event, whoever sent it.
+pub(crate) fn event_job_id(project_id: i64, event_id: EventId) -> JobId {
+    JobId::new(&format!("{project_id}-{event_id}"))
+}
+
 /// `<project>-<event id>`; what comes for an event without being it (attachments alone, items not kept) has a name of
 /// its own, or it would be taken for a second copy of the event.
 fn job_id(taken: &Taken, event_id: EventId) -> JobId {
     let project_id = taken.key.project_id;
     if taken.examined.has_event {
-        return JobId::new(&format!("{project_id}-{event_id}"));
+        return event_job_id(project_id, event_id);
     }
     JobId::new(&format!("{project_id}-{event_id}-{}", stdx::random::hex::<8>()))
 }

@@ -115,6 +115,7 @@ impl Plan {
 pub fn plan(stores: &Stores, policies: &mut BatchPolicies<'_>, job: &Claimed) -> Result<Planned, PlanError> {
     let id = || job.id.to_string();
     let accepted = AcceptedJob::decode(&job.payload).map_err(|source| PlanError::Job { id: id(), source })?;
+    let _handling = telemetry::reporting::handling_of_client(accepted.auth_client.as_deref());
     let policy = policies.of(accepted.project_id);
     let policy = policy.map_err(|source| PlanError::Policy { id: id(), source: Box::new(source) })?;
     let body_blob = match &accepted.body {

@@ -244,7 +244,7 @@ pub fn run_jobs(task: &Arc<dyn Task>, jobs: &[Claimed], context: &RunContext) ->
         }
         Err(panic) => {
             let text = panic_text(&*panic);
-            tracing::error!(task = task.name(), panic = text, "task panicked");
+            tracing::error!(task = task.name(), job = %jobs[0].id, panic = text, "task panicked");
             vec![Outcome::Retry { error: format!("panic: {text}") }]
         }
     };

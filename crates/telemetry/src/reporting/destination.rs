@@ -106,9 +106,7 @@ impl Destination {
     /// Counts a report that is not offered.
     pub fn keep_from(&self, reason: &'static str) {
         lock(&self.tally).uncaptured += 1;
-        if self.name == Name::Relay {
-            metrics::uncaptured(reason);
-        }
+        metrics::uncaptured(self.name == Name::Upstream, reason);
     }
 
     /// Waits until everything offered before was sent or dropped; returns whether it was within the time.

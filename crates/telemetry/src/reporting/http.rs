@@ -1,12 +1,12 @@
 //! Reports over HTTP, to a DSN.
 
 use super::destination::{Answer, Deliver};
+use super::own::CLIENT_NAME;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use sentry::types::Dsn;
 use std::time::Duration;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-const CLIENT: &str = concat!("vigie.self-reporting/", env!("CARGO_PKG_VERSION"));
 const ENVELOPE: &str = "application/x-sentry-envelope";
 
 pub struct HttpDelivery {
@@ -23,9 +23,13 @@ struct Connection {
 
 impl HttpDelivery {
     pub fn new(dsn: &Dsn) -> HttpDelivery {
-        let auth = dsn.to_auth(Some(CLIENT)).to_string();
+        let auth = dsn.to_auth(Some(&client())).to_string();
         HttpDelivery { url: dsn.envelope_api_url().to_string(), auth, connection: None }
     }
+}
+
+fn client() -> String {
+    format!("{CLIENT_NAME}/{}", env!("CARGO_PKG_VERSION"))
 }
 
 impl Connection {
@@ -35,7 +39,7 @@ impl Connection {
         let client = reqwest::Client::builder()
             .timeout(ANSWER_WITHIN)
             .redirect(reqwest::redirect::Policy::none())
-            .user_agent(CLIENT)
+            .user_agent(client())
             .build();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         match (runtime, client) {
@@ -64,7 +68,8 @@ impl Deliver for HttpDelivery {
             .header("X-Sentry-Auth", &self.auth)
             .header(CONTENT_TYPE, ENVELOPE)
             .body(envelope.to_vec());
-        match connection.runtime.block_on(request.send()) {
+        // Its timer wants to be made inside the runtime.
+        match connection.runtime.block_on(async { request.send().await }) {
             Ok(response) => {
                 let said = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
                 Answer::Status { status: response.status().as_u16(), rest: said.map(Duration::from_secs) }

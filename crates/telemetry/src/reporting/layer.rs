@@ -11,8 +11,8 @@ pub struct ReportLayer;
 impl<S: Subscriber> Layer<S> for ReportLayer {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
         if *event.metadata().level() == Level::ERROR && CLIENT.get().is_some() {
-            let (report, is_own) = record::event(event);
-            capture(report, is_own);
+            let (report, about) = record::event(event);
+            capture(report, about);
         }
     }
 }

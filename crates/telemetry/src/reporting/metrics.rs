@@ -2,17 +2,13 @@
 
 use crate::metrics::{Kind, Metric, counter};
 
-const CAPTURED_UPSTREAM: &str = "internal_captured_events_upstream_total";
-const CAPTURED_RELAY: &str = "internal_captured_events_relay_total";
-const UNCAPTURED_RELAY: &str = "internal_uncaptured_events_relay_total";
-const SENT_UPSTREAM: &str = "internal_sent_requests_upstream_events_total";
-const SENT_RELAY: &str = "internal_sent_requests_relay_events_total";
-const DROPPED: &str = "internal_dropped_events_total";
+const UN"internal_captured_events_relay_total": &str = "internal_uncaptured_events_relay_total";
+const UN"internal_captured_events_upstream_total": &str = "internal_uncaptured_events_upstream_total";
 
 /// Every metric of this module.
 pub const METRICS: &[Metric] = &[
     Metric {
-        name: CAPTURED_UPSTREAM,
+        name: "internal_captured_events_upstream_total",
         kind: Kind::Counter,
         unit: "reports",
         help: "Reports on Vigie itself that were to go upstream",
@@ -20,7 +16,7 @@ pub const METRICS: &[Metric] = &[
         series_max: 1,
     },
     Metric {
-        name: CAPTURED_RELAY,
+        name: "internal_captured_events_relay_total",
         kind: Kind::Counter,
         unit: "reports",
         help: "Reports on Vigie itself that were to go to the relay",
@@ -28,7 +24,7 @@ pub const METRICS: &[Metric] = &[
         series_max: 1,
     },
     Metric {
-        name: UNCAPTURED_RELAY,
+        name: UN"internal_captured_events_relay_total",
         kind: Kind::Counter,
         unit: "reports",
         help: "Reports on Vigie itself that were kept from the relay, by reason: self, rate",
@@ -36,7 +32,15 @@ pub const METRICS: &[Metric] = &[
         series_max: 2,
     },
     Metric {
-        name: SENT_UPSTREAM,
+        name: UN"internal_captured_events_upstream_total",
+        kind: Kind::Counter,
+        unit: "reports",
+        help: "Reports on Vigie itself that were kept from upstream, by reason: self, rate",
+        labels: &["reason"],
+        series_max: 2,
+    },
+    Metric {
+        name: "internal_sent_requests_upstream_events_total",
         kind: Kind::Counter,
         unit: "requests",
         help: "Requests with a report that were answered upstream, by status",
@@ -44,7 +48,7 @@ pub const METRICS: &[Metric] = &[
         series_max: 60,
     },
     Metric {
-        name: SENT_RELAY,
+        name: "internal_sent_requests_relay_events_total",
         kind: Kind::Counter,
         unit: "requests",
         help: "Reports that the relay answered, by status",
@@ -52,27 +56,27 @@ pub const METRICS: &[Metric] = &[
         series_max: 60,
     },
     Metric {
-        name: DROPPED,
+        name: "internal_dropped_events_total",
         kind: Kind::Counter,
         unit: "reports",
-        help: "Reports that were captured and not sent, by destination and reason: full, limited, unreachable, rate",
+        help: "Reports that were captured and not sent, by destination and reason: full, limited, unreachable, stopped",
         labels: &["destination", "reason"],
         series_max: 8,
     },
 ];
 
 pub(super) fn captured(is_upstream: bool) {
-    counter!(if is_upstream { CAPTURED_UPSTREAM } else { CAPTURED_RELAY }).increment(1);
+    counter!(if is_upstream { "internal_captured_events_upstream_total" } else { "internal_captured_events_relay_total" }).increment(1);
 }
 
-pub(super) fn uncaptured(reason: &'static str) {
-    counter!(UNCAPTURED_RELAY, "reason" => reason).increment(1);
+pub(super) fn uncaptured(is_upstream: bool, reason: &'static str) {
+    counter!(if is_upstream { UN"internal_captured_events_upstream_total" } else { UN"internal_captured_events_relay_total" }, "reason" => reason).increment(1);
 }
 
 pub(super) fn sent(is_upstream: bool, status: u16) {
-    counter!(if is_upstream { SENT_UPSTREAM } else { SENT_RELAY }, "status" => status.to_string()).increment(1);
+    counter!(if is_upstream { "internal_sent_requests_upstream_events_total" } else { "internal_sent_requests_relay_events_total" }, "status" => status.to_string()).increment(1);
 }
 
 pub(super) fn dropped(destination: &'static str, reason: &'static str) {
-    counter!(DROPPED, "destination" => destination, "reason" => reason).increment(1);
+    counter!("internal_dropped_events_total", "destination" => destination, "reason" => reason).increment(1);
 }

@@ -2,11 +2,14 @@
 
 use super::bucket::Bucket;
 use super::destination::Destination;
-use super::own::OWN_TAG;
+use super::own::{ABOUT_TAG, About};
 use sentry::protocol::{EnvelopeHeaders, EnvelopeItem, ItemContainer};
 use sentry::{Envelope, Transport};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// Why a report is kept from a destination: it would come back as another.
+const SELF: &str = "self";
 
 pub struct Multiplexer {
     upstream: Option<Gate>,
@@ -47,13 +50,15 @@ impl Gate {
 impl Transport for Multiplexer {
     /// Each destination gets bytes of its own, so that neither can disturb the other's.
     fn send_envelope(&self, envelope: Envelope) {
-        let is_own = is_own(&envelope);
-        let envelope = without_own_tag(envelope);
+        let about = about(&envelope);
+        let envelope = without_mark(envelope);
         if let Some(upstream) = &self.upstream {
             // One draw an envelope: its metrics go together or not at all.
-            match has_metrics(&envelope) && !passes(self.upstream_metrics_rate) {
-                false => upstream.pass(&envelope),
-                true => {
+            let is_whole = !has_metrics(&envelope) || passes(self.upstream_metrics_rate);
+            match (about, is_whole) {
+                (About::Foreign, _) => upstream.destination.keep_from(SELF),
+                (About::Own | About::Other, true) => upstream.pass(&envelope),
+                (About::Own | About::Other, false) => {
                     if let Some(rest) = without_metrics(&envelope) {
                         upstream.pass(&rest);
                     }
@@ -61,9 +66,9 @@ impl Transport for Multiplexer {
             }
         }
         if let Some(relay) = &self.relay {
-            match is_own {
-                true => relay.destination.keep_from("self"),
-                false => relay.pass(&envelope),
+            match about {
+                About::Own => relay.destination.keep_from(SELF),
+                About::Foreign | About::Other => relay.pass(&envelope),
             }
         }
     }
@@ -79,8 +84,12 @@ impl Transport for Multiplexer {
     }
 }
 
-fn is_own(envelope: &Envelope) -> bool {
-    envelope.items().any(|item| matches!(item, EnvelopeItem::Event(event) if event.tags.contains_key(OWN_TAG)))
+fn about(envelope: &Envelope) -> About {
+    let mark = |item: &EnvelopeItem| match item {
+        EnvelopeItem::Event(event) => event.tags.get(ABOUT_TAG).map(|text| About::parse(text)),
+        _ => None,
+    };
+    envelope.items().filter_map(mark).max().unwrap_or(About::Other)
 }
 
 fn is_metrics(item: &EnvelopeItem) -> bool {
@@ -97,7 +106,7 @@ fn without_metrics(envelope: &Envelope) -> Option<Envelope> {
 }
 
 /// The mark is for this process, and the headers name the client's DSN, which is neither destination's.
-fn without_own_tag(envelope: Envelope) -> Envelope {
+fn without_mark(envelope: Envelope) -> Envelope {
     let mut headers = EnvelopeHeaders::new();
     if let Some(id) = envelope.uuid() {
         headers = headers.with_event_id(*id);
@@ -105,7 +114,7 @@ fn without_own_tag(envelope: Envelope) -> Envelope {
     let mut clean = Envelope::new();
     for mut item in envelope.into_items() {
         if let EnvelopeItem::Event(event) = &mut item {
-            event.tags.remove(OWN_TAG);
+            event.tags.remove(ABOUT_TAG);
         }
         clean.add_item(item);
     }
@@ -140,11 +149,9 @@ mod tests {
         (Arc::new(Destination::start(name, Box::new(Heard(heard)))), said)
     }
 
-    fn envelope(is_own: bool) -> Envelope {
+    fn envelope(about: About) -> Envelope {
         let mut event = Event { message: Some("broken".to_owned()), ..Event::default() };
-        if is_own {
-            event.tags.insert(OWN_TAG.to_owned(), "yes".to_owned());
-        }
+        event.tags.insert(ABOUT_TAG.to_owned(), about.as_str().to_owned());
         let mut envelope: Envelope = event.into();
         let metric = Metric {
             r#type: MetricType::Counter,
@@ -168,7 +175,7 @@ mod tests {
     fn the_first_destination_gets_no_metrics_and_the_second_everything() {
         let ((upstream, first), (relay, second)) = (listening(Name::Upstream), listening(Name::Relay));
         let multiplexer = Multiplexer::new(Some(upstream.clone()), Some(relay.clone()), 0.0);
-        multiplexer.send_envelope(envelope(false));
+        multiplexer.send_envelope(envelope(About::Other));
         let (first, second) = (text(&first), text(&second));
         assert!(first.contains("broken") && !first.contains("trace_metric"), "{first}");
         assert!(second.contains("broken") && second.contains("trace_metric"), "{second}");
@@ -181,7 +188,7 @@ mod tests {
     #[test]
     fn with_every_draw_won_metrics_go_upstream_too() {
         let (upstream, first) = listening(Name::Upstream);
-        Multiplexer::new(Some(upstream), None, 1.0).send_envelope(envelope(false));
+        Multiplexer::new(Some(upstream), None, 1.0).send_envelope(envelope(About::Other));
         assert!(text(&first).contains("trace_metric"));
     }
 
@@ -189,10 +196,18 @@ mod tests {
     fn a_report_on_a_report_goes_upstream_and_never_to_the_relay() {
         let ((upstream, first), (relay, _second)) = (listening(Name::Upstream), listening(Name::Relay));
         let multiplexer = Multiplexer::new(Some(upstream), Some(relay.clone()), 0.0);
-        multiplexer.send_envelope(envelope(true));
+        multiplexer.send_envelope(envelope(About::Own));
         let first = text(&first);
-        assert!(first.contains("broken") && !first.contains(OWN_TAG), "{first}");
+        assert!(first.contains("broken") && !first.contains(ABOUT_TAG), "{first}");
         assert_eq!((relay.tally().captured, relay.tally().uncaptured), (0, 1));
+    }
+
+    #[test]
+    fn what_is_said_of_anothers_report_stays_in_the_house() {
+        let ((upstream, _first), (relay, second)) = (listening(Name::Upstream), listening(Name::Relay));
+        Multiplexer::new(Some(upstream.clone()), Some(relay), 0.0).send_envelope(envelope(About::Foreign));
+        assert!(text(&second).contains("broken"));
+        assert_eq!((upstream.tally().captured, upstream.tally().uncaptured), (0, 1));
     }
 
     #[test]
@@ -200,7 +215,7 @@ mod tests {
         let (relay, _said) = listening(Name::Relay);
         let multiplexer = Multiplexer::new(None, Some(relay.clone()), 0.0);
         for _ in 0..100 {
-            multiplexer.send_envelope(envelope(false));
+            multiplexer.send_envelope(envelope(About::Other));
         }
         let tally = relay.tally();
         assert_eq!((tally.captured, tally.uncaptured), (10, 90));

@@ -1,7 +1,7 @@
 //! A log record as an event: the constant text is the message, so that records of one place are one issue; fields are
 //! extra data.
 
-use super::own;
+use super::own::{self, About};
 use sentry::protocol::{Event, Value};
 use std::fmt;
 use tracing::field::{Field, Visit};
@@ -17,11 +17,11 @@ const JOB_FIELDS: [&str; 2] = ["job", "job_id"];
 struct Fields {
     message: String,
     others: Vec<(&'static str, Value)>,
-    is_own: bool,
+    about_own: bool,
 }
 
-/// Returns the event, and whether the record speaks of a report.
-pub fn event(record: &tracing::Event<'_>) -> (Event<'static>, bool) {
+/// Returns the event, and what the record speaks of.
+pub fn event(record: &tracing::Event<'_>) -> (Event<'static>, About) {
     let mut fields = Fields::default();
     record.record(&mut fields);
     let metadata = record.metadata();
@@ -34,7 +34,8 @@ pub fn event(record: &tracing::Event<'_>) -> (Event<'static>, bool) {
         extra: fields.others.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         ..Event::default()
     };
-    (event, fields.is_own || own::is_handled_here())
+    let named = if fields.about_own { About::Own } else { About::Other };
+    (event, named.max(own::handled_here()))
 }
 
 impl Fields {
@@ -46,7 +47,7 @@ impl Fields {
 
     fn put_text(&mut self, field: &Field, mut text: String) {
         let is_job = JOB_FIELDS.contains(&field.name());
-        self.is_own |= is_job && own::is_job_of_internal(&text);
+        self.about_own |= is_job && own::is_job_of_internal(&text);
         if text.len() > FIELD_BYTES_MAX {
             text.truncate(text.floor_char_boundary(FIELD_BYTES_MAX));
         }
@@ -64,12 +65,12 @@ impl Visit for Fields {
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.is_own |= field.name() == "project" && own::is_internal(value);
+        self.about_own |= field.name() == "project" && own::is_internal(value);
         self.put(field, Value::from(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.is_own |= field.name() == "project" && i64::try_from(value).is_ok_and(own::is_internal);
+        self.about_own |= field.name() == "project" && i64::try_from(value).is_ok_and(own::is_internal);
         self.put(field, Value::from(value));
     }
 

@@ -46,6 +46,8 @@ fn shown(key: &Key, text: &str) -> String {
         | Kind::Number { .. }
         | Kind::Duration
         | Kind::Switch
+        | Kind::Fraction
+        | Kind::Dsn
         | Kind::Choice(_)
         | Kind::Level
         | Kind::Networks => text.to_owned(),

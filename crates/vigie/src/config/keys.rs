@@ -143,4 +143,32 @@ pub const KEYS: &[Key] = &[
         Kind::Bytes,
         "decoded size of one envelope beyond which it is refused with 413",
     ),
+    key(
+        "self-reporting.enabled",
+        "on",
+        Kind::Switch,
+        "whether what goes wrong in Vigie itself becomes events; never more than ten a minute and destination",
+    ),
+    key(
+        "self-reporting.upstream-dsn",
+        "",
+        Kind::Dsn,
+        "where such events go first, best another installation; none: nowhere",
+    )
+    .secret(),
+    key(
+        "self-reporting.relay-dsn",
+        "",
+        Kind::Dsn,
+        "where they go second; none: the project 'internal' of this installation, which the first of them makes",
+    )
+    .secret(),
+    key("self-reporting.sample-rate", "1.0", Kind::Fraction, "share of them that is sent"),
+    key(
+        "self-reporting.upstream-metrics-rate",
+        "0.0",
+        Kind::Fraction,
+        "share of envelopes whose metric items go upstream too; the relay gets them all",
+    ),
+    key("self-reporting.environment", "production", Kind::Text, "environment that they are of"),
 ];

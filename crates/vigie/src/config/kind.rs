@@ -23,6 +23,10 @@ pub enum Kind {
     Duration,
     /// `on` or `off`; `true` and `false` in the file.
     Switch,
+    /// A share, from 0 to 1.
+    Fraction,
+    /// Where reports go: `https://key@host/project`.
+    Dsn,
     Choice(&'static [&'static str]),
     /// A level, or a filter such as `queue=debug`.
     Level,
@@ -58,6 +62,15 @@ impl Kind {
             },
             Kind::Duration => parse_duration(text).map(|_| ()),
             Kind::Switch => parse_switch(text).map(|_| ()).ok_or_else(|| format!("'{text}' is neither on nor off")),
+            Kind::Fraction => match text.parse::<f32>() {
+                Ok(share) if (0.0..=1.0).contains(&share) => Ok(()),
+                _ => Err(format!("'{text}' is not a number from 0 to 1")),
+            },
+            Kind::Dsn if text.is_empty() => Ok(()),
+            // The text holds a key: it is not repeated.
+            Kind::Dsn => {
+                text.parse::<telemetry::reporting::Dsn>().map(|_| ()).map_err(|error| format!("no DSN: {error}"))
+            }
             Kind::Choice(words) if words.contains(&text) => Ok(()),
             Kind::Choice(words) => Err(format!("'{text}' is not one of {}", words.join(", "))),
             Kind::Level => telemetry::logging::check(text).map_err(|error| error.to_string()),
@@ -83,6 +96,8 @@ impl Kind {
             Kind::Number { min, max } => format!("a whole number from {min} to {max}"),
             Kind::Duration => "a duration such as 500ms, 30s, 5m or 1h".to_owned(),
             Kind::Switch => "on or off".to_owned(),
+            Kind::Fraction => "a number from 0 to 1".to_owned(),
+            Kind::Dsn => "a DSN such as https://key@errors.example.org/1".to_owned(),
             Kind::Choice(words) => format!("one of {}", words.join(", ")),
             Kind::Level => "error, warn, info, debug, trace, or a filter such as queue=debug".to_owned(),
             Kind::Networks => "a list of addresses and networks such as 10.0.0.0/8".to_owned(),
@@ -101,6 +116,8 @@ impl Kind {
             | Kind::Number { .. }
             | Kind::Duration
             | Kind::Switch
+            | Kind::Fraction
+            | Kind::Dsn
             | Kind::Choice(_)
             | Kind::Level
             | Kind::Broker
@@ -111,7 +128,7 @@ impl Kind {
     /// Returns a value as it is written in `vigie.toml`.
     pub fn in_toml(self, text: &str) -> String {
         match self {
-            Kind::Number { .. } => text.to_owned(),
+            Kind::Number { .. } | Kind::Fraction => text.to_owned(),
             Kind::Switch => (parse_switch(text) == Some(true)).to_string(),
             Kind::Networks => {
                 let quoted: Vec<String> = list(text).map(quoted).collect();
@@ -122,6 +139,7 @@ impl Kind {
             | Kind::Address
             | Kind::Bytes
             | Kind::Duration
+            | Kind::Dsn
             | Kind::Choice(_)
             | Kind::Level
             | Kind::Broker

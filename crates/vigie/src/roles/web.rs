@@ -162,9 +162,9 @@ async fn keep_folding(vitals: Vitals, shutdown: Shutdown) -> Result<(), Componen
 }
 
 fn answerer(base: &Base, vitals: Vitals, url: String) -> Answerer {
-    let boot = base.boot.clone();
+    let (boot, reporting) = (base.boot.clone(), base.reporting.clone());
     Arc::new(move |question| {
-        let (vitals, boot, url) = (vitals.clone(), boot.clone(), url.clone());
+        let (vitals, boot, reporting, url) = (vitals.clone(), boot.clone(), reporting.clone(), url.clone());
         Box::pin(async move {
             match question {
                 Question::Status => {
@@ -172,6 +172,7 @@ fn answerer(base: &Base, vitals: Vitals, url: String) -> Answerer {
                     json!({
                         "version": env!("CARGO_PKG_VERSION"), "url": url, "ready": health.is_ready(),
                         "checks": health.checks, "boot": boot.steps, "resident_bytes": host::resident_bytes(),
+                        "self_reporting": reporting.to_json(),
                     })
                 }
             }
