@@ -2,9 +2,6 @@
 
 use crate::metrics::{Kind, Metric, counter};
 
-const UN"internal_captured_events_relay_total": &str = "internal_uncaptured_events_relay_total";
-const UN"internal_captured_events_upstream_total": &str = "internal_uncaptured_events_upstream_total";
-
 /// Every metric of this module.
 pub const METRICS: &[Metric] = &[
     Metric {
@@ -24,7 +21,7 @@ pub const METRICS: &[Metric] = &[
         series_max: 1,
     },
     Metric {
-        name: UN"internal_captured_events_relay_total",
+        name: "internal_uncaptured_events_relay_total",
         kind: Kind::Counter,
         unit: "reports",
         help: "Reports on Vigie itself that were kept from the relay, by reason: self, rate",
@@ -32,7 +29,7 @@ pub const METRICS: &[Metric] = &[
         series_max: 2,
     },
     Metric {
-        name: UN"internal_captured_events_upstream_total",
+        name: "internal_uncaptured_events_upstream_total",
         kind: Kind::Counter,
         unit: "reports",
         help: "Reports on Vigie itself that were kept from upstream, by reason: self, rate",
@@ -66,11 +63,16 @@ pub const METRICS: &[Metric] = &[
 ];
 
 pub(super) fn captured(is_upstream: bool) {
-    counter!(if is_upstream { "internal_captured_events_upstream_total" } else { "internal_captured_events_relay_total" }).increment(1);
+    counter!(if is_upstream {
+        "internal_captured_events_upstream_total"
+    } else {
+        "internal_captured_events_relay_total"
+    })
+    .increment(1);
 }
 
 pub(super) fn uncaptured(is_upstream: bool, reason: &'static str) {
-    counter!(if is_upstream { UN"internal_captured_events_upstream_total" } else { UN"internal_captured_events_relay_total" }, "reason" => reason).increment(1);
+    counter!(if is_upstream { "internal_uncaptured_events_upstream_total" } else { "internal_uncaptured_events_relay_total" }, "reason" => reason).increment(1);
 }
 
 pub(super) fn sent(is_upstream: bool, status: u16) {
