@@ -6,11 +6,14 @@
 //! The order of the looks makes the comparison sound without stopping anything: first what was accepted, then what the
 //! queue holds, then what was settled. An event of the first look is in the second or in the third.
 
+mod write_off;
+
 use crate::{Actor, ApiError, Ops};
 use std::collections::{BTreeMap, HashMap};
 use stdx::Hour;
 use store::conservation::{AcceptedRow, SettledRow};
 use store::outcomes::OutcomeRow;
+pub use write_off::{WrittenOff, write_off};
 
 /// Hours that are compared. Whatever waits longer is among the queue's oldest jobs, which have an alarm of their own.
 pub const HOURS: i64 = 48;

@@ -94,6 +94,19 @@ pub trait Broker: Send + Sync + 'static {
         Ok(Vec::new())
     }
 
+    /// Returns what a person should know and need not act on: a line for each. From memory.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Somebody has seen that the broker was emptied, and has accounted for it. Returns whether it was.
+    ///
+    /// # Errors
+    /// If that cannot be written.
+    fn write_off(&self) -> Result<bool, QueueError> {
+        Ok(false)
+    }
+
     /// Returns what carries the requests and events of Celery's tools, if they can speak to this broker.
     fn broadcast(&self) -> Option<Arc<dyn Broadcast>> {
         None

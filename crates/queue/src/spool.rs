@@ -271,6 +271,18 @@ impl Broker for Spool {
         self.inner.near.accepting()
     }
 
+    fn troubles(&self) -> Result<Vec<String>, QueueError> {
+        self.inner.far.troubles()
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.inner.far.remarks()
+    }
+
+    fn write_off(&self) -> Result<bool, QueueError> {
+        self.inner.far.write_off()
+    }
+
     fn broadcast(&self) -> Option<Arc<dyn Broadcast>> {
         self.inner.far.broadcast()
     }

@@ -12,6 +12,7 @@ mod pool;
 mod redis_books;
 mod redis_faults;
 mod redis_layout;
+mod redis_watch;
 mod remote;
 mod sim;
 mod spool;

@@ -19,6 +19,9 @@ const EMBEDDED: &str = "embedded:";
 /// The ledger of a queue on RabbitMQ, in the data directory.
 const LEDGER: &str = "queue.db";
 
+/// Which Redis was used last, in the data directory.
+const MARKER: &str = "redis-marker";
+
 /// Where the queue is.
 enum Place {
     Embedded,
@@ -47,7 +50,7 @@ pub fn look_at_boot(config: &Config) -> anyhow::Result<String> {
         Place::Redis(redis) => {
             let said = |about: &About| {
                 let durable = if about.is_durable { "appendonly yes" } else { "appendonly NO" };
-                (format!("Redis {}, {durable}", about.version), warnings(about))
+                (format!("Redis {}, {durable}", about.version), about.warnings())
             };
             (redis.name(), Redis::probe(redis).map(|about| said(&about)))
         }
@@ -148,7 +151,8 @@ fn place(config: &Config) -> anyhow::Result<Place> {
         return Ok(Place::RabbitMq(AmqpConfig { jobs_max, bytes_max, ..amqp }));
     }
     let redis = RedisConfig::parse(url).context("read broker.url")?;
-    Ok(Place::Redis(RedisConfig { jobs_max, bytes_max, ..redis }))
+    let marker_file = Some(config.data_dir.join(MARKER));
+    Ok(Place::Redis(RedisConfig { jobs_max, bytes_max, marker_file, ..redis }))
 }
 
 fn is_amqp(url: &str) -> bool {
@@ -165,7 +169,7 @@ pub fn describe(config: &Config) -> anyhow::Result<Vec<String>> {
         Place::Redis(redis) => {
             let name = redis.name();
             let about = Redis::probe(redis).with_context(|| format!("broker.url: connect to {name}"))?;
-            (name, format!("Redis {}", about.version), warnings(&about))
+            (name, format!("Redis {}", about.version), about.warnings())
         }
         Place::RabbitMq(amqp) => {
             let name = amqp.name();
@@ -185,21 +189,6 @@ fn said_of_rabbitmq(about: &amqp::About) -> String {
 fn warnings_of_rabbitmq(about: &amqp::About) -> Vec<String> {
     let blocked = "an alarm of its memory or disk is on: it takes no messages".to_owned();
     about.is_blocked.then_some(blocked).into_iter().collect()
-}
-
-/// What an operator should know before trusting this server with jobs.
-fn warnings(about: &About) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if !about.is_durable {
-        warnings.push("appendonly is off: jobs accepted since its last snapshot are lost when it ends".to_owned());
-    }
-    if about.eviction != "noeviction" {
-        warnings.push(format!("maxmemory-policy is {}: jobs are forgotten when its memory is full", about.eviction));
-    }
-    if about.role != "master" {
-        warnings.push(format!("its role is {}: it takes no writes", about.role));
-    }
-    warnings
 }
 
 fn embedded_config(config: &Config) -> embedded::Config {

@@ -287,6 +287,8 @@ pub enum Queues {
     Dead(Dead),
     /// Publish a call of a task and print the job's id
     Send(Send),
+    /// Count as lost the events that the ledger misses, after the broker was emptied
+    WriteOff(Listing),
     #[command(external_subcommand)]
     Unknown(Vec<String>),
 }

@@ -124,7 +124,7 @@ impl Doctor {
                 checks.extend(self.lock().progress.judge(&seen, is_alive, Instant::now()));
                 let alive: Vec<&WorkerRow> = seen.workers.iter().filter(|row| is_alive(row)).collect();
                 checks.push(progress::judge_threads(&alive, &fallen_here()));
-                checks.push(judge_troubles(&troubles));
+                checks.push(judge_troubles(&troubles, &self.0.queue.remarks()));
             }
             Err(detail) => {
                 checks.push(progress::judge_threads(&[], &fallen_here()));
@@ -232,9 +232,10 @@ fn fallen_here() -> Vec<String> {
 }
 
 /// What works and must be looked at all the same, as damaged files.
-fn judge_troubles(troubles: &[String]) -> Check {
-    match troubles {
-        [] => Check::good("broker", "nothing to look at"),
-        troubles => Check::bad("broker", troubles.join("; ")),
+fn judge_troubles(troubles: &[String], remarks: &[String]) -> Check {
+    match (troubles, remarks) {
+        ([], []) => Check::good("broker", "nothing to look at"),
+        ([], remarks) => Check::good("broker", remarks.join("; ")),
+        (troubles, _) => Check::bad("broker", troubles.join("; ")),
     }
 }

@@ -14,6 +14,7 @@ mod leases;
 mod ledger;
 mod letters;
 mod link;
+mod marker;
 mod publish;
 mod restore;
 mod scripts;
@@ -31,6 +32,7 @@ use crate::{Claimed, Finish, JobId, JobState, LeaseId, NewJob, Published, QueueD
 use claim::Claims;
 use leases::Leases;
 use link::{Link, lock};
+use marker::Marker;
 use publish::Publisher;
 use scripts::Script;
 use std::collections::HashMap;
@@ -62,6 +64,7 @@ struct Shared {
     /// Signalled when a run of ours ends: a suspect may wait for it.
     ended: Condvar,
     watched: Mutex<Watched>,
+    marker: Mutex<Marker>,
     waker: Waker,
     is_closed: AtomicBool,
 }
@@ -89,6 +92,7 @@ impl Redis {
             claims: Mutex::default(),
             ended: Condvar::new(),
             watched: Mutex::default(),
+            marker: Mutex::default(),
             waker: Waker::default(),
             is_closed: AtomicBool::new(false),
         });
@@ -252,6 +256,7 @@ impl Broker for Redis {
     fn declare(&self, queue: &str) -> Result<(), QueueError> {
         let mut command = redis::cmd("SADD");
         command.arg(self.shared.key("queues")).arg(queue);
+        lock(&self.shared.marker).note_declared(queue);
         self.shared.link.with(|open| command.exec(&mut open.connection))
     }
 
@@ -281,6 +286,18 @@ impl Broker for Redis {
             return Err(QueueError::Closed);
         }
         self.shared.accepting()
+    }
+
+    fn troubles(&self) -> Result<Vec<String>, QueueError> {
+        Ok(self.shared.troubles())
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.shared.remarks()
+    }
+
+    fn write_off(&self) -> Result<bool, QueueError> {
+        self.shared.write_off()
     }
 
     fn broadcast(&self) -> Option<Arc<dyn Broadcast>> {

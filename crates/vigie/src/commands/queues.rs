@@ -32,6 +32,7 @@ pub fn run(config: &Config, command: Queues) -> anyhow::Result<ExitCode> {
         }
         Queues::Dead(command) => dead::run(&Local::open(config)?, command),
         Queues::Send(call) => send::run(config, call),
+        Queues::WriteOff(listing) => write_off(&Local::open(config)?, listing),
     }
 }
 
@@ -51,6 +52,18 @@ fn list(local: &Local, listing: Listing) -> anyhow::Result<ExitCode> {
     };
     let rows: Vec<Vec<String>> = queues.iter().map(row).collect();
     output::table(&["QUEUE", "READY", "DELAYED", "LEASED", "DEAD", "PARKED", "OLDEST", "STATE"], &rows)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ends the alarm of a broker that was emptied.
+fn write_off(local: &Local, listing: Listing) -> anyhow::Result<ExitCode> {
+    let written = local.wait(ops::conservation::write_off(&local.ops, &local.actor()))?;
+    if listing.json {
+        output::json(&json!({ "events": written.events, "was_emptied": written.was_emptied }))?;
+    } else {
+        let emptied = if written.was_emptied { "; the broker's loss is seen" } else { "" };
+        output::line(&format!("{} events are counted as lost{emptied}", written.events))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -22,6 +22,8 @@ pub struct RedisConfig {
     pub time: TimeSource,
     /// After which Celery's workers take back what another of them holds; we do that for them too.
     pub visibility_timeout: Duration,
+    /// Remembers the server between two lives of the process, so that an emptied one is noticed; `None`: only within one.
+    pub marker_file: Option<PathBuf>,
 }
 
 /// Where times of the queue come from.
@@ -92,6 +94,7 @@ impl RedisConfig {
             bytes_max: u64::MAX,
             time: TimeSource::Server,
             visibility_timeout: options.visibility_timeout.unwrap_or(Duration::from_secs(3_600)),
+            marker_file: None,
         };
         if !sentinels.is_empty() {
             config.servers.push(options.sentinel_server(&sentinels)?);

@@ -18,12 +18,13 @@ pub(super) enum Script {
     Fire,
     Exhume,
     Chord,
+    Marker,
 }
 
 const COMMON: &str = include_str!("scripts/common.lua");
 
 /// In the order of the enum. Those that free memory in the end run on a full server too.
-const ALL: [(Script, &str, bool); 14] = [
+const ALL: [(Script, &str, bool); 15] = [
     (Script::Publish, include_str!("scripts/publish.lua"), false),
     (Script::Claim, include_str!("scripts/claim.lua"), true),
     (Script::Extend, include_str!("scripts/extend.lua"), true),
@@ -38,6 +39,7 @@ const ALL: [(Script, &str, bool); 14] = [
     (Script::Fire, include_str!("scripts/fire.lua"), false),
     (Script::Exhume, include_str!("scripts/exhume.lua"), true),
     (Script::Chord, include_str!("scripts/chord.lua"), true),
+    (Script::Marker, include_str!("scripts/marker.lua"), true),
 ];
 
 /// The names by which a server knows the scripts.

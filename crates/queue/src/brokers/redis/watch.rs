@@ -1,13 +1,17 @@
 //! What is known of the server: looked at each second, for bounds that cannot be counted at each publish.
 
+use super::leases::SEPARATOR;
 use super::link::{Link, info_field};
 use super::scripts::Script;
 use super::{Shared, TimeSource, lock};
 use crate::QueueError;
 use crate::broker::WORKER_DEAD_AFTER;
 use std::time::{Duration, Instant};
+use stdx::Timestamp;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Pause between two looks at what the server does with what it took.
+const POLICY_EVERY: Duration = Duration::from_secs(60);
 /// The thread looks this often whether it should stop.
 const STOP_LOOK: Duration = Duration::from_millis(50);
 /// Percent of the server's own bound of memory, beyond which publishers are refused before the server does it.
@@ -25,6 +29,16 @@ pub(super) struct Watched {
     memory_max: u64,
     /// Since the server started.
     uptime: Duration,
+    /// Lists of queues that hold something else.
+    foul: Vec<String>,
+    policy: Policy,
+}
+
+/// What the server does with what it took, and when that was looked at.
+#[derive(Clone, Default)]
+struct Policy {
+    seen_at: Option<Timestamp>,
+    warnings: Vec<String>,
 }
 
 /// What a server is.
@@ -41,6 +55,24 @@ pub struct About {
     pub memory: u64,
     /// 0 for none.
     pub memory_max: u64,
+}
+
+impl About {
+    /// Returns what an operator should know before trusting this server with jobs.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if !self.is_durable {
+            warnings.push("appendonly is off: jobs accepted since its last snapshot are lost when it ends".to_owned());
+        }
+        if self.eviction != "noeviction" {
+            let policy = &self.eviction;
+            warnings.push(format!("maxmemory-policy is {policy}: jobs are forgotten when its memory is full"));
+        }
+        if self.role != "master" {
+            warnings.push(format!("its role is {}: it takes no writes", self.role));
+        }
+        warnings
+    }
 }
 
 pub(super) fn about(link: &Link) -> Result<About, QueueError> {
@@ -92,8 +124,17 @@ impl Shared {
             let mut pipeline = redis::pipe();
             pipeline.cmd("INFO").arg("memory").cmd("INFO").arg("server").query(&mut open.connection)
         })?;
-        let jobs = self.count_jobs()?;
+        let (jobs, foul) = self.count_jobs()?;
+        let policy = self.look_at_policy()?;
+        // A server that takes no writes is told of by others.
+        match self.look_for_marker() {
+            Err(error @ QueueError::Unreachable { .. }) => return Err(error),
+            Err(error) => tracing::debug!(error = %error, "the broker's marker not looked for"),
+            Ok(()) => {}
+        }
         *lock(&self.watched) = Watched {
+            foul,
+            policy,
             seen_at: Some(Instant::now()),
             jobs,
             published: 0,
@@ -104,8 +145,47 @@ impl Shared {
         Ok(())
     }
 
-    fn count_jobs(&self) -> Result<u64, QueueError> {
+    fn count_jobs(&self) -> Result<(u64, Vec<String>), QueueError> {
         self.link.run(Script::Total, &self.words().0)
+    }
+
+    /// Looks each minute; the first look is of whoever opens the broker, and says by itself what it saw.
+    fn look_at_policy(&self) -> Result<Policy, QueueError> {
+        let (last, now) = (lock(&self.watched).policy.clone(), self.clock.now());
+        if last.seen_at.is_some_and(|seen_at| seen_at <= now && now.since(seen_at) < POLICY_EVERY) {
+            return Ok(last);
+        }
+        let warnings = self.about()?.warnings();
+        if last.seen_at.is_some() && warnings != last.warnings {
+            let broker = self.link.name();
+            if warnings.is_empty() {
+                tracing::info!(broker, "the broker's policy is right again");
+            } else {
+                tracing::error!(broker, policy = warnings.join("; "), "the broker's policy was changed");
+            }
+        }
+        Ok(Policy { seen_at: Some(now), warnings })
+    }
+
+    pub(super) fn troubles(&self) -> Vec<String> {
+        let foul = lock(&self.watched).foul.clone();
+        let emptied = lock(&self.marker).emptied_since().map(|since| {
+            format!(
+                "the broker was emptied (noticed at {since}): jobs, delays, dead letters and pauses that were in it are \
+                 gone; `vigie queues write-off` counts its events as lost and ends this"
+            )
+        });
+        let foul = foul.into_iter().map(|list| {
+            let list = list.replace(SEPARATOR, "\\x06\\x16");
+            format!(
+                "the key '{list}' holds something else where a queue has a list: its jobs wait; rename or delete it"
+            )
+        });
+        emptied.into_iter().chain(foul).collect()
+    }
+
+    pub(super) fn remarks(&self) -> Vec<String> {
+        lock(&self.watched).policy.warnings.clone()
     }
 
     /// Who holds leases says each second that it lives: what it holds is freed when it does not.
@@ -145,7 +225,7 @@ impl Shared {
         if is_fresh && jobs_max == 0 {
             return Ok(());
         }
-        let jobs = self.count_jobs()?;
+        let (jobs, _) = self.count_jobs()?;
         if jobs >= self.config.jobs_max { Err(QueueError::Full { bound: "queue.max-jobs" }) } else { Ok(()) }
     }
 }

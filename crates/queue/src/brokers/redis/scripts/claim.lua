@@ -47,7 +47,7 @@ end
 local function pop(queue, step, first, want)
   local lengths, total = {}, 0
   for lane = 1, #LANES do
-    lengths[lane] = redis.call('LLEN', P .. queue .. LANES[lane] .. STEPS[step])
+    lengths[lane] = length_of(P .. queue .. LANES[lane] .. STEPS[step])
     total = total + lengths[lane]
   end
   if total == 0 then return nil end

@@ -39,7 +39,23 @@ local function scores_of(tags)
   return scores
 end
 
--- Puts messages that waited aside into their lists again, the first of them first. Each is `seat\nmessage`.
+-- Lists of queues that somebody else uses for something else: they hold no job, and stop no other queue.
+local FOUL = {}
+
+local function length_of(list)
+  local length = redis.pcall('LLEN', list)
+  if type(length) == 'number' then return length end
+  FOUL[#FOUL + 1] = list
+  return 0
+end
+
+local function is_foul(list)
+  local kind = redis.call('TYPE', list).ok
+  return kind ~= 'list' and kind ~= 'none' and kind
+end
+
+-- Puts messages that waited aside into their lists again, the first of them first. Each is `seat\nmessage`. Answers how
+-- many; none where a list is foul.
 local function seat_again(queue, tags)
   local kept = redis.call('HMGET', O .. 'room:' .. queue, unpack(tags))
   local lists, moved = {}, 0
@@ -53,6 +69,9 @@ local function seat_again(queue, tags)
       moved = moved + 1
     end
   end
+  for list in pairs(lists) do
+    if is_foul(list) then return 0 end
+  end
   for list, messages in pairs(lists) do
     spread('LPUSH', list, messages, 1)
   end
@@ -60,13 +79,20 @@ local function seat_again(queue, tags)
   return moved
 end
 
+local function is_fouled(queue)
+  for lane = 1, #LANES do
+    for step = 1, #STEPS do
+      if is_foul(P .. queue .. LANES[lane] .. STEPS[step]) then return true end
+    end
+  end
+  return false
+end
+
 -- Makes jobs ready whose time has come; a bounded number, and says when the next is due.
 local function promote(queue)
   local due = redis.call('ZRANGEBYSCORE', O .. 'delayed:' .. queue, '-inf', NOW, 'LIMIT', 0, 200)
-  if #due > 0 then
-    seat_again(queue, due)
-    redis.call('ZREM', O .. 'delayed:' .. queue, unpack(due))
-  end
+  if #due == 0 or (seat_again(queue, due) == 0 and is_fouled(queue)) then return 0 end
+  redis.call('ZREM', O .. 'delayed:' .. queue, unpack(due))
   return #due
 end
 
@@ -76,7 +102,7 @@ local function count(queue)
   for lane = 1, #LANES do
     local length = 0
     for step = 1, #STEPS do
-      length = length + redis.call('LLEN', P .. queue .. LANES[lane] .. STEPS[step])
+      length = length + length_of(P .. queue .. LANES[lane] .. STEPS[step])
     end
     lanes[LANES[lane]] = length
     total = total + length

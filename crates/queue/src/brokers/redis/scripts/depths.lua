@@ -12,7 +12,7 @@ for _, queue in ipairs(redis.call('SMEMBERS', O .. 'queues')) do
   for lane = 1, #LANES do
     for step = 1, #STEPS do
       local list = P .. queue .. LANES[lane] .. STEPS[step]
-      local length = redis.call('LLEN', list)
+      local length = length_of(list)
       if length > 0 then
         ready = ready + length
         local last = redis.call('LINDEX', list, -1)

@@ -56,6 +56,13 @@ for queue in pairs(queues) do
   end
 end
 
+-- Before the first write: a request is kept whole or not at all.
+for _, at in ipairs(fresh) do
+  local list = P .. ARGV[at + 2] .. ARGV[at + 3] .. ARGV[at + 4]
+  local kind = is_foul(list)
+  if kind then return redis.error_reply("WRONGTYPE the key '" .. list .. "' holds a " .. kind .. ', and a queue needs a list there') end
+end
+
 local lists, order = {}, {}
 for _, at in ipairs(fresh) do
   local id_key, unique_key, queue, lane, step = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]

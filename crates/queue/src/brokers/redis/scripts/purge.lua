@@ -2,7 +2,8 @@
 local queue, most = ARGV[3], tonumber(ARGV[4])
 for lane = 1, #LANES do
   for step = 1, #STEPS do
-    local popped = redis.call('RPOP', P .. queue .. LANES[lane] .. STEPS[step], most)
+    local list = P .. queue .. LANES[lane] .. STEPS[step]
+    local popped = length_of(list) > 0 and redis.call('RPOP', list, most)
     if popped and #popped > 0 then return popped end
   end
 end

@@ -6,7 +6,7 @@ local tags = redis.call('ZRANGE', key, 0, tonumber(ARGV[5]) - 1)
 local moved = 0
 if #tags > 0 then
   moved = seat_again(queue, tags)
-  redis.call('ZREM', key, unpack(tags))
+  if moved > 0 or not is_fouled(queue) then redis.call('ZREM', key, unpack(tags)) end
 end
 local left = redis.call('ZCARD', key)
 if left == 0 then redis.call('HDEL', O .. 'parked', queue .. SEP .. task) end

@@ -1,0 +1,91 @@
+//! Writing off: an operator says that events are lost, after their broker was emptied or lost its disk. They are counted as
+//! dead, so that the ledger balances again and the next loss shows.
+
+use super::{BalanceRow, balance};
+use crate::{Actor, ApiError, Ops};
+use std::time::Duration;
+use store::outcomes::OutcomeRow;
+
+/// As their reason stands among the outcomes.
+const REASON: &str = "lost with the broker";
+/// A broker that is asked in several steps may miss a job that moves between two of them: the least of so many looks counts.
+const LOOKS: u32 = 3;
+const LOOK_EVERY: Duration = Duration::from_millis(300);
+
+/// What was written off.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WrittenOff {
+    pub events: i64,
+    /// The broker had said that it was emptied, and does not any more.
+    pub was_emptied: bool,
+}
+
+/// Counts as dead what the ledger misses, and takes back the broker's word that it was emptied.
+///
+/// What waits now was accepted after what is lost, so the oldest hours lose first; between projects of the one hour in
+/// which both lie it cannot be told whose events are lost, and the first named lose first.
+///
+/// # Errors
+/// `Forbidden` for anybody but superusers and the system, `Queue` while it does not say what it holds.
+pub async fn write_off(cx: &Ops, actor: &Actor) -> Result<WrittenOff, ApiError> {
+    let mut last = balance(cx, actor).await?;
+    for _ in 1..LOOKS {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let next = balance(cx, actor).await?;
+        if next.missing() <= last.missing() {
+            last = next;
+        }
+    }
+    let Some(missing) = last.missing() else {
+        // It is asked once more for its reason.
+        cx.ask("look at the queues", |queue| queue.depths()).await?;
+        return Err(ApiError::Conflict { detail: "The queue answers again. Try again.".to_owned() });
+    };
+    let rows = rows_of(&last.rows, missing);
+    cx.write("write off lost events", move |tx| Ok(store::outcomes::add(tx, &rows)?)).await?;
+    let was_emptied = cx.ask("write off what the broker lost", |queue| queue.write_off()).await?;
+    Ok(WrittenOff { events: missing, was_emptied })
+}
+
+fn rows_of(balance: &[BalanceRow], missing: i64) -> Vec<OutcomeRow> {
+    let mut left = missing;
+    let mut rows = Vec::new();
+    let mut oldest_first: Vec<&BalanceRow> = balance.iter().collect();
+    oldest_first.sort_by_key(|row| (row.hour.0, row.project_id));
+    for row in oldest_first {
+        let quantity = row.in_flight().min(left);
+        if quantity > 0 {
+            left -= quantity;
+            rows.push(OutcomeRow {
+                project_id: row.project_id,
+                key_id: 0,
+                hour: row.hour,
+                category: "error".to_owned(),
+                outcome: "dead".to_owned(),
+                reason: REASON.to_owned(),
+                quantity,
+            });
+        }
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stdx::Hour;
+
+    #[test]
+    fn the_oldest_hours_lose_first_and_no_more_than_they_had_in_flight() {
+        let row = |project_id, hour, accepted, stored| BalanceRow {
+            project_id,
+            hour: Hour(hour),
+            accepted,
+            stored,
+            ..BalanceRow::default()
+        };
+        let rows = rows_of(&[row(1, 9, 5, 0), row(2, 8, 4, 1), row(1, 8, 2, 2), row(1, 7, 6, 9)], 5);
+        let lost: Vec<(i64, i64, i64)> = rows.iter().map(|row| (row.hour.0, row.project_id, row.quantity)).collect();
+        assert_eq!(lost, [(8, 2, 3), (9, 1, 2)]);
+    }
+}
