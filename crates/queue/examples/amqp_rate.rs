@@ -1,5 +1,6 @@
 //! Measures the RabbitMQ broker on the server at the address given: publishing, and claiming and ending no-op jobs of 1 KB, on
-//! queues of its own. `cargo run --release -p queue --example amqp_rate amqp://guest:guest@localhost/`
+//! queues of its own; with each rate the processor time that a job takes here, which a busy machine does not change.
+//! `cargo run --release -p queue --example amqp_rate amqp://guest:guest@localhost/`
 
 use bytes::Bytes;
 use queue::brokers::amqp::{Amqp, AmqpConfig, Naming};
@@ -42,7 +43,7 @@ async fn main() {
 }
 
 async fn publishing(broker: &Arc<Amqp>) {
-    let started = Instant::now();
+    let measure = Measure::start();
     let publish = |number: usize| {
         let broker = broker.clone();
         async move {
@@ -55,21 +56,20 @@ async fn publishing(broker: &Arc<Amqp>) {
     for publisher in publishers {
         publisher.await.expect("published");
     }
-    let rate = (PUBLISHERS * JOBS_EACH) as f64 / started.elapsed().as_secs_f64();
-    println!("published one by one by {PUBLISHERS}: {rate:.0}/s");
+    measure.print(&format!("published one by one by {PUBLISHERS}"), PUBLISHERS * JOBS_EACH);
 }
 
 async fn filled(broker: &Arc<Amqp>) {
-    let started = Instant::now();
+    let measure = Measure::start();
     for first in (0..JOBS).step_by(BATCH) {
         let jobs = (first..first + BATCH).map(|number| job(&format!("n{number}"), 0)).collect();
         broker.publish(jobs).await.expect("kept");
     }
-    println!("published in batches of {BATCH}: {:.0}/s", JOBS as f64 / started.elapsed().as_secs_f64());
+    measure.print(&format!("published in batches of {BATCH}"), JOBS);
 }
 
 fn consuming(broker: &Arc<Amqp>, jobs: usize, batch: usize) {
-    let started = Instant::now();
+    let measure = Measure::start();
     let left = AtomicI64::new(jobs as i64);
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -83,6 +83,31 @@ fn consuming(broker: &Arc<Amqp>, jobs: usize, batch: usize) {
             });
         }
     });
-    let rate = jobs as f64 / started.elapsed().as_secs_f64();
-    println!("claimed and ended, batches of {batch}, two threads: {rate:.0}/s");
+    measure.print(&format!("claimed and ended, batches of {batch}, two threads"), jobs);
+}
+
+struct Measure {
+    started: Instant,
+    processor_before: f64,
+}
+
+impl Measure {
+    fn start() -> Measure {
+        Measure { started: Instant::now(), processor_before: processor_seconds() }
+    }
+
+    fn print(&self, what: &str, jobs: usize) {
+        let rate = jobs as f64 / self.started.elapsed().as_secs_f64();
+        let micros = (processor_seconds() - self.processor_before) * 1e6 / jobs as f64;
+        println!("{what}: {rate:.0}/s, {micros:.0} µs of processor time each");
+    }
+}
+
+/// Of this process so far.
+fn processor_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+    // User and system time, in hundredths of a second.
+    let ticks = |index: usize| fields.get(index).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(11) + ticks(12)) / 100.0
 }

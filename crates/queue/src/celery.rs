@@ -15,11 +15,11 @@ mod transient;
 
 pub(crate) use follow::{Parent, Sent, after_failure, after_success, chord_body, errors_of_chain};
 pub(crate) use message::{
-    Edit, Received, Undecodable, decode, decode_parcel, encode, retagged, rewrite, step_of, tag_of,
+    Edit, Received, Undecodable, Wrapping, decode, decode_parcel, encode, retagged, rewrite, step_of, tag_of, wrapping,
 };
 pub(crate) use parcel::{Fields, Parcel, field};
 pub(crate) use result::{Meta, chord_part, read_chord_part, read_result};
-pub(crate) use transient::{Transient, decode_transient, encode_transient};
+pub(crate) use transient::{Transient, decode_transient, encode_transient, opened_notice};
 
 use stdx::Timestamp;
 

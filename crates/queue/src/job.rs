@@ -85,6 +85,9 @@ pub struct JobOptions {
     /// Headers of Celery's that travel along with a call and mean nothing to the queue: an object as JSON text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub headers: Option<String>,
+    /// Where whoever called waits for the result, on brokers that send results (Celery's `rpc://`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
 }
 
 /// Bytes of a unique key.

@@ -2,6 +2,7 @@
 
 mod amqp_faults;
 mod amqp_layout;
+mod amqp_tools;
 mod conformance;
 mod conformance_ledger;
 mod cron;

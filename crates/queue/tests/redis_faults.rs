@@ -330,7 +330,7 @@ fn run(program: &str, arguments: &[&str], folder: &std::path::Path) -> bool {
 }
 
 /// Makes an authority and a certificate for the name `localhost`.
-fn certificates(folder: &std::path::Path) -> bool {
+pub fn certificates(folder: &std::path::Path) -> bool {
     let key = ["-newkey", "rsa:2048", "-nodes", "-days", "2"];
     let authority = [&["req", "-x509", "-subj", "/CN=ours", "-keyout", "ca.key", "-out", "ca.pem"][..], &key].concat();
     let request = [&["req", "-subj", "/CN=localhost", "-keyout", "s.key", "-out", "s.csr"][..], &key[..3]].concat();

@@ -4,8 +4,10 @@
 //!
 //! `link` is the connection, `lanes` and `registry` which queues of the server carry ours, `wire` the messages, `publish` the
 //! thread that publishes, `streams` the consumers and `desk` what they brought, `claim` and `leases` what is taken and held,
-//! `finish` how it ends, `tables` the ledger, `watch` what is looked at each second.
+//! `finish` how it ends, `tables` the ledger, `watch` what is looked at each second, `broadcast` what Celery's tools say and
+//! hear, `replies` what Python workers answer.
 
+mod broadcast;
 mod claim;
 mod config;
 mod desk;
@@ -16,6 +18,7 @@ mod ledger;
 mod link;
 mod publish;
 mod registry;
+mod replies;
 mod streams;
 mod tables;
 mod watch;
@@ -25,6 +28,7 @@ pub use config::{AmqpConfig, AmqpUrlError, LaneKind, Server, Tls};
 pub use lanes::Naming;
 pub use watch::About;
 
+use crate::broadcast::Broadcast;
 use crate::broker::{BoxFuture, Broker, ClaimRequest};
 use crate::{Claimed, Finish, JobId, JobState, LeaseId, NewJob, Published, QueueDepth, QueueError, tend};
 use claim::Claims;
@@ -206,5 +210,9 @@ impl Broker for Amqp {
             return Err(QueueError::Closed);
         }
         self.shared.accepting()
+    }
+
+    fn broadcast(&self) -> Option<Arc<dyn Broadcast>> {
+        Some(Arc::new(broadcast::AmqpBroadcast(self.shared.clone())))
     }
 }

@@ -48,10 +48,20 @@ pub(crate) fn after_failure(parent: &Parent<'_>, errbacks: Option<&Vec<Value>>) 
     sent
 }
 
-/// Returns the ids of steps that will never run, whose results are failures too.
-pub(crate) fn errors_of_chain(embed: &Embed) -> Vec<String> {
-    let id = |step: &Value| step["options"]["task_id"].as_str().map(str::to_owned);
-    embed.chain.iter().flatten().filter_map(id).collect()
+/// A step of a chain that will never run: its result is a failure too.
+pub(crate) struct FailedStep {
+    pub id: String,
+    /// Where whoever called waits for it.
+    pub reply_to: Option<String>,
+}
+
+/// Returns the steps behind one that failed.
+pub(crate) fn errors_of_chain(embed: &Embed) -> Vec<FailedStep> {
+    let step = |step: &Value| {
+        let text = |name: &str| step["options"][name].as_str().map(str::to_owned);
+        Some(FailedStep { id: text("task_id")?, reply_to: text("reply_to") })
+    };
+    embed.chain.iter().flatten().filter_map(step).collect()
 }
 
 /// Returns the body of a chord whose parts have all ended.
@@ -121,6 +131,7 @@ fn job_of(parent: &Parent<'_>, signature: &Value, first: Option<&Value>, then: &
             keeps_result: !options["ignore_result"].as_bool().unwrap_or(false),
             expires_at: text("expires").and_then(Timestamp::parse_rfc3339),
             headers: Some(headers_of(parent, options).to_string()),
+            reply_to: text("reply_to").map(str::to_owned),
             ..JobOptions::default()
         },
         ..NewJob::new(JobId::new(&id), task, queue.unwrap_or(parent.queue), Call { args, kwargs, embed }.to_payload())

@@ -71,12 +71,26 @@ pub(crate) struct Undecodable {
     pub why: String,
 }
 
+/// What stands around a job's payload on any wire.
+pub(crate) struct Wrapping {
+    pub content_type: &'static str,
+    pub content_encoding: &'static str,
+    /// An object.
+    pub headers: Value,
+}
+
+/// Returns what stands around a job's payload. `origin` names the process for monitors.
+pub(crate) fn wrapping(job: &NewJob, origin: &str, now: Timestamp) -> Wrapping {
+    let (content_type, content_encoding) = if job.options.is_call { (CALL, "utf-8") } else { (OPAQUE, "binary") };
+    Wrapping { content_type, content_encoding, headers: headers(job, origin, now) }
+}
+
 /// Returns the parcel of a job. `origin` names the process for monitors.
 pub(crate) fn encode(job: &NewJob, tag: &str, origin: &str, now: Timestamp) -> Vec<u8> {
-    let (content_type, content_encoding) = if job.options.is_call { (CALL, "utf-8") } else { (OPAQUE, "binary") };
+    let Wrapping { content_type, content_encoding, headers } = wrapping(job, origin, now);
     let mut properties = json!({
         "correlation_id": job.id.as_str(),
-        "reply_to": "",
+        "reply_to": job.options.reply_to.as_deref().unwrap_or_default(),
         "delivery_mode": 2,
         "delivery_info": {"exchange": "", "routing_key": &*job.queue},
         "priority": turned_priority(job.priority),
@@ -90,7 +104,7 @@ pub(crate) fn encode(job: &NewJob, tag: &str, origin: &str, now: Timestamp) -> V
         "body": STANDARD.encode(&job.payload),
         "content-encoding": content_encoding,
         "content-type": content_type,
-        "headers": headers(job, origin, now),
+        "headers": headers,
         "properties": properties,
     });
     serde_json::to_vec(&message).expect("JSON values can be written")
@@ -189,6 +203,7 @@ fn read(parcel: &Parcel<'_>) -> Result<Received, String> {
             keeps_result,
             time_limit_s: hard_limit.filter(|limit| *limit > 0.0).map(|limit| limit.ceil() as u32),
             headers: travelling(headers),
+            reply_to: field(&parcel.properties, "reply_to").filter(|name: &String| !name.is_empty()),
         },
         deaths: field(headers, DEATHS).unwrap_or(0),
         company_deaths: field(headers, COMPANY_DEATHS).unwrap_or(0),

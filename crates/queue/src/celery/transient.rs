@@ -38,8 +38,20 @@ pub(crate) fn decode_transient(text: &[u8]) -> Result<Notice, String> {
     for (name, value) in &parcel.headers {
         headers.extend(serde_json::from_str(value.get()).ok().map(|value| (name.clone(), value)));
     }
-    let body = super::body::decompress(parcel.body()?, headers.get("compression").and_then(Value::as_str))?;
-    let content_type = parcel.content_type.as_deref().unwrap_or("application/json").to_owned();
+    opened_notice(headers, parcel.content_type.as_deref().map(str::to_owned), parcel.body()?)
+}
+
+/// Returns the notice of what a message says, its body without compression.
+///
+/// # Errors
+/// Says why it cannot be read.
+pub(crate) fn opened_notice(
+    headers: Map<String, Value>,
+    content_type: Option<String>,
+    body: Vec<u8>,
+) -> Result<Notice, String> {
+    let body = super::body::decompress(body, headers.get("compression").and_then(Value::as_str))?;
+    let content_type = content_type.unwrap_or_else(|| "application/json".to_owned());
     Ok(Notice { headers, content_type, body })
 }
 

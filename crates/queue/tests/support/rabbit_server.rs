@@ -46,6 +46,28 @@ impl RabbitServer {
         server
     }
 
+    /// One that speaks TLS only, with the certificate `s.pem` of the authority `ca.pem` in a folder, and wants to see one of
+    /// that authority. Returns when it listens.
+    pub fn start_with_tls(certificates: &Path) -> RabbitServer {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (port, epmd_port) = (free_port(), free_port());
+        configure(folder.path(), port);
+        let path = |name: &str| certificates.join(name).display().to_string();
+        let text = format!(
+            "listeners.tcp = none\nlisteners.ssl.1 = 127.0.0.1:{port}\nlog.console = false\n\
+             ssl_options.cacertfile = {}\nssl_options.certfile = {}\nssl_options.keyfile = {}\n\
+             ssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true\n",
+            path("ca.pem"),
+            path("s.pem"),
+            path("s.key")
+        );
+        write(&folder.path().join("rabbitmq.conf"), &text);
+        let child = server(folder.path(), port, epmd_port).spawn().expect("rabbitmq-server starts");
+        let server = RabbitServer { folder, port, epmd_port, child: Mutex::new(child) };
+        wait_until(|| TcpStream::connect(("127.0.0.1", port)).is_ok());
+        server
+    }
+
     /// Ends it as a power cut of its machine would.
     pub fn kill(&self) {
         let mut child = self.child.lock().expect("nobody panicked");
@@ -152,8 +174,12 @@ pub fn free_port() -> u16 {
 
 /// Waits until the server greets: it listens a little earlier.
 fn wait_for_server(port: u16) {
+    wait_until(|| greets(port));
+}
+
+fn wait_until(is_there: impl Fn() -> bool) {
     let began = Instant::now();
-    while !greets(port) {
+    while !is_there() {
         assert!(began.elapsed() < START_MAX, "rabbitmq-server does not answer");
         std::thread::park_timeout(Duration::from_millis(50));
     }

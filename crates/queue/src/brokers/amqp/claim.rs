@@ -276,9 +276,7 @@ impl Shared {
         let now = self.clock.now();
         let until = now.plus(bounds.lease);
         let (readable, damaged): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|entry| entry.job.is_ok());
-        for entry in damaged {
-            self.bury_unreadable(entry)?;
-        }
+        self.bury_unreadable(damaged);
         let leases: Vec<LeaseId> = readable.iter().map(|_| self.next_lease()).collect();
         let answers = self.tables.note(|tx| {
             let mut answers = Vec::with_capacity(readable.len());
@@ -352,6 +350,11 @@ enum Taken {
 fn lease_entry(tx: &mut Tx<'_>, entry: &Entry, leasing: &Leasing<'_>) -> Result<Answer, QueueError> {
     let Ok(job) = &entry.job else { return Ok(Answer::Superfluous) };
     let retries = job.attempt.saturating_sub(1);
+    if let Some(enqueued_at) = job.published_at.filter(|_| retries == 0 && entry.deaths == (0, 0))
+        && jobs::lease_first(tx, (job.id.as_str(), &entry.tag), leasing)?
+    {
+        return Ok(held_as(entry, job, 1, (0, 0), enqueued_at, leasing));
+    }
     if let Some(row) = jobs::lease(tx, (job.id.as_str(), &entry.tag), retries, leasing)? {
         return Ok(leased(entry, job, &row, leasing));
     }
@@ -401,7 +404,7 @@ fn insert_leased(
         due_at: Some(leasing.until),
         lease: Some((leasing.lease, leasing.session)),
     };
-    jobs::insert(tx, &row, leasing.now)?;
+    jobs::replace(tx, &row, leasing.now)?;
     let row = JobRow {
         id: job.id.to_string(),
         tag: entry.tag.to_string(),
@@ -415,12 +418,23 @@ fn insert_leased(
 }
 
 fn leased(entry: &Entry, job: &Arc<Received>, row: &JobRow, leasing: &Leasing<'_>) -> Answer {
+    held_as(entry, job, row.attempts, (row.deaths, row.company_deaths), row.enqueued_at, leasing)
+}
+
+fn held_as(
+    entry: &Entry,
+    job: &Arc<Received>,
+    attempt: u32,
+    deaths: (u32, u32),
+    enqueued_at: Timestamp,
+    leasing: &Leasing<'_>,
+) -> Answer {
     Answer::Leased(Box::new(Held {
         entry: Entry { is_unsure: false, ..entry.clone() },
         job: job.clone(),
-        attempt: row.attempts,
-        deaths: (row.deaths, row.company_deaths),
-        enqueued_at: row.enqueued_at,
+        attempt,
+        deaths,
+        enqueued_at,
         until: leasing.until,
         since: entry.arrived_at,
         is_kept: false,

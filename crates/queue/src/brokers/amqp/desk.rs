@@ -22,7 +22,8 @@ pub(super) struct Entry {
     pub lane: Arc<str>,
     pub queue: Arc<str>,
     pub ticket: Ticket,
-    pub message: Message,
+    /// Shared: a held job is looked at often, and a table of headers is dear to copy.
+    pub message: Arc<Message>,
     pub job: Result<Arc<Received>, Arc<Undecodable>>,
     /// The message's name; one that has none from us gets one made of what it says.
     pub tag: Arc<str>,
@@ -46,6 +47,8 @@ impl Entry {
 #[derive(Default)]
 struct Shelf {
     seats: BTreeMap<Seat, BTreeMap<u64, Entry>>,
+    /// How many of each lane there are: asked for with every delivery.
+    lanes: HashMap<Arc<str>, usize>,
     /// The lane whose turn it is.
     turn: u8,
 }
@@ -78,6 +81,7 @@ impl Desk {
     pub fn put(&mut self, entry: Entry) {
         self.bytes += entry.message.body.len();
         let shelf = self.shelves.entry(entry.queue.clone()).or_default();
+        *shelf.lanes.entry(entry.lane.clone()).or_default() += 1;
         shelf.seats.entry(entry.seat).or_default().insert(entry.order, entry);
     }
 
@@ -86,8 +90,7 @@ impl Desk {
     }
 
     pub fn count_lane(&self, queue: &str, lane: &str) -> usize {
-        let of_lane = |entries: &BTreeMap<u64, Entry>| entries.values().filter(|entry| &*entry.lane == lane).count();
-        self.shelves.get(queue).map_or(0, |shelf| shelf.seats.values().map(of_lane).sum())
+        self.shelves.get(queue).and_then(|shelf| shelf.lanes.get(lane)).copied().unwrap_or(0)
     }
 
     pub fn counts(&self) -> impl Iterator<Item = (&Arc<str>, usize)> {
@@ -108,6 +111,7 @@ impl Desk {
                 entries.iter().filter(|(_, entry)| is_wanted(entry)).map(|(order, _)| *order).collect();
             taken.extend(orders.iter().filter_map(|order| entries.remove(order)));
         }
+        taken.iter().for_each(|entry| shelf.uncount(entry));
         self.bytes -= taken.iter().map(|entry| entry.message.body.len()).sum::<usize>();
         taken
     }
@@ -146,6 +150,7 @@ impl Desk {
             bytes += size;
             shelf.turn = (seat.lane + 1) % LANES;
             let taken = shelf.seats.get_mut(&seat).and_then(|entries| entries.remove(&order));
+            taken.iter().for_each(|entry| shelf.uncount(entry));
             entries.extend(taken);
         }
         self.bytes -= bytes;
@@ -154,6 +159,12 @@ impl Desk {
 }
 
 impl Shelf {
+    fn uncount(&mut self, entry: &Entry) {
+        if let Some(count) = self.lanes.get_mut(&entry.lane) {
+            *count -= 1;
+        }
+    }
+
     fn next(&self) -> Option<(Seat, u64)> {
         let class = self.seats.iter().find(|(_, entries)| !entries.is_empty())?.0.class;
         (0..LANES).find_map(|offset| {

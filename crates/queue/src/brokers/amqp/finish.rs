@@ -13,7 +13,7 @@ use super::wire::{self, Message};
 use super::{POISON_DEATHS, Shared};
 use crate::broker::DeadLetter;
 use crate::call::Call;
-use crate::celery::{self, Edit, Meta, Parent, Sent};
+use crate::celery::{self, Edit, Meta, Parent, Sent, Undecodable};
 use crate::{DeadReason, Finish, JobId, LeaseId, NewJob, PRIORITY_DEFAULT, QueueError};
 use db::Tx;
 use serde_json::Value;
@@ -81,7 +81,7 @@ impl Shared {
         let must_send = ends.iter().any(End::leaves_due);
         for (end, after) in ends.into_iter().zip(done) {
             lock(&self.leases).remove(end.lease);
-            let reply = reply_of(&end, now);
+            let reply = self.replies_of(&end, now);
             let End { lease, held: Held { entry, deaths, .. }, is_live, .. } = end;
             match after {
                 None => {
@@ -124,9 +124,11 @@ impl Shared {
             Finish::Done => end_job(tx, end, now)?.then_some(Meta::Success(&NOTHING)),
             Finish::Returned { value } => end_job(tx, end, now)?.then_some(Meta::Success(value)),
             Finish::Dead { reason, error } => {
+                let fairness_key = jobs::fairness_key(tx, held.job.id.as_str())?;
                 let is_ours = end_job(tx, end, now)?;
                 if is_ours {
-                    letters::keep(tx, &letter_of(held, *reason, error, now))?;
+                    let letter = Letter { fairness_key, ..letter_of(held, *reason, error, now) };
+                    letters::keep(tx, &letter)?;
                     self.fail_chain(tx, held, error, now)?;
                 }
                 is_ours.then(|| meta_of(*reason, error))
@@ -160,7 +162,7 @@ impl Shared {
         }
         let call = Call::parse(&held.job.payload).unwrap_or_default();
         for step in celery::errors_of_chain(&call.embed) {
-            rows::keep_result(tx, &step, &Meta::Failure(error).to_text(&step, None, now), now)?;
+            rows::keep_result(tx, &step.id, &Meta::Failure(error).to_text(&step.id, None, now), now)?;
         }
         Ok(())
     }
@@ -193,31 +195,75 @@ impl Shared {
         Ok(followers)
     }
 
-    /// What cannot be read becomes a dead letter, of which only the fact and what could be read is kept.
-    pub(super) fn bury_unreadable(&self, entry: Entry) -> Result<(), QueueError> {
-        let Err(rest) = &entry.job else { return Ok(()) };
-        tracing::warn!(queue = &*entry.queue, why = rest.why, "message not understood, it became a dead letter");
-        let now = self.clock.now();
-        let id = rest.id.as_deref().filter(|id| id.len() <= JobId::BYTES_MAX).unwrap_or(&entry.tag);
-        let letter = Letter {
-            letter: DeadLetter {
-                id: id.to_owned(),
-                queue: entry.queue.to_string(),
-                task: rest.task.clone().unwrap_or_default(),
-                reason: DeadReason::Rejected.as_str().to_owned(),
-                attempts: 0,
-                deaths: 0,
-                error: cut(&rest.why),
-                at: now,
-            },
-            lane: entry.lane.to_string(),
-            seat: entry.seat,
-            enqueued_at: now,
-            body: None,
+    /// Results for clients that wait for them, as Celery's rpc backend does: of a job, and of steps that its failure ended.
+    fn replies_of(&self, end: &End, now: Timestamp) -> Vec<(Arc<str>, Message)> {
+        let job = &end.held.job;
+        let mut replies = Vec::new();
+        if !job.options.is_call {
+            return replies;
+        }
+        let meta = match &end.finish {
+            Finish::Done => Meta::Success(&NOTHING),
+            Finish::Returned { value } => Meta::Success(value),
+            Finish::Dead { reason, error } => {
+                let call = Call::parse(&job.payload).unwrap_or_default();
+                for step in celery::errors_of_chain(&call.embed) {
+                    let text = Meta::Failure(error).to_text(&step.id, None, now);
+                    replies.extend(step.reply_to.map(|to| (to.into(), wire::reply(&step.id, text))));
+                }
+                meta_of(*reason, error)
+            }
+            Finish::Retry { .. } | Finish::GiveBack { .. } | Finish::Died { .. } | Finish::Park => return replies,
         };
-        self.tables.write(|tx| letters::keep(tx, &letter))?;
-        self.acknowledge(vec![entry.ticket]);
-        Ok(())
+        // What was called from here is in the ledger already.
+        let reply_to = end.held.entry.message.reply_to().filter(|to| *to != self.replies_queue());
+        if let Some(reply_to) = reply_to.filter(|_| job.options.keeps_result) {
+            let id = job.id.as_str();
+            replies.push((reply_to.into(), wire::reply(id, meta.to_text(id, job.group.as_deref(), now))));
+        }
+        replies
+    }
+
+    /// What cannot be read becomes a dead letter, of which only the fact and what could be read is kept. Where that fails
+    /// the message goes back: what was claimed beside it runs all the same.
+    pub(super) fn bury_unreadable(&self, entries: Vec<Entry>) {
+        let now = self.clock.now();
+        let (mut done, mut back) = (Vec::new(), Vec::new());
+        for entry in entries {
+            let Err(rest) = &entry.job else { continue };
+            tracing::warn!(queue = &*entry.queue, why = rest.why, "message not understood, it became a dead letter");
+            let letter = letter_of_unreadable(&entry, rest, now);
+            match self.tables.write(|tx| letters::keep(tx, &letter)) {
+                Ok(()) => done.push(entry.ticket),
+                Err(error) => {
+                    tracing::warn!(error = %error, "a message that cannot be read not put aside, it goes back");
+                    back.push(entry.ticket);
+                }
+            }
+        }
+        self.acknowledge(done);
+        self.give_back(back);
+    }
+}
+
+fn letter_of_unreadable(entry: &Entry, rest: &Undecodable, now: Timestamp) -> Letter {
+    let id = rest.id.as_deref().filter(|id| id.len() <= JobId::BYTES_MAX).unwrap_or(&entry.tag);
+    Letter {
+        letter: DeadLetter {
+            id: id.to_owned(),
+            queue: entry.queue.to_string(),
+            task: rest.task.clone().unwrap_or_default(),
+            reason: DeadReason::Rejected.as_str().to_owned(),
+            attempts: 0,
+            deaths: 0,
+            error: cut(&rest.why),
+            at: now,
+        },
+        lane: entry.lane.to_string(),
+        seat: entry.seat,
+        fairness_key: 0,
+        enqueued_at: now,
+        body: None,
     }
 }
 
@@ -354,6 +400,7 @@ fn letter_of(held: &Held, reason: DeadReason, error: &str, now: Timestamp) -> Le
         },
         lane: held.entry.lane.to_string(),
         seat: held.entry.seat,
+        fairness_key: 0,
         enqueued_at: held.enqueued_at,
         body: Some(held.entry.message.to_text()),
     }
@@ -361,21 +408,4 @@ fn letter_of(held: &Held, reason: DeadReason, error: &str, now: Timestamp) -> Le
 
 fn cut(error: &str) -> String {
     error[..error.floor_char_boundary(ERROR_BYTES_MAX)].to_owned()
-}
-
-/// The result for a client that waits for it, as Celery's rpc backend does.
-fn reply_of(end: &End, now: Timestamp) -> Option<(Arc<str>, Message)> {
-    let job = &end.held.job;
-    if !job.options.keeps_result || !job.options.is_call {
-        return None;
-    }
-    let reply_to = end.held.entry.message.reply_to()?;
-    let meta = match &end.finish {
-        Finish::Done => Meta::Success(&NOTHING),
-        Finish::Returned { value } => Meta::Success(value),
-        Finish::Dead { reason, error } => meta_of(*reason, error),
-        Finish::Retry { .. } | Finish::GiveBack { .. } | Finish::Died { .. } | Finish::Park => return None,
-    };
-    let id = job.id.as_str();
-    Some((reply_to.into(), wire::reply(id, meta.to_text(id, job.group.as_deref(), now))))
 }

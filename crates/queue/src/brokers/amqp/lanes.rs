@@ -12,6 +12,9 @@ const PREFIX: &str = "vigie.";
 /// Jobs of the default priority are in this class; 0 is served first.
 const CLASS_DEFAULT: u8 = 1;
 
+/// Of a queue's name before what says which lane it is.
+const NAME_BYTES_MAX: usize = 240;
+
 /// How queues are named on the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Naming {
@@ -37,6 +40,12 @@ impl Naming {
         }
         // A colon begins what we add.
         let mut name = format!("{}{}", self.prefix, queue.replace('%', "%25").replace(':', "%3A"));
+        // AMQP takes 255 bytes, and what escapes make longer is told apart by its hash.
+        if name.len() > NAME_BYTES_MAX {
+            let hash = xxhash_rust::xxh3::xxh3_128(name.as_bytes());
+            name.truncate(name.floor_char_boundary(NAME_BYTES_MAX - 33));
+            name.push_str(&format!(":{hash:032x}"));
+        }
         if seat.lane > 0 {
             name.push_str(&format!(":f{}", seat.lane - 1));
         }
@@ -102,6 +111,9 @@ mod tests {
         assert_eq!(name("events", Seat::PLAIN), "vigie.events");
         assert_eq!(name("events", Seat { class: 1, lane: 3 }), "vigie.events:f2");
         assert_eq!(name("a:f2", Seat { class: 0, lane: 1 }), "vigie.a%3Af2:f0:p0");
+        let (longest, other) = (":".repeat(120), ":".repeat(119));
+        let long = name(&longest, Seat { class: 0, lane: 1 });
+        assert!(long.len() <= 255 && long != name(&other, Seat { class: 0, lane: 1 }), "{long}");
         assert_eq!(name("mail", Seat { class: 0, lane: 1 }), "mail");
         for number in 0..90 {
             assert_eq!(Seat::from_number(number).number(), number);

@@ -71,7 +71,7 @@ impl Shared {
                 task: &letter.letter.task,
                 state: State::Delayed,
                 unique_key,
-                fairness_key: 0,
+                fairness_key: letter.fairness_key,
                 bytes: job.payload.len() as u64,
                 attempts: 0,
                 deaths: 0,
@@ -80,7 +80,7 @@ impl Shared {
                 due_at: Some(now),
                 lease: None,
             };
-            jobs::insert(tx, &row, now)?;
+            jobs::replace(tx, &row, now)?;
             messages::keep(tx, id, &text, now)?;
             letters::remove(tx, id)
         })?;
@@ -190,8 +190,7 @@ impl Ledger for Amqp {
     }
 
     fn result(&self, id: &JobId) -> Result<Option<JobResult>, QueueError> {
-        let document = self.shared.tables.read(|tx| rows::result(tx, id.as_str()))?;
-        Ok(document.and_then(|document| celery::read_result(&document)))
+        self.shared.result(id)
     }
 
     fn beat(&self, worker: &WorkerRow) -> Result<(), QueueError> {

@@ -62,6 +62,11 @@ impl Fault {
         }
     }
 
+    /// Whether the server answered, and said no.
+    pub fn is_refusal(&self) -> bool {
+        self.code().is_some()
+    }
+
     fn text(&self) -> String {
         match self {
             Fault::Client(error) => match error.kind() {
@@ -287,7 +292,7 @@ impl Link {
     }
 
     /// Asks something of the server that is answered at once. A refusal closes the channel, not the connection.
-    fn ask<T, F>(&self, open: &Arc<Open>, question: impl FnOnce(Channel) -> F) -> Result<T, Fault>
+    pub fn ask<T, F>(&self, open: &Arc<Open>, question: impl FnOnce(Channel) -> F) -> Result<T, Fault>
     where
         T: Send + 'static,
         F: Future<Output = lapin::Result<T>> + Send + 'static,
@@ -461,6 +466,11 @@ fn tls_of(tls: &Tls) -> Result<OwnedTLSConfig, Fault> {
         None => None,
     };
     Ok(OwnedTLSConfig { identity, cert_chain: authorities.map(|text| String::from_utf8_lossy(&text).into_owned()) })
+}
+
+/// The error of whoever waited for a connection that ended.
+pub(super) fn lost(name: &str) -> QueueError {
+    QueueError::Unreachable { broker: name.to_owned(), why: "the connection was lost".to_owned() }
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

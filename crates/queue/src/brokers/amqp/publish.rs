@@ -163,8 +163,11 @@ impl Shared {
     fn place(&self, jobs: Vec<NewJob>) -> Result<Vec<(NewJob, Lane)>, QueueError> {
         jobs.iter().try_for_each(check_lengths)?;
         let mut placed = Vec::with_capacity(jobs.len());
-        for job in jobs {
+        for mut job in jobs {
             let lane = self.lane_of(&job)?;
+            if lane.is_shared {
+                self.expect_reply(&mut job)?;
+            }
             placed.push((job, lane));
         }
         Ok(placed)
@@ -209,9 +212,9 @@ impl Shared {
                 _ if seen.contains(job.id.as_str()) || ids.contains(job.id.as_str()) => Plan::Known,
                 Some(row) if row.state == State::Sending => Plan::Again { tag: row.tag },
                 Some(row) if row.state != State::Ended => Plan::Known,
-                Some(_) | None => match job.options.unique_key.as_deref() {
+                row => match job.options.unique_key.as_deref() {
                     Some(key) if keys.contains(key) || jobs::has_unique_key(tx, key)? => Plan::Known,
-                    _ => Plan::New,
+                    _ => Plan::New { is_again: row.is_some() },
                 },
             };
             if !matches!(plan, Plan::Known) {
@@ -221,7 +224,8 @@ impl Shared {
             plans.push(plan);
         }
         if let Some(room) = room {
-            let new = jobs.iter().zip(&plans).filter(|(_, plan)| matches!(plan, Plan::New)).map(|((job, _), _)| job);
+            let new =
+                jobs.iter().zip(&plans).filter(|(_, plan)| matches!(plan, Plan::New { .. })).map(|((job, _), _)| job);
             room.take(tx, new)?;
         }
         let (mut published, mut outgoing) = (Vec::with_capacity(jobs.len()), Vec::new());
@@ -229,10 +233,11 @@ impl Shared {
             published.push(if matches!(plan, Plan::Known) { Published::AlreadyThere } else { Published::Accepted });
             match plan {
                 Plan::Known => {}
-                Plan::New if !job.delay.is_zero() => self.keep_delayed(tx, job, lane, now)?,
-                Plan::New => {
+                Plan::New { .. } if !job.delay.is_zero() => self.keep_delayed(tx, job, lane, now)?,
+                Plan::New { is_again } => {
                     let tag = new_tag(now);
-                    insert(tx, job, lane, &tag, State::Sending, now)?;
+                    let write = if is_again { jobs::replace } else { jobs::insert };
+                    insert(tx, job, lane, &tag, State::Sending, (now, write))?;
                     outgoing.push(self.outgoing(job, lane, tag, now));
                 }
                 Plan::Again { tag } => {
@@ -246,8 +251,7 @@ impl Shared {
     }
 
     fn outgoing(&self, job: &NewJob, lane: &Lane, tag: String, now: Timestamp) -> Outgoing {
-        let text = celery::encode(job, &tag, &self.origin, now);
-        let message = Message::of_text(&text).expect("what was encoded can be read");
+        let message = Message::of_job(job, &tag, &self.origin, now);
         Outgoing { id: job.id.to_string(), tag, lane: lane.clone(), message }
     }
 
@@ -264,7 +268,7 @@ impl Shared {
         }
         let tag = new_tag(now);
         let text = celery::encode(job, &tag, &self.origin, now);
-        insert(tx, job, lane, &tag, State::Delayed, now)?;
+        insert(tx, job, lane, &tag, State::Delayed, (now, jobs::replace))?;
         messages::keep(tx, job.id.as_str(), &text, now)
     }
 
@@ -387,12 +391,18 @@ impl Shared {
 
 enum Plan {
     Known,
-    New,
+    New {
+        /// In the place of one that has ended.
+        is_again: bool,
+    },
     /// It was to be sent before, and whether it was is not known.
     Again {
         tag: String,
     },
 }
+
+/// How a row is written: where there is none, or in the place of one that has ended.
+type Write = fn(&mut Tx<'_>, &NewRow<'_>, Timestamp) -> Result<(), QueueError>;
 
 fn insert(
     tx: &mut Tx<'_>,
@@ -400,7 +410,7 @@ fn insert(
     lane: &Lane,
     tag: &str,
     state: State,
-    now: Timestamp,
+    (now, write): (Timestamp, Write),
 ) -> Result<(), QueueError> {
     let unique_key = match job.options.unique_key.as_deref() {
         Some(key) if !jobs::has_unique_key(tx, key)? => Some(key),
@@ -424,7 +434,7 @@ fn insert(
         due_at: (state == State::Delayed).then(|| now.plus(job.delay)),
         lease: None,
     };
-    jobs::insert(tx, &row, now)
+    write(tx, &row, now)
 }
 
 /// How much more fits.

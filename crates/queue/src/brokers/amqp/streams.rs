@@ -17,9 +17,11 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// Deliveries under way to one consumer at most.
-const CREDIT_MAX: usize = 1_000;
+/// Deliveries under way to one consumer at most: what is running counts too, so that there is something to claim while
+/// a few threads hold as much as a claim may take.
+const CREDIT_MAX: usize = 4_000;
 /// The first credit, before it is known how large the messages are.
 const CREDIT_FIRST: usize = 64;
 /// Bytes in all buffers of a process; large messages get a small credit.
@@ -31,7 +33,49 @@ const IDLE_AFTER: Duration = Duration::from_secs(1);
 pub(super) struct LaneChannel {
     epoch: u64,
     channel: Channel,
-    unacked: Mutex<BTreeSet<u64>>,
+    unacked: Mutex<Unacked>,
+    /// To the task that speaks on the channel; sent to while `unacked` is locked.
+    words: UnboundedSender<Word>,
+}
+
+/// The numbers of a channel's deliveries, which the server counts from 1. They may come out of turn here: a consumer that
+/// was replaced still has some that its successor's have overtaken.
+#[derive(Default)]
+struct Unacked {
+    open: BTreeSet<u64>,
+    /// All up to this one have come.
+    whole: u64,
+    /// What came beyond a gap.
+    early: BTreeSet<u64>,
+}
+
+impl Unacked {
+    fn arrive(&mut self, number: u64) {
+        self.open.insert(number);
+        self.early.insert(number);
+        while self.early.remove(&(self.whole + 1)) {
+            self.whole += 1;
+        }
+    }
+
+    /// Notes that deliveries are done. Returns up to which all are, and which others. What has not come yet is not done: an
+    /// acknowledgement of many that took it along would lose it.
+    fn done(&mut self, mut numbers: BTreeSet<u64>) -> (Option<u64>, BTreeSet<u64>) {
+        for number in &numbers {
+            self.open.remove(number);
+        }
+        let first_open = self.open.first().map_or(u64::MAX, |number| *number).min(self.whole + 1);
+        let single = numbers.split_off(&first_open);
+        (numbers.last().copied(), single)
+    }
+}
+
+/// What is said of deliveries. It is said in the order in which it was decided: if an acknowledgement of many overtook
+/// what gives one of them back, that one would be lost; one that is overtaken costs the channel.
+enum Word {
+    DoneUpTo(u64),
+    Done(u64),
+    Back(u64),
 }
 
 /// What must be shown to acknowledge a delivery.
@@ -92,7 +136,7 @@ impl Streams {
         let Some(stream) = self.lanes.get_mut(lane) else { return };
         let Some(running) = &stream.running else { return };
         // What is beyond the credit comes when something was acknowledged.
-        let room = running.credit.saturating_sub(lock(&running.channel.unacked).len()) as u64;
+        let room = running.credit.saturating_sub(lock(&running.channel.unacked).open.len()) as u64;
         stream.coming = (stream.coming + messages).min(room);
         stream.moved_at = Instant::now();
     }
@@ -195,15 +239,16 @@ impl Shared {
         self.link.declare(open, lane)?;
         let (waiting, consumers) = self.link.count(open, &lane.name)?.unwrap_or((0, 0));
         let (opened, name, tag) = (open.clone(), lane.name.clone(), format!("vigie-{}", stdx::random::hex::<6>()));
+        let shared = self.own.clone();
         let consumer_tag = tag.clone();
         let started = self.link.run(ANSWER_MAX, async move {
             let channel = match channel {
                 Some(channel) => channel,
-                None => Arc::new(LaneChannel {
-                    epoch: opened.epoch,
-                    channel: opened.connection.create_channel().await?,
-                    unacked: Mutex::default(),
-                }),
+                None => {
+                    let channel = opened.connection.create_channel().await?;
+                    let shared = shared.upgrade().ok_or(Fault::Late)?;
+                    Arc::new(LaneChannel::on(&shared, opened.epoch, channel))
+                }
             };
             let credit = u16::try_from(credit).unwrap_or(u16::MAX);
             channel.channel.basic_qos(credit, BasicQosOptions::default()).await?;
@@ -232,7 +277,7 @@ impl Shared {
     }
 
     fn arrive(&self, lane: &Lane, channel: &Arc<LaneChannel>, delivery: Delivery) {
-        lock(&channel.unacked).insert(delivery.delivery_tag);
+        lock(&channel.unacked).arrive(delivery.delivery_tag);
         let message = Message { properties: delivery.properties, body: delivery.data.into() };
         let ticket = Ticket { channel: channel.clone(), number: delivery.delivery_tag };
         let job = message.decode().map(Arc::new).map_err(Arc::new);
@@ -263,7 +308,7 @@ impl Shared {
             lane: lane.name.clone(),
             queue: lane.queue.clone(),
             ticket,
-            message,
+            message: Arc::new(message),
             job,
             tag,
             deaths,
@@ -278,46 +323,14 @@ impl Shared {
     /// which the ledger recognises.
     pub(super) fn acknowledge(&self, tickets: Vec<Ticket>) {
         for (channel, numbers) in by_channel(tickets) {
-            let (up_to, single) = channel.done(numbers);
-            if !self.link.is_live(channel.epoch) {
-                continue;
-            }
-            let shared = self.own.clone();
-            self.link.handle().spawn(async move {
-                let sent = async {
-                    if let Some(number) = up_to {
-                        channel.channel.basic_ack(number, BasicAckOptions { multiple: true }).await?;
-                    }
-                    for number in single {
-                        channel.channel.basic_ack(number, BasicAckOptions::default()).await?;
-                    }
-                    Ok::<(), lapin::Error>(())
-                };
-                if sent.await.is_err()
-                    && let Some(shared) = shared.upgrade()
-                {
-                    shared.link.end(channel.epoch);
-                }
-            });
+            channel.done(numbers);
         }
     }
 
     /// Gives deliveries back to their queues.
     pub(super) fn give_back(&self, tickets: Vec<Ticket>) {
         for (channel, numbers) in by_channel(tickets) {
-            lock(&channel.unacked).retain(|number| !numbers.contains(number));
-            if !self.link.is_live(channel.epoch) {
-                continue;
-            }
-            self.link.handle().spawn(async move {
-                for number in numbers {
-                    let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
-                    if channel.channel.basic_nack(number, options).await.is_err() {
-                        // The connection is over: everything has gone back with it.
-                        return;
-                    }
-                }
-            });
+            channel.back(&numbers);
         }
     }
 
@@ -385,13 +398,47 @@ fn by_channel(tickets: Vec<Ticket>) -> Vec<(Arc<LaneChannel>, BTreeSet<u64>)> {
 }
 
 impl LaneChannel {
-    /// Notes that deliveries are done. Returns up to which all are, and which others.
-    fn done(&self, mut numbers: BTreeSet<u64>) -> (Option<u64>, Vec<u64>) {
+    /// Wraps a channel, and starts the task that speaks on it until nothing of it is left.
+    fn on(shared: &Shared, epoch: u64, channel: Channel) -> LaneChannel {
+        let (words, heard) = unbounded_channel();
+        shared.link.handle().spawn(speak(shared.own.clone(), epoch, channel.clone(), heard));
+        LaneChannel { epoch, channel, unacked: Mutex::default(), words }
+    }
+
+    /// Acknowledges deliveries, several at once where all before them are done.
+    fn done(&self, numbers: BTreeSet<u64>) {
         let mut unacked = lock(&self.unacked);
-        unacked.retain(|number| !numbers.contains(number));
-        let first_open = unacked.first().copied().unwrap_or(u64::MAX);
-        let single = numbers.split_off(&first_open).into_iter().collect();
-        (numbers.last().copied(), single)
+        let (up_to, single) = unacked.done(numbers);
+        // Where nobody speaks any more the connection is over, and everything has gone back with it; so below.
+        let words = up_to.map(Word::DoneUpTo).into_iter().chain(single.into_iter().map(Word::Done));
+        words.for_each(|word| drop(self.words.send(word)));
+    }
+
+    fn back(&self, numbers: &BTreeSet<u64>) {
+        let mut unacked = lock(&self.unacked);
+        for number in numbers {
+            unacked.open.remove(number);
+            drop(self.words.send(Word::Back(*number)));
+        }
+    }
+}
+
+async fn speak(shared: Weak<Shared>, epoch: u64, channel: Channel, mut words: UnboundedReceiver<Word>) {
+    while let Some(word) = words.recv().await {
+        let said = match word {
+            Word::DoneUpTo(number) => channel.basic_ack(number, BasicAckOptions { multiple: true }).await,
+            Word::Done(number) => channel.basic_ack(number, BasicAckOptions::default()).await,
+            Word::Back(number) => {
+                let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
+                channel.basic_nack(number, options).await
+            }
+        };
+        if said.is_err() {
+            if let Some(shared) = shared.upgrade() {
+                shared.link.end(epoch);
+            }
+            return;
+        }
     }
 }
 
@@ -426,5 +473,22 @@ impl Reader {
             }
         }
         shared.arrived.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_not_come_is_not_acknowledged_with_others() {
+        let mut unacked = Unacked::default();
+        [1, 2, 4, 5].into_iter().for_each(|number| unacked.arrive(number));
+        assert_eq!(unacked.done([1, 4].into()), (Some(1), [4].into()), "2 runs and 3 is on its way");
+        assert_eq!(unacked.done([2, 5].into()), (Some(2), [5].into()), "3 is on its way");
+        unacked.arrive(3);
+        unacked.arrive(6);
+        assert_eq!(unacked.done([3, 6].into()), (Some(6), [].into()));
+        assert_eq!(unacked.done([].into()), (None, [].into()));
     }
 }

@@ -6,6 +6,7 @@ pub(super) mod jobs;
 pub(super) mod letters;
 pub(super) mod messages;
 pub(super) mod names;
+pub(super) mod revoked;
 pub(super) mod rows;
 
 use crate::QueueError;
@@ -13,8 +14,13 @@ use db::{Db, DbError, Durability, Migration, SqliteConfig, Tx};
 use std::path::Path;
 use stdx::Timestamp;
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "ledger", sql: include_str!("tables/0001_ledger.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "ledger", sql: include_str!("tables/0001_ledger.sql") },
+    Migration { number: 2, name: "looks", sql: include_str!("tables/0002_looks.sql") },
+];
+
+/// Pages of jobs that live; beyond it they are read again from the system's cache. Taken only where there are so many.
+const CACHE_BYTES: usize = 16 << 20;
 
 pub(super) struct Tables {
     durable: Db,
@@ -36,11 +42,11 @@ impl Tables {
     pub fn open(path: &Path, now: Timestamp) -> Result<Tables, QueueError> {
         let small = SqliteConfig {
             readers: 2,
-            writer_cache_bytes: 4 << 20,
+            writer_cache_bytes: CACHE_BYTES,
             reader_cache_bytes: 1 << 20,
             ..SqliteConfig::default()
         };
-        let durable = Db::open_sqlite(path, SqliteConfig { readers: 1, ..small })?;
+        let durable = Db::open_sqlite(path, SqliteConfig { readers: 1, writer_cache_bytes: 2 << 20, ..small })?;
         db::migrate::run(&durable, MIGRATIONS, now)?;
         let quick = Db::open_sqlite(path, SqliteConfig { durability: Durability::Process, ..small })?;
         Ok(Tables { durable, quick })

@@ -133,7 +133,8 @@ impl Shared {
         self.free_own()?;
         self.free_others(now)?;
         self.forget_old(now)?;
-        self.send_due().map(drop)
+        self.send_due()?;
+        self.take_replies()
     }
 
     fn forget_old(&self, now: Timestamp) -> Result<(), QueueError> {

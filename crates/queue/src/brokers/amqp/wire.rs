@@ -1,6 +1,8 @@
 //! A task message as AMQP carries it, and as kombu's parcel, which is how the ledger keeps it and what `celery` reads.
 //! Nothing is lost either way but what AMQP's tables cannot say.
 
+use crate::NewJob;
+use crate::broadcast::{NOTICE_BYTES_MAX, Notice};
 use crate::celery::{self, Fields, Parcel, Received, Undecodable};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,6 +12,7 @@ use lapin::types::{AMQPValue, FieldArray, FieldTable, ShortString};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::borrow::Cow;
+use stdx::Timestamp;
 
 /// Tables within tables; deeper ones come as null.
 const DEPTH_MAX: usize = 32;
@@ -81,6 +84,33 @@ impl Message {
         }
     }
 
+    /// The message of a new job: what `of_text` makes of `celery::encode`, without the way through text.
+    pub fn of_job(job: &NewJob, tag: &str, origin: &str, now: Timestamp) -> Message {
+        let celery::Wrapping { content_type, content_encoding, headers } = celery::wrapping(job, origin, now);
+        let mut table = FieldTable::default();
+        for (name, value) in headers.as_object().into_iter().flatten() {
+            if let Some(name) = short(name) {
+                table.insert(name, value_of(value));
+            }
+        }
+        let mut properties = BasicProperties::default()
+            .with_delivery_mode(2)
+            .with_headers(table)
+            .with_content_type(content_type.into())
+            .with_content_encoding(content_encoding.into())
+            .with_priority(job.priority.min(9));
+        if let Some(tag) = short(tag) {
+            properties = properties.with_message_id(tag);
+        }
+        if let Some(id) = short(job.id.as_str()) {
+            properties = properties.with_correlation_id(id);
+        }
+        if let Some(reply_to) = job.options.reply_to.as_deref().and_then(short) {
+            properties = properties.with_reply_to(reply_to);
+        }
+        Message { properties, body: job.payload.clone() }
+    }
+
     /// Reads what the ledger keeps, or what `celery::encode` wrote; `None` if it is damaged.
     pub fn of_text(text: &[u8]) -> Option<Message> {
         let parcel = Parcel::parse(text).ok()?;
@@ -127,7 +157,35 @@ pub(super) fn reply(correlation_id: &str, document: Vec<u8>) -> Message {
     Message { properties, body: document.into() }
 }
 
-fn short(text: &str) -> Option<ShortString> {
+/// A notice as it travels: nobody keeps it.
+pub(super) fn message_of_notice(notice: &Notice) -> Message {
+    let mut headers = FieldTable::default();
+    for (name, value) in &notice.headers {
+        if let Some(name) = short(name) {
+            headers.insert(name, value_of(value));
+        }
+    }
+    let properties = BasicProperties::default()
+        .with_content_encoding("utf-8".into())
+        .with_delivery_mode(1)
+        .with_headers(headers)
+        .with_content_type(short(&notice.content_type).unwrap_or_default());
+    Message { properties, body: notice.body.clone().into() }
+}
+
+/// # Errors
+/// Says why it is none.
+pub(super) fn notice_of_message(message: Message) -> Result<Notice, String> {
+    if message.body.len() > NOTICE_BYTES_MAX {
+        return Err(format!("it has {} bytes, at most {NOTICE_BYTES_MAX} are read", message.body.len()));
+    }
+    let table = message.properties.headers().iter().flat_map(|table| table.inner());
+    let headers = table.map(|(name, value)| (name.as_str().to_owned(), json_of(value, 0))).collect();
+    let content_type = message.properties.content_type().as_ref().map(|name| name.as_str().to_owned());
+    celery::opened_notice(headers, content_type, message.body.into())
+}
+
+pub(super) fn short(text: &str) -> Option<ShortString> {
     (text.len() <= SHORT_MAX).then(|| text.into())
 }
 
@@ -199,8 +257,7 @@ fn value_of(value: &Value) -> AMQPValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{JobId, JobOptions, NewJob};
-    use stdx::Timestamp;
+    use crate::{JobId, JobOptions};
 
     #[test]
     fn a_job_comes_back_as_it_went() {
@@ -216,6 +273,8 @@ mod tests {
         let text = celery::encode(&job, "tag", "gen1@host", now);
         let message = Message::of_text(&text).expect("a message");
         assert_eq!((message.tag(), message.priority()), (Some("tag"), Some(9)));
+        let straight = Message::of_job(&job, "tag", "gen1@host", now);
+        assert_eq!((&straight.properties, &straight.body), (&message.properties, &message.body));
         assert_eq!(message.body, job.payload);
         let again = Message::of_text(&message.to_text()).expect("a message");
         assert_eq!((&again.properties, &again.body), (&message.properties, &message.body));

@@ -212,8 +212,8 @@ impl Shared {
             let parent = self.parent(held, job, now);
             self.send(into, celery::after_failure(&parent, call.embed.errbacks.as_ref()), now);
             for step in celery::errors_of_chain(&call.embed) {
-                let text = Meta::Failure(error).to_text(&step, None, now);
-                self.add_result(into, &step, text);
+                let text = Meta::Failure(error).to_text(&step.id, None, now);
+                self.add_result(into, &step.id, text);
             }
             self.end_part(into, held, job, &call, &meta);
         }

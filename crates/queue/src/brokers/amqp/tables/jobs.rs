@@ -1,7 +1,8 @@
 //! Rows of jobs that live: one statement a function.
 
 use super::super::lanes::Seat;
-use crate::QueueError;
+use crate::broadcast::Scheduled;
+use crate::{JobId, QueueError};
 use db::{DbError, FromRow, Row, Tx, Val};
 use stdx::Timestamp;
 
@@ -88,8 +89,13 @@ pub(in super::super) struct NewRow<'a> {
 }
 
 /// Writes a row in the place of one that has ended, if there is one.
-pub(in super::super) fn insert(tx: &mut Tx<'_>, row: &NewRow<'_>, now: Timestamp) -> Result<(), QueueError> {
+pub(in super::super) fn replace(tx: &mut Tx<'_>, row: &NewRow<'_>, now: Timestamp) -> Result<(), QueueError> {
     tx.execute("DELETE FROM queue_job WHERE id = $1 AND state = 6", &[Val::Text(row.id)])?;
+    insert(tx, row, now)
+}
+
+/// Writes a row where there is none.
+pub(in super::super) fn insert(tx: &mut Tx<'_>, row: &NewRow<'_>, now: Timestamp) -> Result<(), QueueError> {
     tx.execute(
         "INSERT INTO queue_job (id, tag, queue, lane, seat, task, state, unique_key, fairness_key, bytes, attempts,
              deaths, company_deaths, enqueued_at, changed_at, due_at, lease, session, is_doubtful)
@@ -116,6 +122,12 @@ pub(in super::super) fn insert(tx: &mut Tx<'_>, row: &NewRow<'_>, now: Timestamp
         ],
     )?;
     Ok(())
+}
+
+/// The key by which a job that lives takes turns.
+pub(in super::super) fn fairness_key(tx: &mut Tx<'_>, id: &str) -> Result<u64, QueueError> {
+    let key: Option<(i64,)> = tx.query_opt("SELECT fairness_key FROM queue_job WHERE id = $1", &[Val::Text(id)])?;
+    Ok(key.map_or(0, |(key,)| key.cast_unsigned()))
 }
 
 pub(in super::super) fn has_unique_key(tx: &mut Tx<'_>, key: &str) -> Result<bool, QueueError> {
@@ -171,6 +183,29 @@ pub(in super::super) struct Leasing<'a> {
     pub session: &'a str,
     pub until: Timestamp,
     pub now: Timestamp,
+}
+
+/// Leases a job that was never tried, whose message has this tag. Returns whether it was one: most are, and need not be
+/// read.
+pub(in super::super) fn lease_first(
+    tx: &mut Tx<'_>,
+    (id, tag): (&str, &str),
+    leasing: &Leasing<'_>,
+) -> Result<bool, QueueError> {
+    let leased = tx.execute(
+        "UPDATE queue_job
+         SET state = 3, lease = $3, session = $4, due_at = $5, changed_at = $6, attempts = 1
+         WHERE id = $1 AND tag = $2 AND state IN (1, 2) AND attempts = 0 AND deaths = 0 AND company_deaths = 0",
+        &[
+            Val::Text(id),
+            Val::Text(tag),
+            Val::Int(leasing.lease),
+            Val::Text(leasing.session),
+            Val::from(leasing.until),
+            Val::from(leasing.now),
+        ],
+    )?;
+    Ok(leased > 0)
 }
 
 /// Leases a job whose message has this tag; `None` if it is not ready.
@@ -406,6 +441,23 @@ pub(in super::super) fn tallies(tx: &mut Tx<'_>) -> Result<Vec<Tally>, QueueErro
          FROM queue_job WHERE state <> 6 GROUP BY queue, state",
         &[],
     )?)
+}
+
+/// Jobs of a queue that wait for their time, the next first.
+pub(in super::super) fn scheduled(tx: &mut Tx<'_>, queue: &str, most: usize) -> Result<Vec<Scheduled>, QueueError> {
+    let rows: Vec<(Timestamp, String, String, i64)> = tx.query(
+        "SELECT due_at, id, task, attempts FROM queue_job WHERE state = 4 AND queue = $1 ORDER BY due_at LIMIT $2",
+        &[Val::Text(queue), Val::Int(most as i64)],
+    )?;
+    let scheduled = |(due, id, task, attempts): (Timestamp, String, String, i64)| Scheduled {
+        due,
+        id: JobId::new(&id),
+        task: task.into(),
+        queue: queue.into(),
+        // The one that it waits for.
+        attempt: u32::try_from(attempts).unwrap_or(0) + 1,
+    };
+    Ok(rows.into_iter().map(scheduled).collect())
 }
 
 pub(in super::super) fn parked(tx: &mut Tx<'_>) -> Result<Vec<(String, String, i64, Timestamp)>, QueueError> {

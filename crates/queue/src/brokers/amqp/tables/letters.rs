@@ -6,21 +6,21 @@ use crate::broker::DeadLetter;
 use db::{DbError, FromRow, Row, Tx, Val};
 use stdx::Timestamp;
 
-/// Letters of one answer; the oldest first.
-const LISTED_MAX: i64 = 10_000;
-
 /// A letter with what is needed to send its job again.
 pub(in super::super) struct Letter {
     pub letter: DeadLetter,
     pub lane: String,
     pub seat: Seat,
+    pub fairness_key: u64,
     pub enqueued_at: Timestamp,
     /// `None` if it could not be read: it cannot go back.
     pub body: Option<Vec<u8>>,
 }
 
-const COLUMNS: &str = "id, queue, task, reason, attempts, deaths, error, at, lane, seat, enqueued_at, body";
-const LISTED_COLUMNS: &str = "id, queue, task, reason, attempts, deaths, error, at, lane, seat, enqueued_at, NULL";
+const COLUMNS: &str =
+    "id, queue, task, reason, attempts, deaths, error, at, lane, seat, fairness_key, enqueued_at, body";
+const LISTED_COLUMNS: &str =
+    "id, queue, task, reason, attempts, deaths, error, at, lane, seat, fairness_key, enqueued_at, NULL";
 
 impl FromRow for Letter {
     fn from_row(row: &Row<'_>) -> Result<Self, DbError> {
@@ -38,8 +38,9 @@ impl FromRow for Letter {
             },
             lane: row.get(8)?,
             seat: Seat::from_number(row.get(9)?),
-            enqueued_at: row.get(10)?,
-            body: row.get(11)?,
+            fairness_key: row.get::<i64>(10)?.cast_unsigned(),
+            enqueued_at: row.get(11)?,
+            body: row.get(12)?,
         })
     }
 }
@@ -49,9 +50,9 @@ pub(in super::super) fn keep(tx: &mut Tx<'_>, letter: &Letter) -> Result<(), Que
     let DeadLetter { id, queue, task, reason, attempts, deaths, error, at } = &letter.letter;
     remove(tx, id)?;
     tx.execute(
-        "INSERT INTO queue_letter (id, queue, task, reason, attempts, deaths, error, at, lane, seat, enqueued_at,
-             body)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        "INSERT INTO queue_letter (id, queue, task, reason, attempts, deaths, error, at, lane, seat, fairness_key,
+             enqueued_at, body)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         &[
             Val::Text(id),
             Val::Text(queue),
@@ -63,6 +64,7 @@ pub(in super::super) fn keep(tx: &mut Tx<'_>, letter: &Letter) -> Result<(), Que
             Val::from(*at),
             Val::Text(&letter.lane),
             Val::Int(letter.seat.number()),
+            Val::Int(letter.fairness_key.cast_signed()),
             Val::from(letter.enqueued_at),
             Val::from(letter.body.as_deref()),
         ],
@@ -78,9 +80,9 @@ pub(in super::super) fn find(tx: &mut Tx<'_>, id: &str) -> Result<Option<Letter>
     Ok(tx.query_opt(&format!("SELECT {COLUMNS} FROM queue_letter WHERE id = $1"), &[Val::Text(id)])?)
 }
 
+/// The oldest first, without their messages.
 pub(in super::super) fn all(tx: &mut Tx<'_>) -> Result<Vec<Letter>, QueueError> {
-    let sql = format!("SELECT {LISTED_COLUMNS} FROM queue_letter ORDER BY at, id LIMIT $1");
-    Ok(tx.query(&sql, &[Val::Int(LISTED_MAX)])?)
+    Ok(tx.query(&format!("SELECT {LISTED_COLUMNS} FROM queue_letter ORDER BY at, id"), &[])?)
 }
 
 pub(in super::super) fn counts(tx: &mut Tx<'_>) -> Result<Vec<(String, i64)>, QueueError> {
