@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod event;
 pub mod http;
 pub mod load;
+pub mod rabbit;
 pub mod random;
 pub mod redis;
 pub mod server;

@@ -51,7 +51,7 @@ enum Scenario {
         #[command(flatten)]
         place: Place,
     },
-    /// Publishing, consuming and waiting times of the queue, embedded and on Redis, beside real Celery
+    /// Publishing, consuming and waiting times of the queue, embedded, on Redis and on RabbitMQ, beside real Celery
     Queue(scenarios::queue::Options),
     /// Load on a server that runs already
     Send(scenarios::send::Send),
@@ -100,8 +100,11 @@ struct Place {
     #[arg(long)]
     keep: bool,
     /// Jobs go over a private Redis with appendonly in place of the embedded queue
-    #[arg(long)]
+    #[arg(long, conflicts_with = "rabbitmq")]
     redis: bool,
+    /// Jobs go over a private RabbitMQ in place of the embedded queue
+    #[arg(long)]
+    rabbitmq: bool,
 }
 
 fn main() -> ExitCode {

@@ -2,6 +2,7 @@
 
 use crate::Place;
 use anyhow::Context;
+use bench::rabbit::Rabbit;
 use bench::redis::{self, Redis};
 use bench::server::Server;
 use std::ops::{Deref, DerefMut};
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 pub struct Placed {
     server: Server,
     _redis: Option<Redis>,
+    _rabbit: Option<Rabbit>,
     /// Removed at the end; `None` if it is kept.
     folder: Option<PathBuf>,
 }
@@ -29,10 +31,11 @@ impl Place {
         let mut environment = vec![("VIGIE_QUEUE__MAX_BYTES", "20GB"), ("VIGIE_QUEUE__MAX_JOBS", "10000000")];
         let options = redis::Options { appendonly: true, ..redis::Options::default() };
         let redis = self.redis.then(|| Redis::start(&folder, options)).transpose()?;
-        let url = redis.as_ref().map(|redis| redis.url(0));
+        let rabbit = self.rabbitmq.then(|| Rabbit::start(&folder)).transpose()?;
+        let url = redis.as_ref().map(|redis| redis.url(0)).or(rabbit.as_ref().map(Rabbit::url));
         environment.extend(url.as_deref().map(|url| ("BROKER_URL", url)));
         let server = Server::start(&self.exe, &folder.join("data"), &folder.join("server.log"), &environment)?;
-        Ok(Placed { server, _redis: redis, folder: (!self.keep).then_some(folder) })
+        Ok(Placed { server, _redis: redis, _rabbit: rabbit, folder: (!self.keep).then_some(folder) })
     }
 }
 

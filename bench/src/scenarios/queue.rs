@@ -1,6 +1,7 @@
 //! `queue`: durable publishing, claiming and ending, and the time from publishing to the start of a run, on the embedded
-//! queue and on Redis, with no-op tasks of 1 KB; and real Celery on the same Redis in the same run. It drives the queue
-//! crate itself: no command or request is as fast as what is to be measured (decision 0060).
+//! queue, on Redis and on RabbitMQ (classic queues and quorum queues), with no-op tasks of 1 KB; and real Celery on the same
+//! servers in the same run. It drives the queue crate itself: no command or request is as fast as what is to be measured
+//! (decision 0060).
 
 mod celery;
 mod nothing;
@@ -8,9 +9,11 @@ mod nothing;
 use crate::Place;
 use anyhow::Context;
 use bench::load::{latency, round};
+use bench::rabbit::Rabbit;
 use bench::redis::{self, Redis};
 use bench::usage;
 use nothing::{Nothing, job};
+use queue::brokers::amqp::{Amqp, AmqpConfig};
 use queue::brokers::embedded::{self, Durability, Embedded};
 use queue::brokers::redis::RedisConfig;
 use queue::{Queue, Worker, WorkerConfig};
@@ -50,6 +53,9 @@ pub struct Options {
     /// Jobs that real Celery consumes; 0 leaves it out
     #[arg(long, default_value_t = 10_000)]
     celery_jobs: u64,
+    /// Only these of embedded, redis, rabbitmq and quorum; all unless given
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
     /// A Python with Celery; `cargo xtask e2e celery` installs this one
     #[arg(long, default_value = "target/xtask/celery/bin/python")]
     python: PathBuf,
@@ -57,7 +63,7 @@ pub struct Options {
     place: Place,
 }
 
-/// Measures both queues, then Celery.
+/// Measures each queue, and Celery behind it on the same server.
 ///
 /// # Errors
 /// If one cannot be started or jobs are missing at the end.
@@ -65,29 +71,75 @@ pub fn run(options: &Options) -> anyhow::Result<Value> {
     let folder = PathBuf::from(format!("target/bench/queue-{}", std::process::id()));
     std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
     let folder = folder.canonicalize().context("find the folder")?;
-    let embedded = measure("embedded", options, &|| open_embedded(&folder))?;
-    let redis = Redis::start(&folder, redis::Options { appendonly: options.appendonly, ..redis::Options::default() })?;
-    let on_redis = measure("redis", options, &|| open_redis(&redis.url(0)))?;
-    let celery = match options.celery_jobs {
-        0 => Value::Null,
-        jobs => celery::consume(&options.python, &redis, jobs, &folder)?,
-    };
-    eprintln!("celery: {celery}");
-    let on_disk = worker_memory(&options.place, &folder.join("alone"), "embedded:")?;
-    let over_redis = worker_memory(&options.place, &folder.join("over-redis"), &redis.url(1))?;
-    let consumed = |report: &Value| report["consumed_per_second"].as_f64();
-    let times_celery = consumed(&on_redis).zip(consumed(&celery)).map(|(ours, theirs)| round(ours / theirs));
-    drop(redis);
+    let mut report = json!({
+        "scenario": "queue", "jobs": options.jobs, "producers": options.producers, "bytes": nothing::BYTES,
+        "appendonly": options.appendonly,
+    });
+    if options.wants("embedded") {
+        report["embedded"] = measure("embedded", options, &|| open_embedded(&folder))?;
+        report["embedded"]["worker_rss_mib"] = worker_memory(&options.place, &folder.join("alone"), "embedded:")?;
+    }
+    if options.wants("redis") {
+        report["redis"] = on_redis(options, &folder)?;
+    }
+    if options.wants("rabbitmq") || options.wants("quorum") {
+        report["rabbitmq"] = on_rabbitmq(options, &folder)?;
+    }
     if !options.place.keep {
         // What cannot be removed lies under target/ and harms nobody.
         let _ = std::fs::remove_dir_all(&folder);
     }
-    Ok(json!({
-        "scenario": "queue", "jobs": options.jobs, "producers": options.producers, "bytes": nothing::BYTES,
-        "appendonly": options.appendonly, "embedded": embedded, "redis": on_redis,
-        "worker_rss_mib": { "embedded": on_disk, "redis": over_redis },
-        "celery": celery, "redis_times_celery": times_celery,
-    }))
+    Ok(report)
+}
+
+impl Options {
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == name)
+    }
+}
+
+fn on_redis(options: &Options, folder: &Path) -> anyhow::Result<Value> {
+    let redis = Redis::start(folder, redis::Options { appendonly: options.appendonly, ..redis::Options::default() })?;
+    let mut report = measure("redis", options, &|| open_redis(&redis.url(0)))?;
+    report["worker_rss_mib"] = worker_memory(&options.place, &folder.join("over-redis"), &redis.url(1))?;
+    beside_celery(&mut report, options, &celery::OverRedis(&redis), folder)?;
+    Ok(report)
+}
+
+fn on_rabbitmq(options: &Options, folder: &Path) -> anyhow::Result<Value> {
+    let rabbit = Rabbit::start(folder)?;
+    let mut report = json!({});
+    for (name, kind) in [("rabbitmq", "classic"), ("quorum", "quorum")] {
+        if options.wants(name) {
+            // Each of its own names: a queue that is there is taken as it is.
+            let url = format!("{}?queue_type={kind}", rabbit.url());
+            report[kind] = measure(name, options, &|| open_rabbitmq(&url, kind, folder))?;
+        }
+    }
+    report["worker_rss_mib"] = worker_memory(&options.place, &folder.join("over-rabbitmq"), &rabbit.url())?;
+    let mut classic = report["classic"].take();
+    beside_celery(&mut classic, options, &celery::OverRabbit::new(&rabbit, folder)?, folder)?;
+    report["classic"] = classic;
+    Ok(report)
+}
+
+/// Adds what Celery does on the same server, and how many times that ours is.
+fn beside_celery(
+    report: &mut Value,
+    options: &Options,
+    server: &dyn celery::Server,
+    folder: &Path,
+) -> anyhow::Result<()> {
+    if options.celery_jobs == 0 || report.is_null() {
+        return Ok(());
+    }
+    let celery = celery::consume(&options.python, server, options.celery_jobs, folder)?;
+    eprintln!("celery: {celery}");
+    let consumed = |report: &Value| report["consumed_per_second"].as_f64();
+    let times = consumed(report).zip(consumed(&celery)).map(|(ours, theirs)| round(ours / theirs));
+    report["celery"] = celery;
+    report["times_celery"] = json!(times);
+    Ok(())
 }
 
 fn open_embedded(folder: &Path) -> anyhow::Result<Arc<dyn Queue>> {
@@ -106,6 +158,13 @@ fn open_embedded(folder: &Path) -> anyhow::Result<Arc<dyn Queue>> {
 fn open_redis(url: &str) -> anyhow::Result<Arc<dyn Queue>> {
     let config = RedisConfig::parse(url).context("read the address of Redis")?;
     Ok(Arc::new(queue::brokers::redis::Redis::open(config, Arc::new(SystemClock)).context("open the queue on Redis")?))
+}
+
+fn open_rabbitmq(url: &str, kind: &str, folder: &Path) -> anyhow::Result<Arc<dyn Queue>> {
+    let config = AmqpConfig::parse(url, folder.join(format!("{kind}.db"))).context("read the address of RabbitMQ")?;
+    let naming = queue::brokers::amqp::Naming { prefix: format!("bench.{kind}."), ..config.naming.clone() };
+    let config = AmqpConfig { naming, ..config };
+    Ok(Arc::new(Amqp::open(config, Arc::new(SystemClock)).context("open the queue on RabbitMQ")?))
 }
 
 fn measure(name: &str, options: &Options, open: &dyn Fn() -> anyhow::Result<Arc<dyn Queue>>) -> anyhow::Result<Value> {
@@ -195,8 +254,12 @@ fn start_worker(queue: Arc<dyn Queue>, task: Nothing, threads: usize) -> Worker 
     Worker::start(queue, vec![Arc::new(task)], config)
 }
 
-/// Returns the resident MiB of the product's own worker at rest.
+/// Returns the resident MiB of the product's own worker at rest, nothing where the product was not built.
 fn worker_memory(place: &Place, folder: &Path, broker: &str) -> anyhow::Result<Value> {
+    if !place.exe.exists() {
+        eprintln!("the worker's memory is left out: no {}", place.exe.display());
+        return Ok(Value::Null);
+    }
     std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
     let log = std::fs::File::create(folder.join("worker.log")).context("make the worker's log")?;
     let mut command = std::process::Command::new(&place.exe);
