@@ -3,6 +3,7 @@
 import time
 
 from celery.exceptions import TimeoutError as ResultTimeout
+from kombu import Exchange, Queue
 
 from app import app
 
@@ -30,6 +31,21 @@ def get(id, timeout=20):
         kind = type(value)
         return {"state": result.state, "class": kind.__name__, "module": kind.__module__, "message": str(value)}
     return {"state": result.state, "value": value}
+
+
+def declare(queue, arguments):
+    """Declares a queue as an application does that asks for more than Celery's defaults."""
+    with app.connection_for_write() as connection:
+        Queue(queue, Exchange(queue), routing_key=queue, queue_arguments=arguments)(connection).declare()
+
+
+def shout(bodies):
+    """Publishes bodies, each with its content type, to all who hear requests."""
+    with app.connection_for_write() as connection:
+        producer = connection.Producer()
+        exchange = Exchange("celery.pidbox", type="fanout", durable=False)
+        for body, content_type in bodies:
+            producer.publish(body, exchange=exchange, content_type=content_type, content_encoding="utf-8")
 
 
 def watch(sent, wanted, timeout=30):

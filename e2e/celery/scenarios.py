@@ -139,6 +139,26 @@ def chains():
     return "chain"
 
 
+def failed_chain():
+    """A step that fails at Vigie's fails those behind it: whoever waits for the last hears of it."""
+    result = chain(add.s(1, 2), fail.si("step"), here(add.s(10)))()
+    try:
+        came = result_of(result, 60)
+    except RuntimeError as error:
+        assert "step" in str(error), repr(error)
+        return repr(error)
+    raise AssertionError(f"a chain with a failed step came to {came!r}")
+
+
+def chord_is_refused():
+    """Without a backend that counts the parts Celery itself sends no chord."""
+    try:
+        chord([echo.s(1), add.s(1, 1)])(here(value.s()))
+    except NotImplementedError:
+        return "no chords"
+    raise AssertionError("a chord was sent over a backend that cannot count")
+
+
 def groups():
     came = result_of(group(echo.s(1), add.s(1, 1), echo.s(3), value.s(4))())
     assert came == [1, 2, 3, 4], came

@@ -26,6 +26,7 @@ mod ruby_sdk;
 mod rust_sdk;
 mod sdk;
 mod self_reporting;
+mod servers;
 mod spool_outage;
 
 use crate::command::say;
@@ -92,17 +93,23 @@ const TESTS: &[(&str, Test)] = &[
     ("celery_interop_takeover", celery_interop::takeover),
     ("celery_interop_servers", celery_interop::servers),
     ("celery_interop_versions", celery_interop::versions),
+    ("celery_rabbitmq_interop", celery_interop::on_rabbitmq),
     ("celery_remote_control", celery_remote_control::run),
+    ("celery_rabbitmq_control", celery_remote_control::on_rabbitmq),
     ("queue_faults_kills", queue_faults::kills),
+    ("queue_faults_rabbitmq_kills", queue_faults::kills_on_rabbitmq),
+    ("queue_faults_rabbitmq_down", queue_faults::rabbitmq_down),
     ("queue_faults_owner", queue_faults::owner),
     ("queue_faults_broker_down", queue_faults::broker_down),
     ("queue_faults_poison", queue_faults::poison),
     ("queue_faults_stops", queue_faults::stops),
     ("queue_faults_unknown", queue_faults::unknown),
     ("many_processes", many_processes::run),
+    ("many_rabbitmq_processes", many_processes::on_rabbitmq),
     ("pool_processes", pool_processes::run),
     ("self_reporting", self_reporting::run),
-    ("spool_outage", spool_outage::run),
+    ("spool_outage", spool_outage::of_redis),
+    ("spool_rabbitmq_outage", spool_outage::of_rabbitmq),
     ("health_red", health_red::run),
 ];
 

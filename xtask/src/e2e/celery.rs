@@ -29,7 +29,7 @@ pub struct Celery {
 }
 
 impl Celery {
-    /// Celery over the broker at `url`, its results in the same place, kombu sweeping every second.
+    /// Celery over the broker at `url`, its results in the same place, kombu sweeping every second on Redis.
     ///
     /// # Errors
     /// If it is not there and cannot be installed.
@@ -46,15 +46,19 @@ impl Celery {
     }
 
     fn new(version: Version, url: &str, folder: &Path) -> Celery {
-        let config = json!({
-            "broker_url": url,
-            "result_backend": url,
-            "broker_transport_options": {
-                "visibility_timeout": VISIBILITY_TIMEOUT_S,
-                "unacked_restore_interval": 1,
-                "unacked_restore_throttle": 1,
-            },
-        });
+        // RabbitMQ keeps no results: they are sent to whoever called.
+        let config = match url.starts_with("redis") {
+            false => json!({ "broker_url": url, "result_backend": "rpc://" }),
+            true => json!({
+                "broker_url": url,
+                "result_backend": url,
+                "broker_transport_options": {
+                    "visibility_timeout": VISIBILITY_TIMEOUT_S,
+                    "unacked_restore_interval": 1,
+                    "unacked_restore_throttle": 1,
+                },
+            }),
+        };
         Celery { version, config, folder: folder.to_owned() }
     }
 

@@ -1,12 +1,13 @@
-//! Celery's tools from PyPI against Vigie's workers on Redis: `status`, every `inspect`, `control`, events, Flower, a
-//! Python worker that mingles, older Celerys, a key prefix; and garbage that none of them would send.
+//! Celery's tools from PyPI against Vigie's workers on Redis and on RabbitMQ: `status`, every `inspect`, `control`, events,
+//! Flower, a Python worker that mingles, older Celerys, a key prefix; and garbage that none of them would send.
 
 mod commands;
 mod monitors;
 
 use super::celery::{Celery, OLD_VERSIONS};
 use super::house::{House, Process};
-use super::redis::{self, Options, Redis};
+use super::redis::{self, Options};
+use super::servers::{self, Server};
 use super::{Case, Verdict};
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
@@ -16,43 +17,56 @@ const NODE: &str = "tools@house";
 const PASSWORD: &str = "s3cret-of-the-broker";
 const PREFIX: &str = "shop:";
 
-/// One Redis with a password, a worker of Vigie's with two threads, and Celery.
+/// One Redis with a password or one RabbitMQ, a worker of Vigie's with two threads, and Celery.
 struct Bench {
     house: House,
-    redis: Redis,
+    server: Server,
     celery: Celery,
     worker: Process,
 }
 
 pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
-    let mut bench = Bench::start(case)?;
-    let inspected = bench.inspect_all()?;
-    bench.strangers_are_passed_over()?;
-    bench.control()?;
-    let events = bench.events()?;
-    bench.flower()?;
-    bench.mingle()?;
-    bench.older_celerys()?;
-    bench.shutdown()?;
-    bench.turned_off()?;
+    let house = House::new(case, &[])?;
+    let redis = redis::start(&house.folder, Options { password: Some(PASSWORD), ..Options::default() })?;
+    let mut bench = Bench::start(house, Server::Redis(redis))?;
+    let saw = bench.all()?;
     bench.prefix_and_database(case)?;
     bench.house.end();
-    Ok(Verdict::Passed(format!(
-        "status, inspect {}; {events} kinds of events; control, Flower, mingle, {} older Celerys, key prefix",
-        inspected.join(" "),
-        OLD_VERSIONS.len()
-    )))
+    Ok(Verdict::Passed(format!("{saw}, key prefix")))
+}
+
+pub fn on_rabbitmq(case: &Case<'_>) -> anyhow::Result<Verdict> {
+    let house = House::new(case, &[])?;
+    let rabbit = servers::rabbit(&house.folder)?;
+    let mut bench = Bench::start(house, Server::RabbitMq(rabbit))?;
+    let saw = bench.all()?;
+    bench.house.end();
+    Ok(Verdict::Passed(saw))
 }
 
 impl Bench {
-    fn start(case: &Case<'_>) -> anyhow::Result<Bench> {
-        let house = House::new(case, &[])?;
-        let redis = redis::start(&house.folder, Options { password: Some(PASSWORD), ..Options::default() })?;
-        let url = redis.url(0);
-        let celery = Celery::over(&url, &house.folder)?;
-        let house = house.through(&[("BROKER_URL", &url)]);
+    fn start(house: House, server: Server) -> anyhow::Result<Bench> {
+        let celery = Celery::over(&server.url(), &house.folder)?;
+        let house = house.through(&[("BROKER_URL", &server.url())]);
         let worker = house.worker(NODE, &["-c", "2"])?;
-        Ok(Bench { house, redis, celery, worker })
+        Ok(Bench { house, server, celery, worker })
+    }
+
+    fn all(&mut self) -> anyhow::Result<String> {
+        let inspected = self.inspect_all()?;
+        self.strangers_are_passed_over()?;
+        self.control()?;
+        let events = self.events()?;
+        self.flower()?;
+        self.mingle()?;
+        self.older_celerys()?;
+        self.shutdown()?;
+        self.turned_off()?;
+        Ok(format!(
+            "status, inspect {}; {events} kinds of events; control, Flower, mingle, {} older Celerys",
+            inspected.join(" "),
+            OLD_VERSIONS.len()
+        ))
     }
 
     fn is_online(&self) -> anyhow::Result<bool> {
@@ -80,7 +94,7 @@ impl Bench {
 
     fn older_celerys(&self) -> anyhow::Result<()> {
         for (kombu, _) in OLD_VERSIONS {
-            let celery = Celery::old(kombu, &self.redis.url(0), &self.house.folder)?;
+            let celery = Celery::old(kombu, &self.server.url(), &self.house.folder)?;
             let (_, said) = celery.tool(&["status", "-t", "5"])?;
             ensure!(said.contains(&format!("{NODE}: OK")), "celery status with kombu {kombu}: {said}");
             let stats = celery.inspect(NODE, &["stats"]).with_context(|| format!("kombu {kombu}"))?;
@@ -90,7 +104,7 @@ impl Bench {
     }
 
     fn turned_off(&self) -> anyhow::Result<()> {
-        let off = self.house.through(&[("BROKER_URL", &self.redis.url(0)), ("VIGIE_WORKER__REMOTE_CONTROL", "off")]);
+        let off = self.house.through(&[("BROKER_URL", &self.server.url()), ("VIGIE_WORKER__REMOTE_CONTROL", "off")]);
         let mut worker = off.worker(NODE, &[])?;
         ensure!(!self.is_online()?, "a worker answers although worker.remote-control is off");
         worker.terminate()

@@ -1,10 +1,10 @@
-//! `run web`, two `run worker` and two `run cron` on one data directory, on the embedded queue and on Redis: a random one
-//! is killed, again and again, and started by its supervisor. What was accepted is stored, each once.
+//! `run web`, two `run worker` and two `run cron` on one data directory, on the embedded queue, on Redis and on
+//! RabbitMQ: a random one is killed, again and again, and started by its supervisor. What was accepted is stored, each once.
 
 use super::house::{House, Process};
 use super::kill_test::{self, Sent};
 use super::redis::{self, Options};
-use super::{Case, Verdict, eventually, place};
+use super::{Case, Verdict, eventually, place, servers};
 use anyhow::{Context, ensure};
 use bench::accounts;
 use bench::random::Random;
@@ -36,6 +36,16 @@ pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
     // What cannot be removed lies under target/ and harms nobody.
     let _ = std::fs::remove_dir_all(&folder);
     Ok(Verdict::Passed(format!("embedded: {embedded}; Redis: {on_redis}")))
+}
+
+/// The same on RabbitMQ, a test of its own: its server takes long to start.
+pub fn on_rabbitmq(case: &Case<'_>) -> anyhow::Result<Verdict> {
+    let folder = place::fresh_folder(case)?;
+    let rabbit = servers::rabbit(&folder)?;
+    let saw = on(case, House::in_folder(case, &folder, "rabbitmq", &[("BROKER_URL", &rabbit.url())]))?;
+    // What cannot be removed lies under target/ and harms nobody.
+    let _ = std::fs::remove_dir_all(&folder);
+    Ok(Verdict::Passed(saw))
 }
 
 fn on(case: &Case<'_>, house: House) -> anyhow::Result<String> {

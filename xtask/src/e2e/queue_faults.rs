@@ -1,5 +1,5 @@
-//! What may happen to a queue, done to it: workers killed each second, the owner of the embedded log killed, Redis killed
-//! and cut off, jobs that kill, stops, tasks nobody knows. Nothing accepted is lost, nothing is done twice, nothing waits
+//! What may happen to a queue, done to it: workers killed each second, the owner of the embedded log killed, Redis and
+//! RabbitMQ killed and cut off, jobs that kill, stops, tasks nobody knows. Nothing accepted is lost, nothing is done twice, nothing waits
 //! for ever, and what stopped is shown.
 
 mod appends;
@@ -10,8 +10,8 @@ mod poison;
 mod stops;
 mod unknown;
 
-pub use broker_down::run as broker_down;
-pub use kills::run as kills;
+pub use broker_down::{of_rabbitmq as rabbitmq_down, of_redis as broker_down};
+pub use kills::{on_rabbitmq as kills_on_rabbitmq, run as kills};
 pub use owner::run as owner;
 pub use poison::run as poison;
 pub use stops::run as stops;
@@ -26,7 +26,7 @@ use std::path::Path;
 struct Brokers {
     embedded: House,
     on_redis: House,
-    redis: Redis,
+    _redis: Redis,
 }
 
 impl Brokers {
@@ -38,7 +38,7 @@ impl Brokers {
         for house in [&embedded, &on_redis] {
             make(&house.folder)?;
         }
-        Ok(Brokers { embedded, on_redis, redis })
+        Ok(Brokers { embedded, on_redis, _redis: redis })
     }
 
     /// Removes the folders; call it when everything was as it should be.

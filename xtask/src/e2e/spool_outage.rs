@@ -3,7 +3,7 @@
 
 use super::house::House;
 use super::kill_test::Sent;
-use super::redis::{self, Options};
+use super::servers::Kind;
 use super::{Case, Verdict, eventually, place};
 use anyhow::{Context, ensure};
 use bench::accounts;
@@ -27,10 +27,18 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(300);
 const EMAIL: &str = "spool@localhost";
 const PASSWORD: &str = "e2e-password-of-a-private-server";
 
-pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
+pub fn of_redis(case: &Case<'_>) -> anyhow::Result<Verdict> {
+    run(case, Kind::Redis)
+}
+
+pub fn of_rabbitmq(case: &Case<'_>) -> anyhow::Result<Verdict> {
+    run(case, Kind::RabbitMq)
+}
+
+fn run(case: &Case<'_>, kind: Kind) -> anyhow::Result<Verdict> {
     let folder = place::fresh_folder(case)?;
-    let mut redis = redis::start(&folder, Options { appendonly: true, ..Options::default() })?;
-    let house = House::in_folder(case, &folder, "data", &[("BROKER_URL", &redis.url(0))]);
+    let mut broker = kind.start(&folder)?;
+    let house = House::in_folder(case, &folder, "data", &[("BROKER_URL", &broker.url())]);
     let mut web = house.web()?;
     let mut worker = house.worker("steady", &[])?;
     house.text(&["createuser", "--email", EMAIL, "--password", PASSWORD, "--superuser", "--no-input"])?;
@@ -41,8 +49,8 @@ pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
     let sent = std::thread::scope(|scope| {
         let sender = scope.spawn(|| send(address, &dsn, &stop));
         std::thread::sleep(BEFORE);
-        let went = redis.kill().and_then(|()| outage(case, &mut web, &dsn)).and_then(|marked| {
-            redis.start_again()?;
+        let went = broker.kill().and_then(|()| outage(case, &mut web, &dsn)).and_then(|marked| {
+            broker.start_again()?;
             eventually("the spool to be forwarded", FORWARDED_WITHIN, || is_empty(&mut web))?;
             Ok(marked)
         });
@@ -63,8 +71,9 @@ pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
     ensure!(web.terminate()?, "the web role did not end well:\n{}", web.log_tail());
     house.end();
     Ok(Verdict::Passed(format!(
-        "{} s without the broker: {} accepted, none refused, {} stored, each once; slowest answer {:.1} s",
+        "{} s without {}: {} accepted, none refused, {} stored, each once; slowest answer {:.1} s",
         case.options.outage_seconds,
+        kind.name(),
         sent.accepted.len(),
         stored.len(),
         slowest.as_secs_f64()

@@ -1,6 +1,7 @@
 //! Messages and results both ways: values of all kinds, sizes, compression, delays, priorities, retries, limits.
 
 use super::Both;
+use crate::e2e::servers::Server;
 use crate::e2e::{Case, Verdict, eventually};
 use anyhow::{Context, ensure};
 use serde_json::json;
@@ -42,9 +43,10 @@ pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
 /// kombu 5.7 sweeps bindings whose owner is gone; a worker that is no kombu must lose none.
 fn bindings(both: &Both) -> anyhow::Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
-    for key in both.redis.ask(0, &["KEYS", "_kombu.binding[._]*"])?.lines() {
-        if both.redis.ask(0, &["TYPE", key])? == "set" {
-            let members = both.redis.ask(0, &["SMEMBERS", key])?;
+    let Server::Redis(redis) = &both.server else { return Ok(found) };
+    for key in redis.ask(0, &["KEYS", "_kombu.binding[._]*"])?.lines() {
+        if redis.ask(0, &["TYPE", key])? == "set" {
+            let members = redis.ask(0, &["SMEMBERS", key])?;
             found.extend(members.lines().map(|member| format!("{key} {member}")));
         }
     }
@@ -52,7 +54,7 @@ fn bindings(both: &Both) -> anyhow::Result<BTreeSet<String>> {
     Ok(found)
 }
 
-fn values_to_python(both: &Both) -> anyhow::Result<()> {
+pub(super) fn values_to_python(both: &Both) -> anyhow::Result<()> {
     let values = [
         json!("naïve ☃ 𝄞 \u{2028} \"quoted\" \\"),
         json!({"a": [null, true, 1.5, -1], "b": {"c": "é"}}),
@@ -129,7 +131,7 @@ fn message_of_vigie(both: &mut Both) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn pickle_is_refused(both: &mut Both) -> anyhow::Result<()> {
+pub(super) fn pickle_is_refused(both: &mut Both) -> anyhow::Result<()> {
     let id = both.client.call("pickled", json!({}))?;
     let id = id.as_str().context("pickled returns an id")?.to_owned();
     let letter = eventually("the pickled message among the dead letters", RESULT_WITHIN, || {

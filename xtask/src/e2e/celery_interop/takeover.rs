@@ -29,7 +29,7 @@ pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
     )))
 }
 
-fn sleep(client: &mut Client, seconds: u64) -> anyhow::Result<String> {
+pub(super) fn sleep(client: &mut Client, seconds: u64) -> anyhow::Result<String> {
     client.send("debug.sleep", &json!([seconds]), &json!({ "queue": "debug" }))
 }
 
@@ -67,7 +67,7 @@ fn vigie_dies(house: &House, redis: &Redis, celery: &Celery, client: &mut Client
     Ok(killed.elapsed().as_secs_f64())
 }
 
-fn is_redelivered(value: &Value) -> anyhow::Result<()> {
+pub(super) fn is_redelivered(value: &Value) -> anyhow::Result<()> {
     ensure!(value["side"] == "python", "the Python worker should have run it: {value}");
     ensure!(value["redelivered"] == true, "it is not marked as redelivered: {value}");
     Ok(())

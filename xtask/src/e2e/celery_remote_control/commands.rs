@@ -1,13 +1,16 @@
 //! `celery status`, `inspect` and `control`.
 
-use super::{Bench, NODE, PASSWORD, PREFIX, ok};
+use super::{Bench, NODE, PASSWORD, ok};
 use crate::e2e::eventually;
+use crate::e2e::servers::Server;
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 const BEGUN_WITHIN: Duration = Duration::from_secs(20);
 const ENDED_WITHIN: Duration = Duration::from_secs(20);
+/// Of a task that is looked at by every command, each a Python of its own; it is ended by the last of them.
+const LONG_S: u64 = 600;
 /// Starts in a second, and how many tasks are sent under that limit.
 const RATE: u32 = 2;
 const LIMITED: u32 = 5;
@@ -16,7 +19,7 @@ impl Bench {
     /// Every command that `celery inspect` offers and that asks a worker about itself; returns their names.
     pub(super) fn inspect_all(&mut self) -> anyhow::Result<Vec<&'static str>> {
         ensure!(self.is_online()?, "celery status does not see {NODE}");
-        let running = self.house.send("debug.sleep", &json!([60]), &["--queue", "debug"])?;
+        let running = self.house.send("debug.sleep", &json!([LONG_S]), &["--queue", "debug"])?;
         let later =
             self.celery.client()?.send("debug.echo", &json!([1]), &json!({"queue": "debug", "countdown": 600}))?;
         self.until_active(&running)?;
@@ -43,7 +46,7 @@ impl Bench {
         let said = |name: &str| said(name).with_context(|| format!("the answer to {name}"));
         ensure!(said("ping")? == ok("pong"), "ping: {}", said("ping")?);
         let active = said("active")?;
-        ensure!(active[0]["id"] == running.as_str() && active[0]["args"] == json!([60]), "active: {active}");
+        ensure!(active[0]["id"] == running.as_str() && active[0]["args"] == json!([LONG_S]), "active: {active}");
         ensure!(active[0]["time_start"].is_f64() && active[0]["worker_pid"] == self.worker.pid(), "active: {active}");
         ensure!(said("reserved")? == json!([]), "reserved: {}", said("reserved")?);
         let scheduled = eventually("the delayed task to be scheduled", BEGUN_WITHIN, || {
@@ -83,9 +86,19 @@ impl Bench {
     pub(super) fn strangers_are_passed_over(&mut self) -> anyhow::Result<()> {
         let pickle = r#"{"body":"gASVBQAAAAAAAABLAS4=","content-type":"application/x-python-serialize","headers":{},"properties":{"body_encoding":"base64"}}"#;
         let huge = "x".repeat(100_000);
-        for message in ["garbage", "{}", pickle, &huge] {
-            let heard = self.redis.ask(0, &["PUBLISH", "/0.celery.pidbox", message])?;
-            ensure!(heard == "1", "{heard} workers heard it");
+        match &self.server {
+            Server::Redis(redis) => {
+                for message in ["garbage", "{}", pickle, &huge] {
+                    let heard = redis.ask(0, &["PUBLISH", "/0.celery.pidbox", message])?;
+                    ensure!(heard == "1", "{heard} workers heard it");
+                }
+            }
+            Server::RabbitMq(_) => {
+                let json = "application/json";
+                let all =
+                    [["garbage", json], ["{}", json], ["K\u{1}.", "application/x-python-serialize"], [&huge, "x/y"]];
+                self.celery.client()?.call("shout", json!({ "bodies": all }))?;
+            }
         }
         let (_, said) = self.celery.tool(&["inspect", "-t", "1", "-d", NODE, "memdump"])?;
         ensure!(said.contains("KeyError"), "an unknown command is not answered with an error: {said}");
@@ -134,9 +147,10 @@ impl Bench {
         let status = self.worker.ended(ENDED_WITHIN)?;
         ensure!(status.success(), "the worker ended with {status}:\n{}", self.worker.log_tail());
         client.value(&id, ENDED_WITHIN).context("what ran at the shutdown")?;
-        let left = self.redis.ask(0, &["KEYS", "*reply.celery.pidbox*"])?;
-        ensure!(left.is_empty(), "replies and bindings are left: {left}");
-        ensure!(!left.contains(PREFIX), "another test's keys");
+        if let Server::Redis(redis) = &self.server {
+            let left = redis.ask(0, &["KEYS", "*reply.celery.pidbox*"])?;
+            ensure!(left.is_empty(), "replies and bindings are left: {left}");
+        }
         Ok(())
     }
 }

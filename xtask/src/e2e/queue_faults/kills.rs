@@ -4,7 +4,7 @@
 use super::Brokers;
 use super::appends::{self, Seen, Sent};
 use crate::e2e::house::{House, Process};
-use crate::e2e::{Case, Verdict};
+use crate::e2e::{Case, Verdict, place, servers};
 use anyhow::{Context, ensure};
 use bench::random::Random;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +29,16 @@ pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
     let redis = on(case, &brokers.on_redis).context("on Redis")?;
     brokers.end();
     Ok(Verdict::Passed(format!("embedded: {embedded}; Redis: {redis}")))
+}
+
+/// The same on RabbitMQ, a test of its own: its server takes long to start.
+pub fn on_rabbitmq(case: &Case<'_>) -> anyhow::Result<Verdict> {
+    let folder = place::fresh_folder(case)?;
+    let rabbit = servers::rabbit(&folder)?;
+    let house = House::in_folder(case, &folder, "data", &[("BROKER_URL", &rabbit.url())]);
+    let saw = on(case, &house)?;
+    house.end();
+    Ok(Verdict::Passed(saw))
 }
 
 fn on(case: &Case<'_>, house: &House) -> anyhow::Result<String> {
