@@ -448,3 +448,32 @@ fn only_the_last_holder_of_a_job_gets_it_back_after_a_takeover() {
     assert_eq!(next.finish(vec![(first.lease, Finish::Done)]).expect("asked"), [first.lease]);
     assert!(next.finish(vec![(second.lease, Finish::Done)]).expect("ended").is_empty());
 }
+
+#[test]
+fn damage_to_the_list_of_paused_queues_opens_none_of_them() {
+    let rig = Rig::new();
+    rig.publish_ids(&["a"]);
+    rig.publish(vec![NewJob { queue: "other".into(), ..job("b") }]).expect("kept");
+    rig.broker.pause("q").expect("paused");
+    let rig = {
+        let Rig { clock, free, folder, broker, .. } = rig;
+        drop(broker);
+        let path = folder.path().join("paused");
+        let mut bytes = std::fs::read(&path).expect("the list is read");
+        let last = bytes.len() - 2;
+        bytes[last] ^= 1;
+        std::fs::write(&path, bytes).expect("the list is damaged");
+        Rig::over(folder, clock, free)
+    };
+    assert!(rig.claim_from(&["q", "other", "p"], 10).is_empty(), "nobody knows which were held");
+    rig.publish(vec![NewJob { queue: "new".into(), ..job("c") }]).expect("kept");
+    assert!(rig.claim_from(&["new"], 10).is_empty(), "it may have been among them");
+    let said = rig.broker.troubles().expect("the broker answers").join("; ");
+    assert!(said.contains("every queue is held"), "{said}");
+    rig.broker.resume("other").expect("resumed");
+    assert_eq!(rig.claim_from(&["q", "other"], 10)[0].id.as_str(), "b");
+    assert!(rig.broker.troubles().expect("the broker answers").is_empty());
+    let rig = rig.restart();
+    assert!(rig.claim_from(&["q", "new"], 10).is_empty(), "what is held now is written again");
+    assert!(rig.folder.path().join("paused.damaged").exists());
+}

@@ -93,6 +93,8 @@ struct Inner {
     /// Why nothing can be written, while that is so.
     unwritable: Option<String>,
     /// Since when the writer waits for the disk.
+    /// Nobody knows which queues were held, so all are, until somebody resumes one.
+    are_pauses_damaged: bool,
     writing_since: Option<Instant>,
 }
 

@@ -108,9 +108,8 @@ impl Log {
         for number in &numbers {
             log.recover(*number, Some(number) == numbers.last(), &mut keep)?;
         }
-        if !log.segments.is_empty() {
-            log.sync_names().map_err(failed)?;
-        }
+        // What a killed process changed and did not flush is taken as so from now on: it must not be undone later.
+        log.sync_names().map_err(failed)?;
         log.sweep();
         Ok(log)
     }

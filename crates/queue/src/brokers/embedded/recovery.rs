@@ -64,14 +64,11 @@ pub(super) fn recover(
     }
     let paused =
         pauses::read(&**disk, folder).map_err(|source| QueueError::Files { folder: folder.to_owned(), source })?;
-    for queue in paused {
-        schedule.set_paused(&queue, true);
-    }
     let cursors =
         Cursors::read(&**disk, folder).map_err(|source| QueueError::Files { folder: folder.to_owned(), source })?;
     let results = Results::open(disk, &folder.join("results"))?;
     let roster = Roster::default();
-    let inner = Inner {
+    let mut inner = Inner {
         schedule,
         log,
         dead,
@@ -79,10 +76,12 @@ pub(super) fn recover(
         cursors,
         roster,
         is_pause_unsure: false,
+        are_pauses_damaged: false,
         unwritable: None,
         writing_since: None,
     };
     Ok((inner, latest))
+    inner.hold(paused);
 }
 
 /// A power loss may bring ended jobs back. That a job was written later shows that an earlier one of its id, and one of

@@ -82,6 +82,8 @@ pub struct Schedule {
     ids: Ids,
     queues: Vec<Queue>,
     delayed: BTreeSet<(Timestamp, Slot)>,
+    /// Queues are held when they are made.
+    holds_new: bool,
     leases: HashMap<LeaseId, Lease>,
     /// Leases of the process before that nobody has asserted yet, and who may.
     unheard: HashMap<LeaseId, Option<Holder>>,
@@ -103,6 +105,7 @@ impl Schedule {
             ids: Ids::default(),
             queues: Vec::new(),
             delayed: BTreeSet::new(),
+            holds_new: false,
             leases: HashMap::new(),
             unheard: HashMap::new(),
             soonest_end: Timestamp::from_micros(i64::MAX),
@@ -140,7 +143,7 @@ impl Schedule {
         if let Some(number) = self.find_queue(name) {
             return number;
         }
-        let counts = QueueDepth { queue: name.to_owned(), ..QueueDepth::default() };
+        let counts = QueueDepth { queue: name.to_owned(), paused: self.holds_new, ..QueueDepth::default() };
         self.queues.push(Queue { turns: Default::default(), counts });
         (self.queues.len() - 1) as u16
     }
@@ -157,6 +160,12 @@ impl Schedule {
     }
 
     pub fn paused(&self) -> Vec<String> {
+    /// Holds every queue, those too that are not known yet.
+    pub fn hold_all(&mut self) {
+        self.holds_new = true;
+        self.queues.iter_mut().for_each(|queue| queue.counts.paused = true);
+    }
+
         let paused = self.queues.iter().filter(|queue| queue.counts.paused);
         paused.map(|queue| queue.counts.queue.clone()).collect()
     }

@@ -6,6 +6,9 @@ use std::path::Path;
 /// Files that are named; beyond, their number says enough.
 const NAMED_MAX: usize = 5;
 
+const PAUSES_DAMAGED: &str = "the list of paused queues could not be read, so every queue is held: resume those that \
+                              should go on with `vigie queues resume`";
+
 impl Inner {
     /// A line for each trouble.
     pub fn troubles(&mut self) -> Vec<String> {
@@ -14,6 +17,9 @@ impl Inner {
         let mut lines: Vec<String> = files.iter().take(NAMED_MAX).map(|path| line_of(path)).collect();
         if let Some(more) = files.len().checked_sub(NAMED_MAX).filter(|more| *more > 0) {
             lines.push(format!("{more} more files of the queue are damaged"));
+        }
+        if self.are_pauses_damaged {
+            lines.push(PAUSES_DAMAGED.to_owned());
         }
         lines
     }
