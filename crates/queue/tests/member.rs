@@ -15,6 +15,10 @@ use std::time::{Duration, Instant};
 use stdx::SystemClock;
 
 fn open(folder: &Path, name: &str) -> Member {
+    try_open(folder, name).expect("a place at the queue")
+}
+
+fn try_open(folder: &Path, name: &str) -> Result<Member, QueueError> {
     let embedded = embedded::Config {
         folder: folder.join("queue"),
         free_space: Arc::new(|| Ok(u64::MAX)),
@@ -22,7 +26,7 @@ fn open(folder: &Path, name: &str) -> Member {
     };
     let config =
         Config { embedded, socket: folder.join("queue.sock"), name: name.to_owned(), prefers_to_own: name == "web" };
-    Member::open(config, Arc::new(SystemClock)).expect("a place at the queue")
+    Member::open(config, Arc::new(SystemClock))
 }
 
 fn publish(place: &Member, jobs: Vec<NewJob>) -> Result<Vec<Published>, QueueError> {
@@ -128,4 +132,86 @@ fn a_path_longer_than_a_sockets_address_works() {
     let (_owner, guest) = (open(&deep, "web"), open(&deep, "worker"));
     assert!(!guest.is_owner());
     publish(&guest, vec![job("a")]).expect("kept");
+}
+
+fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_socket_that_was_removed_is_made_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (owner, guest) = (open(folder.path(), "web"), open(folder.path(), "worker"));
+    let socket = folder.path().join("queue.sock");
+    std::fs::remove_file(&socket).expect("somebody removes it");
+    eventually("the socket is there again", || socket.exists());
+    let late = open(folder.path(), "late");
+    publish(&late, vec![job("a")]).expect("kept");
+    publish(&guest, vec![job("b")]).expect("kept");
+    assert_eq!(ids(&claim(&owner, 10)), ["a", "b"]);
+}
+
+#[test]
+fn an_owner_whose_lock_file_was_removed_stops_and_serves_the_next() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let first = open(folder.path(), "web");
+    publish(&first, vec![job("a"), job("b")]).expect("kept");
+    let held = claim(&first, 1);
+    std::fs::remove_file(folder.path().join("queue.sock")).expect("somebody removes it");
+    std::fs::remove_file(folder.path().join("queue/lock")).expect("somebody removes it");
+    let second = open(folder.path(), "worker");
+    eventually("one of them owns the folder", || first.is_owner() != second.is_owner());
+    publish(&first, vec![job("c")]).expect("kept");
+    publish(&second, vec![job("d")]).expect("kept");
+    assert_eq!(publish(&first, vec![job("d")]).expect("known"), [Published::AlreadyThere]);
+    // The second could not know that anybody held something: the job runs again, and only that run may end it.
+    assert_eq!(first.finish(vec![(held[0].lease, Finish::Done)]).expect("void"), [held[0].lease]);
+    let mut left = Vec::new();
+    for _ in 0..4 {
+        left.extend(ids(&claim(&second, 10)));
+    }
+    left.sort_unstable();
+    assert_eq!(left, ["a", "b", "c", "d"], "each comes once");
+}
+
+#[test]
+fn an_owner_whose_lock_file_alone_was_removed_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (owner, guest) = (open(folder.path(), "web"), open(folder.path(), "worker"));
+    publish(&guest, vec![job("a")]).expect("kept");
+    let lock = folder.path().join("queue/lock");
+    std::fs::remove_file(&lock).expect("somebody removes it");
+    eventually("somebody owns the folder", || lock.exists());
+    publish(&guest, vec![job("b")]).expect("kept");
+    publish(&owner, vec![job("c")]).expect("kept");
+    assert_eq!(ids(&claim(&guest, 10)), ["a", "b", "c"]);
+}
+
+/// A process that is stopped accepts nothing; its door may even be full.
+#[test]
+fn an_owner_that_does_not_run_is_an_error_in_bounded_time() {
+    use socket2::{Domain, SockAddr, Socket, Type};
+    let folder = tempfile::tempdir().expect("a folder");
+    let address = SockAddr::unix(folder.path().join("queue.sock")).expect("an address");
+    let socket = || Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+    let stopped = socket();
+    stopped.bind(&address).expect("bound");
+    stopped.listen(1).expect("it listens");
+    let mut crowd = Vec::new();
+    for _ in 0..8 {
+        let one = socket();
+        one.set_nonblocking(true).expect("it waits for nothing");
+        if one.connect(&address).is_ok() {
+            crowd.push(one);
+        }
+    }
+    assert!(crowd.len() < 8, "the door is full");
+    let started = Instant::now();
+    let refused = try_open(folder.path(), "worker").err().expect("nobody answers").to_string();
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    assert!(refused.contains("queue.sock") && refused.contains("SIGCONT"), "{refused}");
 }

@@ -8,6 +8,7 @@ mod cursors;
 mod dead;
 pub mod disk;
 mod frame;
+mod lock;
 mod log;
 mod pauses;
 mod recovery;
@@ -24,12 +25,12 @@ use crate::{Claimed, Finish, JobId, JobResult, JobState, LeaseId, NewJob, Publis
 use cursors::Cursors;
 use dead::DeadLetters;
 use disk::{Disk, RealDisk};
+use lock::FolderLock;
 use log::Log;
 use results::Results;
 use roster::Roster;
 use schedule::{Schedule, State};
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -79,6 +80,8 @@ struct Shared {
     /// Signalled when a job becomes ready.
     ready: Condvar,
     is_closed: AtomicBool,
+    /// No second process may own the folder; `None` in simulations.
+    lock: Option<FolderLock>,
 }
 
 struct Inner {
@@ -90,12 +93,14 @@ struct Inner {
     roster: Roster,
     /// The file of pauses could not be written: it may say what was refused.
     is_pause_unsure: bool,
+    /// Nobody knows which queues were held, so all are, until somebody resumes one.
+    are_pauses_damaged: bool,
     /// Why nothing can be written, while that is so.
     unwritable: Option<String>,
     /// Since when the writer waits for the disk.
-    /// Nobody knows which queues were held, so all are, until somebody resumes one.
-    are_pauses_damaged: bool,
     writing_since: Option<Instant>,
+    /// When upkeep was done last.
+    kept_up_at: Instant,
 }
 
 pub struct Embedded {
@@ -103,8 +108,6 @@ pub struct Embedded {
     writer: Writer,
     /// One occurrence at a time.
     firing: tokio::sync::Mutex<()>,
-    /// Held for the life of the broker: no second process may own the folder.
-    _lock: Option<File>,
 }
 
 impl Embedded {
@@ -115,10 +118,10 @@ impl Embedded {
     pub fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Embedded, QueueError> {
         let failed = |source| QueueError::Files { folder: config.folder.clone(), source };
         std::fs::create_dir_all(&config.folder).map_err(failed)?;
-        let lock = lock_folder(&config.folder)?;
-        let shared = Shared::open(Arc::new(RealDisk), config, clock)?;
+        let lock = FolderLock::take(&config.folder)?;
+        let shared = Shared::open(Arc::new(RealDisk), config, clock, Some(lock))?;
         let writer = Writer::start(shared.clone());
-        Ok(Embedded { shared, writer, firing: tokio::sync::Mutex::new(()), _lock: Some(lock) })
+        Ok(Embedded { shared, writer, firing: tokio::sync::Mutex::new(()) })
     }
 
     /// Opens a folder on a given disk, for simulations: without a thread, so that requests to publish wait for `commit`,
@@ -127,9 +130,14 @@ impl Embedded {
     /// # Errors
     /// As `open`.
     pub fn open_on(disk: Arc<dyn Disk>, config: Config, clock: Arc<dyn Clock>) -> Result<Embedded, QueueError> {
-        let shared = Shared::open(disk, config, clock)?;
+        let shared = Shared::open(disk, config, clock, None)?;
         let writer = Writer::by_hand(shared.clone());
-        Ok(Embedded { shared, writer, firing: tokio::sync::Mutex::new(()), _lock: None })
+        Ok(Embedded { shared, writer, firing: tokio::sync::Mutex::new(()) })
+    }
+
+    /// Whether this broker still owns its folder: not after somebody removed the lock file. Then it answers nothing.
+    pub fn owns_its_folder(&self) -> bool {
+        self.shared.owns().is_ok()
     }
 
     /// Answers every request to publish that waits; only for a broker that was opened without a thread.
@@ -154,16 +162,6 @@ impl Embedded {
     }
 }
 
-fn lock_folder(folder: &Path) -> Result<File, QueueError> {
-    let failed = |source| QueueError::Files { folder: folder.to_owned(), source };
-    let lock = File::create(folder.join("lock")).map_err(failed)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(std::fs::TryLockError::WouldBlock) => Err(QueueError::Owned { folder: folder.to_owned() }),
-        Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
-    }
-}
-
 impl Drop for Embedded {
     /// Stops the writer; what was published is durable already.
     fn drop(&mut self) {
@@ -174,7 +172,12 @@ impl Drop for Embedded {
 }
 
 impl Shared {
-    fn open(disk: Arc<dyn Disk>, config: Config, clock: Arc<dyn Clock>) -> Result<Arc<Shared>, QueueError> {
+    fn open(
+        disk: Arc<dyn Disk>,
+        config: Config,
+        clock: Arc<dyn Clock>,
+        lock: Option<FolderLock>,
+    ) -> Result<Arc<Shared>, QueueError> {
         let (inner, latest) = recovery::recover(&disk, &config.folder, clock.now(), config.reassert_grace)?;
         let (wall, clock) = (clock.clone(), Arc::new(Steady::over(clock, latest)));
         let shared = Arc::new(Shared {
@@ -185,9 +188,18 @@ impl Shared {
             state: Mutex::new(inner),
             ready: Condvar::new(),
             is_closed: AtomicBool::new(false),
+            lock,
         });
         shared.keep_up();
         Ok(shared)
+    }
+
+    /// Asked before an answer that binds: what another owner would not know of must not be promised.
+    fn owns(&self) -> Result<(), QueueError> {
+        match &self.lock {
+            Some(lock) if !lock.is_held() => Err(QueueError::Closed),
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -214,6 +226,7 @@ impl Broker for Embedded {
     }
 
     fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>, QueueError> {
+        self.shared.owns()?;
         let mut inner = self.shared.lock();
         let mut taken = self.shared.take(&mut inner, request);
         if taken.is_empty() && !self.writer.is_by_hand() && !self.shared.is_closed.load(Ordering::SeqCst) {
@@ -226,12 +239,14 @@ impl Broker for Embedded {
     }
 
     fn extend(&self, leases: &[LeaseId], lease: Duration) -> Result<Vec<LeaseId>, QueueError> {
+        self.shared.owns()?;
         let deadline = self.shared.clock.now().plus(lease);
         let mut inner = self.shared.lock();
         Ok(leases.iter().copied().filter(|id| !inner.schedule.extend(*id, deadline)).collect())
     }
 
     fn finish(&self, finished: Vec<(LeaseId, Finish)>) -> Result<Vec<LeaseId>, QueueError> {
+        self.shared.owns()?;
         let now = self.shared.clock.now();
         let lost = self.shared.lock().finish(finished, now);
         self.shared.ready.notify_all();
@@ -244,6 +259,7 @@ impl Broker for Embedded {
     }
 
     fn depths(&self) -> Result<Vec<QueueDepth>, QueueError> {
+        self.shared.owns()?;
         let inner = self.shared.lock();
         let mut depths = inner.schedule.depths(self.shared.clock.now());
         for depth in &mut depths {
@@ -265,6 +281,7 @@ impl Broker for Embedded {
 
     /// The writer does it too.
     fn upkeep(&self) -> Result<(), QueueError> {
+        self.shared.owns()?;
         self.shared.keep_up();
         self.writer.keep_up();
         Ok(())
@@ -274,6 +291,7 @@ impl Broker for Embedded {
         if !self.writer.is_alive() {
             return Err(QueueError::Closed);
         }
+        self.shared.owns()?;
         let inner = self.shared.lock();
         if let Some(why) = &inner.unwritable {
             return Err(QueueError::Unwritable { why: why.clone() });

@@ -10,12 +10,9 @@ pub(crate) mod wire;
 
 use crate::brokers::embedded::{self, Embedded};
 use crate::{Broker, JobId, LeaseId, QueueError};
-use guest::{Broken, Guest, short_path};
-use server::Server;
+use guest::{Broken, Guest};
+use server::{Door, Server};
 use std::collections::{BTreeSet, HashMap};
-use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
@@ -27,6 +24,8 @@ use wire::Request;
 const OWNER_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Pause between two looks for an owner.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Pause between two looks of an owner whether the folder is still its own.
+const GUARD_EVERY: Duration = Duration::from_millis(250);
 /// Processes that need not own the folder leave it so long to one that should.
 const POLITENESS: Duration = Duration::from_millis(150);
 /// A thread that waits needs little.
@@ -150,8 +149,8 @@ impl Place {
                     return Ok(());
                 }
                 Err(Broken::Gone(error)) => error.to_string(),
-                Err(Broken::Hangs) => return Err(hangs()),
-                Err(Broken::Odd(why)) => return Err(unreachable(why)),
+                Err(Broken::Hangs) => return Err(self.hangs()),
+                Err(Broken::Odd(why)) => return Err(self.unreachable(why)),
             };
             if self.config.prefers_to_own || started.elapsed() >= POLITENESS {
                 match self.own(grace) {
@@ -161,7 +160,7 @@ impl Place {
                 }
             }
             if started.elapsed() >= OWNER_WAIT_MAX {
-                return Err(unreachable(why));
+                return Err(self.unreachable(why));
             }
             std::thread::sleep(LOOK_EVERY);
         }
@@ -198,19 +197,56 @@ impl Place {
             queue.declare(name)?;
         }
         let failed = |source| QueueError::Files { folder: folder.clone(), source };
-        let listener = self.listen().map_err(failed)?;
-        let server = Server::start(listener, queue.clone()).map_err(failed)?;
-        self.set_role(Role::Owner(Arc::new(Owner { _server: server, queue })));
+        let door = Door::open(&self.config.socket).map_err(failed)?;
+        let server = Server::start(door, queue.clone()).map_err(failed)?;
+        let owner = Arc::new(Owner { _server: server, queue });
+        self.guard(&owner).map_err(failed)?;
+        self.set_role(Role::Owner(owner));
         Ok(())
     }
 
-    /// The folder's lock is held: a socket that is there was left by an owner that died.
-    fn listen(&self) -> io::Result<UnixListener> {
-        let _ = std::fs::remove_file(&self.config.socket);
-        let (_folder, path) = short_path(&self.config.socket)?;
-        let listener = UnixListener::bind(path)?;
-        std::fs::set_permissions(&self.config.socket, std::fs::Permissions::from_mode(0o600))?;
-        Ok(listener)
+    /// Looks now and then whether the folder is still this process's; if not, looks for another place.
+    fn guard(&self, owner: &Arc<Owner>) -> std::io::Result<()> {
+        let (place, guarded) = (self.this.clone(), Arc::downgrade(owner));
+        let run = move || {
+            loop {
+                std::thread::park_timeout(GUARD_EVERY);
+                let (Some(place), Some(owner)) = (place.upgrade(), guarded.upgrade()) else { return };
+                if !owner.queue.owns_its_folder() {
+                    break place.step_down(owner);
+                }
+            }
+            while let Some(place) = place.upgrade()
+                && !place.has_found_its_place()
+            {
+                drop(place);
+                std::thread::park_timeout(GUARD_EVERY);
+            }
+        };
+        std::thread::Builder::new().name("queue-guard".to_owned()).stack_size(WATCH_STACK_BYTES).spawn(run)?;
+        Ok(())
+    }
+
+    /// Somebody removed the lock file: another process may own the folder now. Guests see their connections end, as if this
+    /// process had died, and so does this one look for the owner, be it itself.
+    fn step_down(&self, owner: Arc<Owner>) {
+        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(self.role(), Role::Owner(current) if Arc::ptr_eq(&current, &owner)) {
+            self.set_role(Role::Nobody);
+        }
+    }
+
+    /// Looks for a place unless there is one.
+    fn has_found_its_place(&self) -> bool {
+        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(self.role(), Role::Nobody) {
+            return true;
+        }
+        match self.find_owner(REASSERT_GRACE) {
+            Ok(()) => tracing::warn!(owner = matches!(self.role(), Role::Owner(_)), "found a place at the queue again"),
+            Err(error) => tracing::error!(error = %error, "no place at the queue yet, looked for again"),
+        }
+        !matches!(self.role(), Role::Nobody)
     }
 
     fn assert_leases(&self, guest: &Guest) {
@@ -249,10 +285,14 @@ impl Place {
     }
 }
 
-fn unreachable(why: String) -> QueueError {
-    QueueError::Unreachable { broker: "the process that owns the queue".to_owned(), why }
-}
+impl Place {
+    fn unreachable(&self, why: String) -> QueueError {
+        let broker = format!("the process that owns the queue (at {})", self.config.socket.display());
+        QueueError::Unreachable { broker, why }
+    }
 
-fn hangs() -> QueueError {
-    unreachable("it is there and does not answer".to_owned())
+    fn hangs(&self) -> QueueError {
+        let why = "it is stopped or hangs, and while it lives no other takes over: let it go on (SIGCONT) or end it";
+        self.unreachable(why.to_owned())
+    }
 }

@@ -80,6 +80,7 @@ impl Inner {
 
 impl Shared {
     pub(super) fn set_paused(&self, queue: &str, paused: bool) -> Result<(), QueueError> {
+        self.owns()?;
         let mut inner = self.lock();
         if queue.contains('\n') || !inner.schedule.has_room_for_queue(queue) {
             return Err(QueueError::Full { bound: "names of queues" });

@@ -15,7 +15,7 @@ use super::{Inner, hash_id, pauses, waiting_until};
 use crate::QueueError;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use stdx::Timestamp;
 
 /// Reads the folder.
@@ -79,9 +79,10 @@ pub(super) fn recover(
         are_pauses_damaged: false,
         unwritable: None,
         writing_since: None,
+        kept_up_at: Instant::now(),
     };
-    Ok((inner, latest))
     inner.hold(paused);
+    Ok((inner, latest))
 }
 
 /// A power loss may bring ended jobs back. That a job was written later shows that an earlier one of its id, and one of

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use stdx::Timestamp;
 
 /// Deaths of its worker while a job ran alone, after which it stops.
@@ -21,6 +21,9 @@ const POISON_DEATHS: u8 = 3;
 const POISON_TEXT: &str = "its worker died while it ran alone";
 /// Pause before a job is taken again that the disk did not give.
 const UNREAD_PAUSE: Duration = Duration::from_secs(1);
+
+/// Upkeep comes several times a second. After such a pause this process was stopped.
+const STOPPED_MIN: Duration = Duration::from_secs(3);
 
 /// A claimed entry whose body is still to be read.
 pub(super) struct Taken {
@@ -34,6 +37,12 @@ impl Shared {
     /// Delays that have passed and leases that have ended; done before each claim and every tick.
     pub fn upkeep(&self, inner: &mut Inner) {
         let now = self.clock.now();
+        let idle = std::mem::replace(&mut inner.kept_up_at, Instant::now()).elapsed();
+        if idle >= STOPPED_MIN {
+            // Nobody could extend a lease meanwhile: that is no death of its holder.
+            tracing::warn!(seconds = idle.as_secs(), "the queue's owner did not run, leases go on for as long");
+            inner.schedule.postpone_ends(idle);
+        }
         inner.schedule.promote(now);
         inner.bury_overdue(now);
         let expired = inner.schedule.expired(now);

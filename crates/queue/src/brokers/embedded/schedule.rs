@@ -12,6 +12,7 @@ use crate::{LeaseId, QueueDepth};
 use extras::{Extra, Extras};
 use ids::Ids;
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 use stdx::Timestamp;
 use turns::{Place, Turns};
 
@@ -81,9 +82,9 @@ pub struct Schedule {
     free: Vec<Slot>,
     ids: Ids,
     queues: Vec<Queue>,
-    delayed: BTreeSet<(Timestamp, Slot)>,
     /// Queues are held when they are made.
     holds_new: bool,
+    delayed: BTreeSet<(Timestamp, Slot)>,
     leases: HashMap<LeaseId, Lease>,
     /// Leases of the process before that nobody has asserted yet, and who may.
     unheard: HashMap<LeaseId, Option<Holder>>,
@@ -104,8 +105,8 @@ impl Schedule {
             free: Vec::new(),
             ids: Ids::default(),
             queues: Vec::new(),
-            delayed: BTreeSet::new(),
             holds_new: false,
+            delayed: BTreeSet::new(),
             leases: HashMap::new(),
             unheard: HashMap::new(),
             soonest_end: Timestamp::from_micros(i64::MAX),
@@ -159,13 +160,13 @@ impl Schedule {
         std::mem::replace(&mut counts.paused, paused) != paused
     }
 
-    pub fn paused(&self) -> Vec<String> {
     /// Holds every queue, those too that are not known yet.
     pub fn hold_all(&mut self) {
         self.holds_new = true;
         self.queues.iter_mut().for_each(|queue| queue.counts.paused = true);
     }
 
+    pub fn paused(&self) -> Vec<String> {
         let paused = self.queues.iter().filter(|queue| queue.counts.paused);
         paused.map(|queue| queue.counts.queue.clone()).collect()
     }
@@ -325,6 +326,11 @@ impl Schedule {
     pub fn extend(&mut self, id: LeaseId, deadline: Timestamp) -> bool {
         self.soonest_end = self.soonest_end.min(deadline);
         self.leases.get_mut(&id).map(|lease| lease.deadline = deadline).is_some()
+    }
+
+    /// All leases end so much later.
+    pub fn postpone_ends(&mut self, by: Duration) {
+        self.leases.values_mut().for_each(|lease| lease.deadline = lease.deadline.plus(by));
     }
 
     /// Leases a waiting job that has left its turn.

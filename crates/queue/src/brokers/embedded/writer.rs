@@ -173,7 +173,11 @@ impl Publisher {
         };
         drop(inner);
         let flushed = written.and_then(|written| self.flush(written));
-        self.settle(batch, answers, flushed);
+        // After the flush: an owner that comes later finds these frames, one that came before may never see them.
+        match self.shared.owns() {
+            Ok(()) => self.settle(batch, answers, flushed),
+            Err(_) => self.refuse(answers),
+        }
     }
 
     fn flush(&self, written: Option<(Vec<Position>, Arc<dyn DiskFile>)>) -> io::Result<Vec<Position>> {
@@ -185,6 +189,13 @@ impl Publisher {
             return Err(error);
         }
         Ok(positions)
+    }
+
+    fn refuse(&self, answers: Vec<Answer>) {
+        for (sender, _) in answers {
+            // A publisher that went away waits for no answer.
+            let _ = sender.send(Err(QueueError::Closed));
+        }
     }
 
     fn settle(&self, batch: Batch, answers: Vec<Answer>, flushed: io::Result<Vec<Position>>) {
@@ -236,6 +247,9 @@ impl Publisher {
     }
 
     fn upkeep(&self) {
+        if self.shared.owns().is_err() {
+            return;
+        }
         let config = &self.shared.config;
         let free = (config.free_space)();
         let failure = self.probe_after_failure();

@@ -3,7 +3,7 @@
 
 use super::guest::Broken;
 use super::wire::{self, ClaimedHead, Depth, End, JobHead, Request, State, WireError};
-use super::{Member, Place, Role, hangs, unreachable};
+use super::{Member, Place, Role};
 use crate::brokers::embedded::Embedded;
 use crate::waiting::wait_for;
 use crate::{
@@ -68,21 +68,24 @@ impl Place {
     ) -> Result<(T, Bytes), QueueError> {
         let started = Instant::now();
         loop {
-            let guest = match self.role() {
-                Role::Owner(owner) => return Ok((here(&owner.queue)?, Bytes::new())),
-                Role::Guest(guest) => guest,
-                Role::Nobody => return Err(QueueError::Closed),
-            };
-            match guest.call::<T>(request, tail) {
-                // An owner that is closing has a successor in a moment.
-                Ok((Err(QueueError::Closed), _)) => std::thread::sleep(super::LOOK_EVERY),
-                Ok((answer, tail)) => return Ok((answer?, tail)),
-                Err(Broken::Hangs) => return Err(hangs()),
-                Err(Broken::Odd(why)) => return Err(unreachable(why)),
-                Err(Broken::Gone(_)) => self.replace(&guest)?,
+            match self.role() {
+                Role::Owner(owner) => match here(&owner.queue) {
+                    // It lost its folder, and looks for its place again.
+                    Err(QueueError::Closed) => std::thread::sleep(super::LOOK_EVERY),
+                    answer => return Ok((answer?, Bytes::new())),
+                },
+                Role::Guest(guest) => match guest.call::<T>(request, tail) {
+                    // An owner that is closing has a successor in a moment.
+                    Ok((Err(QueueError::Closed), _)) => std::thread::sleep(super::LOOK_EVERY),
+                    Ok((answer, tail)) => return Ok((answer?, tail)),
+                    Err(Broken::Hangs) => return Err(self.hangs()),
+                    Err(Broken::Odd(why)) => return Err(self.unreachable(why)),
+                    Err(Broken::Gone(_)) => self.replace(&guest)?,
+                },
+                Role::Nobody => std::thread::sleep(super::LOOK_EVERY),
             }
             if started.elapsed() >= RETRIED_MAX {
-                return Err(unreachable("its owner goes away again and again".to_owned()));
+                return Err(self.unreachable("its owner goes away again and again".to_owned()));
             }
         }
     }
@@ -98,8 +101,8 @@ impl Place {
     fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>, QueueError> {
         let asked = Request::Claim { queues: wire::bounds_of(request) };
         let claimed = match self.role() {
-            Role::Owner(owner) => owner.queue.claim(request)?,
-            Role::Guest(_) | Role::Nobody => self.claim_as_guest(&asked, request)?,
+            Role::Owner(owner) if owner.queue.owns_its_folder() => owner.queue.claim(request)?,
+            Role::Owner(_) | Role::Guest(_) | Role::Nobody => self.claim_as_guest(&asked, request)?,
         };
         self.held().extend(claimed.iter().map(|job| (job.lease, job.id.clone())));
         Ok(claimed)
@@ -115,7 +118,7 @@ impl Place {
             Ok(Vec::new())
         })?;
         for head in heads {
-            here.push(head.into_claimed(&mut tail).map_err(|error| unreachable(error.to_string()))?);
+            here.push(head.into_claimed(&mut tail).map_err(|error| self.unreachable(error.to_string()))?);
         }
         Ok(here)
     }
@@ -141,9 +144,12 @@ impl Place {
                 }
             }
             Err(error) => {
-                let why = stdx::causes::on_one_line(&error);
+                let (broker, why) = match error {
+                    QueueError::Unreachable { broker, why } => (broker, why),
+                    other => ("the process that owns the queue".to_owned(), stdx::causes::on_one_line(&other)),
+                };
                 for (_, answer) in requests {
-                    let _ = answer.send(Err(unreachable(why.clone())));
+                    let _ = answer.send(Err(QueueError::Unreachable { broker: broker.clone(), why: why.clone() }));
                 }
             }
         }
@@ -156,14 +162,14 @@ fn offload<T: Send + 'static>(
     call: impl FnOnce(&Place) -> Result<T, QueueError> + Send + 'static,
 ) -> BoxFuture<'static, Result<T, QueueError>> {
     let (sender, receiver) = oneshot::channel();
-    let place = place.clone();
+    let (place, asked) = (place.clone(), place.clone());
     let spawned = std::thread::Builder::new().name("queue-call".to_owned()).spawn(move || {
         // Whoever asked may have gone.
         let _ = sender.send(call(&place));
     });
     Box::pin(async move {
         if let Err(error) = spawned {
-            return Err(unreachable(format!("no thread to ask it: {error}")));
+            return Err(asked.unreachable(format!("no thread to ask it: {error}")));
         }
         receiver.await.map_err(|_| QueueError::Closed)?
     })
@@ -171,7 +177,9 @@ fn offload<T: Send + 'static>(
 
 impl Broker for Member {
     fn publish(&self, jobs: Vec<NewJob>) -> BoxFuture<'_, Result<Vec<Published>, QueueError>> {
-        if let Role::Owner(owner) = self.0.role() {
+        if let Role::Owner(owner) = self.0.role()
+            && owner.queue.owns_its_folder()
+        {
             return Box::pin(async move { owner.queue.publish(jobs).await });
         }
         let (answer, answered) = oneshot::channel();
@@ -201,8 +209,8 @@ impl Broker for Member {
     fn finish(&self, finished: Vec<(LeaseId, Finish)>) -> Result<Vec<LeaseId>, QueueError> {
         let leases: Vec<LeaseId> = finished.iter().map(|(lease, _)| *lease).collect();
         let lost = match self.0.role() {
-            Role::Owner(owner) => owner.queue.finish(finished)?,
-            Role::Guest(_) | Role::Nobody => {
+            Role::Owner(owner) if owner.queue.owns_its_folder() => owner.queue.finish(finished)?,
+            Role::Owner(_) | Role::Guest(_) | Role::Nobody => {
                 let ends = finished.iter().map(|(lease, finish)| (lease.0, End::from(finish.clone()))).collect();
                 let here = |queue: &Embedded| queue.finish(finished.clone()).map(numbers);
                 let lost = self.0.ask_only(&Request::Finish { finished: ends }, here)?;

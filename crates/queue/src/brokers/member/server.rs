@@ -2,12 +2,14 @@
 //! whose session ended without a word.
 
 mod answer;
+mod door;
 
 use super::wire::{self, Request, WireError};
 use crate::brokers::embedded::Embedded;
 use crate::worker::panic_text;
 use crate::{Broker, Finish, LeaseId, tend};
 use answer::Answer;
+pub(super) use door::Door;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::Shutdown;
@@ -16,7 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Connections at once: each costs a thread. A worker has one for each of its threads and a few more.
 const CONNECTIONS_MAX: usize = 1_024;
@@ -24,6 +26,8 @@ const CONNECTIONS_MAX: usize = 1_024;
 const WRITE_MAX: Duration = Duration::from_secs(10);
 /// A thread that answers reads frames and asks the queue; it needs little.
 const STACK_BYTES: usize = 512 << 10;
+/// Pause between two looks whether the socket still has its name.
+const DOOR_LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Pause after a connection could not be accepted.
 const FAILED_PAUSE: Duration = Duration::from_millis(50);
 
@@ -47,8 +51,8 @@ struct Session {
 }
 
 impl Server {
-    /// Answers on `listener` until dropped.
-    pub fn start(listener: UnixListener, queue: Arc<Embedded>) -> io::Result<Server> {
+    /// Answers at a door until dropped.
+    pub fn start(door: Door, queue: Arc<Embedded>) -> io::Result<Server> {
         let hall = Arc::new(Hall {
             queue,
             sessions: Mutex::default(),
@@ -57,12 +61,10 @@ impl Server {
             next: AtomicU64::new(1),
         });
         let here = hall.clone();
-        // Woken every so often, so that it sees that it should end.
-        listener.set_nonblocking(true)?;
-        let accepting =
-            std::thread::Builder::new().name("queue-door".to_owned()).stack_size(STACK_BYTES).spawn(move || {
-                tend::tend("queue-door", || here.is_closed.load(Ordering::SeqCst), || here.accept(&listener))
-            })?;
+        let accepting = std::thread::Builder::new()
+            .name("queue-door".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(move || tend::tend("queue-door", || here.is_closed.load(Ordering::SeqCst), || here.accept(&door)))?;
         Ok(Server { hall, accepting: Some(accepting) })
     }
 }
@@ -92,11 +94,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Hall {
-    fn accept(self: &Arc<Self>, listener: &UnixListener) {
+    fn accept(self: &Arc<Self>, door: &Door) {
+        let mut open = door.lock();
+        let mut looked_at = Instant::now();
         while !self.is_closed.load(Ordering::SeqCst) {
-            match listener.accept() {
+            // An owner that lost its folder must not take the name from its successor.
+            if looked_at.elapsed() >= DOOR_LOOK_EVERY && self.queue.owns_its_folder() {
+                door.look(&mut open);
+                looked_at = Instant::now();
+            }
+            match open.listener.accept() {
                 Ok((stream, _)) => self.clone().welcome(stream),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_for_guest(listener),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_for_guest(&open.listener),
                 Err(error) => {
                     tracing::warn!(error = %error, "queue connection not accepted");
                     std::thread::sleep(FAILED_PAUSE);
@@ -173,8 +182,13 @@ impl Hall {
         wire::write_frame(stream, &greeted, &[])?;
         loop {
             let (request, tail) = wire::read_frame::<Request>(stream)?;
-            let Answer { head, tail } = self.answer(session, request, tail)?;
-            wire::write_frame(stream, &head, &tail)?;
+            let Answer { head, tail, claimed } = self.answer(session, request, tail)?;
+            if let Err(error) = wire::write_frame(stream, &head, &tail) {
+                // Whoever asked has given up: it does not know of these jobs.
+                self.let_go(session, claimed.iter());
+                self.give_back(claimed.into_iter());
+                return Err(error);
+            }
         }
     }
 
@@ -198,10 +212,18 @@ impl Hall {
             session.held.extend(leases);
             return;
         }
-        // The process died while its claim waited here: these jobs never reached it, and that is no death of theirs. The
-        // last goes first, so that they stand in their order again.
+        // The process died while its claim waited here.
+        self.give_back(leases);
+    }
+
+    /// Jobs that never reached who claimed them: that is no death of theirs. The last goes first, so that they stand in their
+    /// order again.
+    fn give_back(&self, leases: impl Iterator<Item = LeaseId>) {
         let mut back: Vec<_> = leases.map(|lease| (lease, Finish::GiveBack { after: Duration::ZERO })).collect();
         back.reverse();
+        if back.is_empty() {
+            return;
+        }
         if let Err(error) = self.queue.finish(back) {
             tracing::error!(error = %error, "jobs of a process that went away not given back, their leases end");
         }

@@ -15,13 +15,15 @@ use std::time::Duration;
 pub(super) struct Answer {
     pub head: Result<Value, WireError>,
     pub tail: Vec<u8>,
+    /// What the answer hands over.
+    pub claimed: Vec<LeaseId>,
 }
 
 fn of<T: Serialize>(result: Result<T, QueueError>) -> Answer {
     let head = result.map_err(WireError::from).and_then(|value| {
         serde_json::to_value(value).map_err(|error| WireError::Other(format!("write the answer: {error}")))
     });
-    Answer { head, tail: Vec::new() }
+    Answer { head, tail: Vec::new(), claimed: Vec::new() }
 }
 
 impl Hall {
@@ -103,12 +105,13 @@ impl Hall {
     }
 
     fn claim(&self, session: u64, queues: Vec<wire::Bounds>) -> Answer {
-        let mut tail = Vec::new();
+        let (mut tail, mut leases) = (Vec::new(), Vec::new());
         let claimed = self.queue.claim(&wire::request_of(queues)).map(|claimed| {
-            self.hold(session, claimed.iter().map(|job| job.lease));
+            leases.extend(claimed.iter().map(|job| job.lease));
+            self.hold(session, leases.iter().copied());
             claimed.iter().map(|job| ClaimedHead::new(job, &mut tail)).collect::<Vec<_>>()
         });
-        Answer { tail, ..of(claimed) }
+        Answer { tail, claimed: leases, ..of(claimed) }
     }
 }
 
