@@ -22,6 +22,8 @@ pub struct Ops {
     pub(crate) schedule: Vec<queue::cron::Entry>,
     /// Queues whose jobs are accepted events.
     pub(crate) event_queues: Vec<String>,
+    /// The keys of the configuration.
+    pub(crate) options: crate::options::Catalogue,
     pub(crate) pulse: crate::pulse::Recorder,
     /// Where this process keeps accepted events while their broker is away.
     pub spool: Option<Arc<Spool>>,
@@ -39,6 +41,7 @@ impl Ops {
             clock,
             schedule: Vec::new(),
             event_queues: Vec::new(),
+            options: crate::options::Catalogue::default(),
             pulse: crate::pulse::Recorder::default(),
             spool: None,
             public_url: RwLock::new(public_url.trim_end_matches('/').to_owned()),
@@ -58,6 +61,13 @@ impl Ops {
     #[must_use]
     pub fn with_event_queues(mut self, names: &[&str]) -> Ops {
         self.event_queues = names.iter().map(|&name| name.to_owned()).collect();
+        self
+    }
+
+    /// Adds the keys of the configuration, which listings show and runtime options are checked against.
+    #[must_use]
+    pub fn with_options(mut self, catalogue: crate::options::Catalogue) -> Ops {
+        self.options = catalogue;
         self
     }
 

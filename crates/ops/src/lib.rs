@@ -26,6 +26,7 @@ pub mod first_run;
 pub mod issues;
 pub mod keys;
 pub mod members;
+pub mod options;
 pub mod organizations;
 pub mod permissions;
 pub mod project_settings;

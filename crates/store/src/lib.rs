@@ -12,6 +12,7 @@ pub mod first_run;
 pub mod keys;
 pub mod leases;
 pub mod members;
+pub mod options;
 pub mod organizations;
 pub mod outbox;
 pub mod permissions;

@@ -4,6 +4,7 @@ use crate::blobs::Blobs;
 use crate::days::OpenDay;
 use crate::dictionaries::{Dictionaries, SAMPLES_MAX};
 use crate::events::{EventStore, ListQuery, SqliteEvents, StoredEvent};
+use crate::options::{self, OptionRow};
 use crate::{StoreError, days};
 use db::{Db, Migration, SqliteConfig};
 use std::path::{Path, PathBuf};
@@ -28,7 +29,15 @@ const MIGRATIONS: &[Migration] = &[
         name: "0006_permissions_and_audit",
         sql: include_str!("../migrations/sqlite/0006_permissions_and_audit.sql"),
     },
+    Migration {
+        number: 7,
+        name: "0007_runtime_option",
+        sql: include_str!("../migrations/sqlite/0007_runtime_option.sql"),
+    },
 ];
+
+/// The migration that made the table of runtime options.
+const OPTIONS_SINCE: &str = "0007_runtime_option";
 
 /// The stores of a data directory.
 pub struct Stores {
@@ -68,6 +77,28 @@ impl Stores {
         }
         let db = Db::open_sqlite(&path, SqliteConfig::default())?;
         Ok(db::migrate::pending(&db, MIGRATIONS)?)
+    }
+
+    /// Tells whether the data directory holds a store.
+    pub fn exist(data_dir: &Path) -> bool {
+        data_dir.join(METADATA_FILE).exists()
+    }
+
+    /// Returns the runtime options of a data directory; none where there is no store yet, or one that is older than they
+    /// are. Nothing is created or migrated.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn peek_options(data_dir: &Path) -> Result<Vec<OptionRow>, StoreError> {
+        if !Stores::exist(data_dir) {
+            return Ok(Vec::new());
+        }
+        let path = data_dir.join(METADATA_FILE);
+        let db = Db::open_sqlite(&path, SqliteConfig::default())?;
+        if db::migrate::pending(&db, MIGRATIONS)?.contains(&OPTIONS_SINCE) {
+            return Ok(Vec::new());
+        }
+        db.read_blocking(options::list)
     }
 
     /// Answers if the metadata store can be written: a lock that somebody holds on it stops all work.

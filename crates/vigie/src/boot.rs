@@ -47,6 +47,14 @@ impl Boot {
         result.map(|_| ())
     }
 
+    /// Says in one line of the log how the start went.
+    pub fn tell(&self, role: &'static str) {
+        let took_ms: f64 = self.steps.iter().map(|step| step.ms).sum();
+        let slowest =
+            self.steps.iter().max_by(|left, right| left.ms.total_cmp(&right.ms)).map_or("none", |step| step.name);
+        tracing::info!(role, took_ms = took_ms.round(), steps = self.steps.len(), slowest, "started");
+    }
+
     fn record(&mut self, name: &'static str, took: Duration, outcome: String) {
         tracing::debug!(step = name, took_ms = took.as_millis() as u64, outcome, "boot step ended");
         self.steps.push(Step { name, ms: (took.as_secs_f64() * 10_000.0).round() / 10.0, outcome });

@@ -248,6 +248,14 @@ pub enum ConfigCommand {
     },
     /// The value of one key
     Get { key: String },
+    /// Set a runtime option; every process follows, e.g. vigie config set log.level debug
+    Set {
+        key: String,
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+    },
+    /// Unset a runtime option: its default is in force again
+    Delete { key: String },
     /// One key: value, what every source says of it, what it is for; e.g. vigie config explain broker.url
     Explain {
         key: String,

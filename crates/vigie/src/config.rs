@@ -8,25 +8,32 @@ mod file;
 pub mod keys;
 mod kind;
 mod layers;
+mod live;
 mod suggestion;
 pub mod template;
 
 pub use environment::Environment;
-pub use explain::{Explained, explain, without_password};
+pub use explain::{Explained, explain, shown, without_password};
 pub use file::FILE_NAME;
 pub use kind::Kind;
 pub use layers::{Layer, Layers, Setting};
+pub use live::Live;
 pub use suggestion::hint;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use stdx::{ByteSize, Proxies, Redacted};
+use store::options::OptionRow;
 use telemetry::reporting::Dsn;
 
 /// Everything the process needs to know, typed.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// What every source says.
+    pub layers: Layers,
+    flags: Flags,
+    pub log_level: String,
     pub url_prefix: Option<String>,
     pub data_dir: PathBuf,
     pub listen: SocketAddr,
@@ -166,10 +173,18 @@ impl Config {
         if !problems.is_empty() {
             return Err(ConfigError(problems));
         }
-        Ok(Config::from_checked(&layers))
+        Ok(Config::from_checked(layers, flags.clone()))
     }
 
-    fn from_checked(layers: &Layers) -> Config {
+    /// Returns the configuration with these runtime options, where nothing stronger speaks.
+    #[must_use]
+    pub fn with_options(&self, options: &[OptionRow]) -> Config {
+        let mut layers = self.layers.clone();
+        layers.put_options(options);
+        Config::from_checked(layers, self.flags.clone())
+    }
+
+    fn from_checked(layers: Layers, flags: Flags) -> Config {
         const CHECKED: &str = "the value was checked against its kind";
         let text = |name: &str| layers.in_force(name).map(|setting| setting.text.as_str()).unwrap_or_default();
         let bytes = |name: &str| text(name).parse::<ByteSize>().expect(CHECKED);
@@ -181,7 +196,10 @@ impl Config {
         };
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let concurrency = usize::try_from(number("worker.concurrency")).expect(CHECKED);
-        Config {
+        let config = Config {
+            layers: Layers::default(),
+            flags,
+            log_level: text("log.level").to_owned(),
             url_prefix: Some(text("system.url-prefix").trim_end_matches('/').to_owned()).filter(|url| !url.is_empty()),
             data_dir: PathBuf::from(text("system.data-dir")),
             listen: text("web.listen").parse().expect(CHECKED),
@@ -208,6 +226,7 @@ impl Config {
                 upstream_metrics_rate: fraction("self-reporting.upstream-metrics-rate"),
                 environment: text("self-reporting.environment").to_owned(),
             },
-        }
+        };
+        Config { layers, ..config }
     }
 }

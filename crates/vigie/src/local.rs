@@ -2,7 +2,7 @@
 //! acting as the system.
 
 use crate::config::Config;
-use crate::{broker, public_address, roles};
+use crate::{broker, options, public_address, roles};
 use anyhow::Context;
 use ops::{ApiError, Caller, Ops};
 use std::future::Future;
@@ -28,14 +28,17 @@ impl Local {
             .context("start the command's runtime")?;
         let clock = Arc::new(SystemClock);
         let stores = Arc::new(roles::open_stores(config, &*clock)?);
-        let queue = broker::of_command(config)?;
+        let options = stores.db.read_blocking(store::options::list).context("read the runtime options")?;
+        let config = Arc::new(config.with_options(&options));
+        let queue = broker::of_command(&config)?;
         let recorded = stores
             .db
             .read_blocking(|tx| store::settings::get(tx, public_address::SETTING))
             .context("read the public address from the store")?;
-        let url = public_address::of_command(config, recorded);
+        let url = public_address::of_command(&config, recorded);
         let schedule = pipeline::schedules::all().context("read the schedule table")?;
         let ops = Ops::new(stores.clone(), queue, clock, &url).with_schedule(schedule);
+        let ops = ops.with_options(options::catalogue(move || config.clone()));
         let ops = Arc::new(ops.with_event_queues(&[pipeline::tasks::EVENTS_QUEUE]));
         Ok(Local { ops, stores, runtime })
     }

@@ -11,6 +11,7 @@ mod health;
 mod host;
 mod local;
 mod metrics;
+mod options;
 mod public_address;
 mod reporting;
 mod roles;

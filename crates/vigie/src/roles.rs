@@ -9,9 +9,9 @@ mod worker;
 
 use crate::boot::Boot;
 use crate::broker;
-use crate::config::Config;
+use crate::config::{Config, Live};
 use crate::reporting::{self, SelfReporting};
-use crate::{host, supervisor};
+use crate::{host, options, supervisor};
 use anyhow::Context;
 use queue::Queue;
 use std::process::ExitCode;
@@ -63,7 +63,10 @@ impl Role {
 
 /// What every role works with.
 pub(crate) struct Base {
+    /// As it was at boot.
     pub config: Config,
+    /// As it is now.
+    pub live: Arc<Live>,
     pub role: Role,
     /// `name@host`, of one living process at a time.
     pub node: String,
@@ -101,16 +104,22 @@ pub fn run(config: &Config, role: Role, options: WorkerOptions) -> anyhow::Resul
 async fn serve(config: &Config, role: Role, options: WorkerOptions, mut boot: Boot) -> anyhow::Result<Ended> {
     let shutdown = Shutdown::default();
     signals::watch(shutdown.clone()).context("watch for signals")?;
+    let hangup = options::watch_hangups()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let node = options.node_name(role.name());
     let stores = Arc::new(boot.step("stores", || open_stores(config, &*clock))?);
+    let live = boot.step("options", || live(config, &stores))?;
+    let config = &*live.current();
     boot.note("broker", || broker::look_at_boot(config))?;
     let queue = boot.step("queue", || broker::of_role(config, role, &node))?;
     let reporting = start_reporting(config, &mut boot, &stores, &queue, &clock, &node)?;
-    let base =
-        Base { config: config.clone(), role, node, clock, stores, queue, reporting, boot, shutdown: shutdown.clone() };
+    let config = config.clone();
+    let base = Base { config, live, role, node, clock, stores, queue, reporting, boot, shutdown: shutdown.clone() };
     let mut components = Components::default();
     let base = add_roles(base, options, &mut components).await?;
+    base.boot.tell(base.role.name());
+    let following = options::keep_following(base.live.clone(), base.stores.clone(), hangup, base.shutdown.clone());
+    components.push(Component::new("options", following));
     components.push(supervisor::component(base.shutdown.clone()));
     components.push(Component::new("threads", watch_threads(base.shutdown.clone())));
     let grace = base.config.shutdown_grace;
@@ -165,6 +174,15 @@ async fn watch_threads(shutdown: Shutdown) -> Result<(), ComponentError> {
             () = tokio::time::sleep(THREADS_LOOK_EVERY) => {}
         }
     }
+}
+
+/// Returns the configuration with the store's runtime options.
+///
+/// # Errors
+/// If they cannot be read.
+pub fn live(config: &Config, stores: &Stores) -> anyhow::Result<Arc<Live>> {
+    let options = stores.db.read_blocking(store::options::list).context("read the runtime options")?;
+    Ok(Live::new(config, options))
 }
 
 /// Opens the stores of the data directory. Roles that start at the same moment on an empty one migrate it once: the

@@ -1,6 +1,7 @@
 //! One listener for everything: SDK endpoints go straight to ingest, the rest to the router of pages, web API, health
 //! and metrics.
 
+use crate::config::Live;
 use crate::health::{Check, Doctor};
 use crate::metrics;
 use axum::Router;
@@ -76,9 +77,9 @@ async fn render_metrics(State(vitals): State<Vitals>) -> Response {
 }
 
 /// Returns the handler of every request. From here on the peer is the client, also behind proxies of ours.
-pub fn handler(ingest: Arc<Ingest>, router: Router, proxies: Proxies) -> Handler {
+pub fn handler(ingest: Arc<Ingest>, router: Router, live: Arc<Live>) -> Handler {
     Arc::new(move |request, peer| -> Answer {
-        let peer = SocketAddr::new(client_of(&request, peer.ip(), &proxies), peer.port());
+        let peer = SocketAddr::new(client_of(&request, peer.ip(), &live.current().trusted_proxies), peer.port());
         if is_ingest_path(request.uri().path()) {
             return Box::pin(ingest.clone().answer(request, peer));
         }

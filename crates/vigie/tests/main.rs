@@ -1,6 +1,9 @@
 //! The built binary, as a person and a supervisor meet it: output, exit codes, files.
 
+mod boot;
 mod configuration;
+mod running;
+mod runtime_options;
 
 use std::path::Path;
 use std::process::{Command, Output};

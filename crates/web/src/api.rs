@@ -10,6 +10,7 @@ mod events;
 pub(crate) mod file_body;
 mod grouping_settings;
 mod issues;
+mod options;
 mod organizations;
 mod pagination;
 mod project_settings;

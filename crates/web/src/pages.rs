@@ -65,6 +65,7 @@ pub fn router(state: WebState) -> Router {
         .route("/system/dead-letters/{id}/", get(system::dead_letters::show_one))
         .route("/system/schedules/", get(system::schedules::show))
         .route("/system/events/", get(system::events::show))
+        .route("/system/config/", get(system::config::show).post(system::config::change))
         .route("/auth/login/", get(login::show).post(login::log_in))
         .route("/auth/logout/", post(login::log_out))
         .route("/static/{hash}/{name}", get(assets::serve))

@@ -1,18 +1,24 @@
 //! `vigie config …`: what the configuration is, where each value comes from, and what is wrong with it. They need no store
-//! and create none.
+//! and create none; runtime options are set in the one that is there.
 
 use super::{Usage, init, output, unknown};
 use crate::cli::{ConfigCommand, Listing};
-use crate::config::{self, Config, Explained, Flags};
+use crate::config::keys::Key;
+use crate::config::{self, Config, Explained, FILE_NAME, Flags};
+use crate::local::Local;
+use ops::options;
 use serde_json::json;
 use std::process::ExitCode;
+use store::Stores;
 
-const NOT_YET: &[&str] = &["set", "delete", "import"];
+const NOT_YET: &[&str] = &["import"];
 
 pub fn run(flags: &Flags, command: ConfigCommand) -> anyhow::Result<ExitCode> {
     match command {
         ConfigCommand::List { glob, listing } => list(flags, glob.as_deref().unwrap_or("*"), listing)?,
         ConfigCommand::Get { key } => output::line(find(flags, &key)?.value())?,
+        ConfigCommand::Set { key, value } => set(flags, &key, &value)?,
+        ConfigCommand::Delete { key } => delete(flags, &key)?,
         ConfigCommand::Explain { key, listing } => explain(&find(flags, &key)?, listing)?,
         ConfigCommand::GenerateSecretKey => output::line(&init::fresh_secret_key())?,
         ConfigCommand::Check => check(flags)?,
@@ -31,6 +37,35 @@ fn find(flags: &Flags, name: &str) -> anyhow::Result<Explained> {
     let (keys, _) = config::explain(flags);
     let found = keys.into_iter().find(|explained| explained.key.name == name);
     found.ok_or_else(|| Usage(format!("unknown key {name}{}", config::hint(name))).into())
+}
+
+fn set(flags: &Flags, name: &str, value: &str) -> anyhow::Result<()> {
+    let key = find(flags, name)?.key;
+    let local = Local::open(&of_a_store(flags)?)?;
+    local.wait(options::set(&local.ops, &local.caller(), name, value))?;
+    let when =
+        if key.is_live { "running processes follow within five seconds" } else { "it takes effect after a restart" };
+    output::line(&format!("{name} = {}; {when}", config::shown(key, value)))
+}
+
+fn delete(flags: &Flags, name: &str) -> anyhow::Result<()> {
+    find(flags, name)?;
+    let local = Local::open(&of_a_store(flags)?)?;
+    match local.wait(options::delete(&local.ops, &local.caller(), name))? {
+        true => output::line(&format!("{name} is not set any more; its default is in force")),
+        false => output::line(&format!("{name} was not set")),
+    }
+}
+
+/// Runtime options live in the store; a command on the configuration makes none.
+fn of_a_store(flags: &Flags) -> anyhow::Result<Config> {
+    let config = Config::load(flags)?;
+    let folder = config.data_dir.display();
+    anyhow::ensure!(
+        Stores::exist(&config.data_dir),
+        "no store in {folder} yet to keep a runtime option in: start Vigie once, or write the key into {FILE_NAME}"
+    );
+    Ok(config)
 }
 
 fn list(flags: &Flags, glob: &str, listing: Listing) -> anyhow::Result<()> {
@@ -64,7 +99,7 @@ fn shape(explained: &Explained) -> serde_json::Value {
     let key = explained.key;
     json!({
         "key": key.name, "value": explained.value(), "source": explained.place(), "help": key.help,
-        "type": key.kind.words(), "default": key.default, "secret": key.is_secret, "restart": true,
+        "type": key.kind.words(), "default": key.default, "secret": key.is_secret, "restart": !key.is_live, "runtime": key.is_runtime,
         "settings": explained.settings.iter().map(|setting| json!({
             "layer": setting.layer.name(), "source": setting.place, "value": setting.text,
         })).collect::<Vec<_>>(),
@@ -79,13 +114,22 @@ fn explain(explained: &Explained, listing: Listing) -> anyhow::Result<()> {
     let value = if explained.settings.is_empty() { "not set" } else { explained.value() };
     output::line(&format!("{} = {value}", key.name))?;
     output::line(&format!("  {}", key.help))?;
-    output::line(&format!("  takes {}; a change needs a restart", key.kind.words()))?;
+    output::line(&format!("  takes {}; {}", key.kind.words(), when(key)))?;
     output::line("  strongest first:")?;
     for (index, setting) in explained.settings.iter().rev().enumerate() {
         let note = if index == 0 { "in force" } else { "overruled" };
         output::line(&format!("    {}  from {}, {note}", setting.text, setting.place))?;
     }
     Ok(())
+}
+
+fn when(key: &Key) -> &'static str {
+    match (key.is_runtime, key.is_live) {
+        (true, true) => "may be set while Vigie runs, and is followed at once",
+        (true, false) => "may be set while Vigie runs, and takes effect after a restart",
+        (false, true) => "a change is taken up on SIGHUP",
+        (false, false) => "a change needs a restart",
+    }
 }
 
 fn check(flags: &Flags) -> anyhow::Result<()> {

@@ -57,7 +57,7 @@ fn list(local: &Local, listing: Listing) -> anyhow::Result<ExitCode> {
 
 /// Ends the alarm of a broker that was emptied.
 fn write_off(local: &Local, listing: Listing) -> anyhow::Result<ExitCode> {
-    let written = local.wait(ops::conservation::write_off(&local.ops, &local.actor()))?;
+    let written = local.wait(ops::conservation::write_off(&local.ops, &local.caller()))?;
     if listing.json {
         output::json(&json!({ "events": written.events, "was_emptied": written.was_emptied }))?;
     } else {

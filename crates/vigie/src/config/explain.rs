@@ -2,6 +2,8 @@
 
 use super::keys::{KEYS, Key};
 use super::{Environment, Flags, Kind, Problem, Setting};
+use std::path::PathBuf;
+use store::Stores;
 
 /// One key as it is set now, for people.
 #[derive(Clone, Debug)]
@@ -25,7 +27,12 @@ impl Explained {
 
 /// Returns every key with what all sources say of it, also when some values are wrong.
 pub fn explain(flags: &Flags) -> (Vec<Explained>, Vec<Problem>) {
-    let (layers, problems) = super::read(flags, &Environment::of_process());
+    let (mut layers, problems) = super::read(flags, &Environment::of_process());
+    let data_dir = layers.in_force("system.data-dir").map(|setting| PathBuf::from(&setting.text)).unwrap_or_default();
+    match Stores::peek_options(&data_dir) {
+        Ok(options) => layers.put_options(&options),
+        Err(error) => tracing::warn!(error = %stdx::causes::on_one_line(&error), "runtime options not looked at"),
+    }
     let explained = KEYS.iter().map(|key| {
         let shown = |setting: &Setting| Setting { text: shown(key, &setting.text), ..setting.clone() };
         Explained { key, settings: layers.of(key.name).iter().map(shown).collect() }
@@ -34,7 +41,7 @@ pub fn explain(flags: &Flags) -> (Vec<Explained>, Vec<Problem>) {
 }
 
 /// Secrets, and passwords inside addresses, are for nobody to see.
-fn shown(key: &Key, text: &str) -> String {
+pub fn shown(key: &Key, text: &str) -> String {
     if key.is_secret && !text.is_empty() {
         return "[redacted]".to_owned();
     }

@@ -1,5 +1,5 @@
-//! The table of configuration keys: name, default, kind and one line of help. Everything that lists keys (the parser,
-//! suggestions, the commands, the file of `init`, `docs/reference/config.md`) reads it.
+//! The table of configuration keys: name, default, kind and one line of help, and how a change takes effect. Everything
+//! that lists keys (the parser, suggestions, the commands, the file of `init`, `docs/reference/config.md`) reads it.
 
 use super::kind::Kind;
 
@@ -11,15 +11,27 @@ pub struct Key {
     pub default: &'static str,
     pub kind: Kind,
     pub help: &'static str,
+    /// A runtime option: it may stand in the store too, below file and environment.
+    pub is_runtime: bool,
+    /// Running processes take a change up: of the file on SIGHUP, of a runtime option by themselves.
+    pub is_live: bool,
     /// Never shown.
     pub is_secret: bool,
 }
 
 const fn key(name: &'static str, default: &'static str, kind: Kind, help: &'static str) -> Key {
-    Key { name, default, kind, help, is_secret: false }
+    Key { name, default, kind, help, is_runtime: false, is_live: false, is_secret: false }
 }
 
 impl Key {
+    const fn runtime(self) -> Key {
+        Key { is_runtime: true, ..self }
+    }
+
+    const fn live(self) -> Key {
+        Key { is_live: true, ..self }
+    }
+
     const fn secret(self) -> Key {
         Key { is_secret: true, ..self }
     }
@@ -36,7 +48,7 @@ pub const KEYS: &[Key] = &[
         "",
         Kind::Url,
         "public address, in DSNs and links; without it the address follows web.listen",
-    ),
+    ).runtime().live(),
     key("system.data-dir", "./vigie-data", Kind::Text, "folder of all embedded stores"),
     key(
         "system.secret-key",
@@ -46,7 +58,7 @@ pub const KEYS: &[Key] = &[
          release",
     )
     .secret(),
-    key("log.level", "info", Kind::Level, "which log lines are written to standard error"),
+    key("log.level", "info", Kind::Level, "which log lines are written to standard error").runtime().live(),
     key("log.format", "human", Kind::Choice(&["human", "json"]), "how they look"),
     key("web.listen", "127.0.0.1:9000", Kind::Address, "address and port the web role listens on"),
     key(
@@ -54,7 +66,7 @@ pub const KEYS: &[Key] = &[
         "",
         Kind::Networks,
         "addresses and networks whose X-Forwarded-For says who the client is; none: the peer is",
-    ),
+    ).live(),
     key(
         "broker.url",
         "embedded:",
@@ -80,13 +92,13 @@ pub const KEYS: &[Key] = &[
         "0",
         Kind::Number { min: 0, max: 256 },
         "runs at once: threads, or child processes; 0 = as many as the machine has cores",
-    ),
+    ).runtime(),
     key(
         "worker.shutdown-grace",
         "30s",
         Kind::Duration,
         "how long running work may finish after SIGTERM before the process ends",
-    ),
+    ).runtime(),
     key(
         "worker.pool",
         "threads",
@@ -98,13 +110,13 @@ pub const KEYS: &[Key] = &[
         "0",
         Kind::Number { min: 0, max: 1_000_000_000 },
         "jobs after which a child process is replaced; 0 = never for their number",
-    ),
+    ).runtime(),
     key(
         "worker.max-memory-per-child",
         "1GiB",
         Kind::Bytes,
         "resident memory beyond which a child process is replaced after its run, and killed at half as much again; 0 = any",
-    ),
+    ).runtime(),
     key(
         "worker.remote-control",
         "on",
@@ -123,26 +135,27 @@ pub const KEYS: &[Key] = &[
         Kind::Choice(&["power", "process"]),
         "power: on disk (fsync) before an event is accepted; process: survives a killed process, not a power loss",
     ),
-    key("queue.max-bytes", "2GB", Kind::Bytes, "bytes of waiting jobs beyond which events are refused with 429"),
+    key("queue.max-bytes", "2GB", Kind::Bytes, "bytes of waiting jobs beyond which events are refused with 429").runtime(),
     key(
         "queue.spool-max-bytes",
         "2GB",
         Kind::Bytes,
         "bytes of jobs kept in the data directory while broker.url cannot be reached; beyond, events are refused with 503",
-    ),
+    ).runtime(),
     key(
         "queue.max-jobs",
         "1000000",
         Kind::Number { min: 1, max: 100_000_000 },
         "waiting jobs beyond which events are refused with 429",
-    ),
-    key("disk.min-free", "1GB", Kind::Bytes, "free disk space below which events are refused with 503"),
+    ).runtime(),
+    key("disk.min-free", "1GB", Kind::Bytes, "free disk space below which events are refused with 503").runtime(),
     key(
         "ingest.max-envelope-bytes",
         "200MiB",
         Kind::Bytes,
         "decoded size of one envelope beyond which it is refused with 413",
-    ),
+    )
+    .runtime(),
     key(
         "self-reporting.enabled",
         "on",

@@ -3,11 +3,15 @@
 use super::keys::{self, KEYS};
 use super::{Problem, suggestion};
 use std::collections::BTreeMap;
+use std::fmt;
+use store::options::OptionRow;
 
 /// Where a value may come from, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layer {
     Default,
+    /// A runtime option.
+    Store,
     File,
     Environment,
     Flag,
@@ -17,6 +21,7 @@ impl Layer {
     pub fn name(self) -> &'static str {
         match self {
             Layer::Default => "default",
+            Layer::Store => "runtime option",
             Layer::File => "file",
             Layer::Environment => "environment",
             Layer::Flag => "flag",
@@ -25,12 +30,19 @@ impl Layer {
 }
 
 /// What one source says of one key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Setting {
     pub layer: Layer,
     /// Flag, environment variable, or file and line.
     pub place: String,
     pub text: String,
+}
+
+/// A value may be a secret.
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.place)
+    }
 }
 
 /// All settings of all keys, those of a key weakest first.
@@ -76,6 +88,26 @@ impl Layers {
         self.of(name).last()
     }
 
+    /// Replaces what the store says. An option that this release does not know, or that no longer takes its value, counts
+    /// as not set.
+    pub fn put_options(&mut self, options: &[OptionRow]) {
+        for settings in self.0.values_mut() {
+            settings.retain(|setting| setting.layer != Layer::Store);
+        }
+        for row in options {
+            match keys::find(&row.name).filter(|key| key.is_runtime) {
+                None => tracing::debug!(option = row.name, "runtime option not known"),
+                Some(key) => match key.kind.check(&row.value) {
+                    Ok(()) => {
+                        let place = format!("runtime option, set by {} ({})", row.changed_by, row.channel);
+                        self.put(key.name, Setting { layer: Layer::Store, place, text: row.value.clone() });
+                    }
+                    Err(why) => tracing::warn!(option = row.name, why, "runtime option not taken"),
+                },
+            }
+        }
+    }
+
     /// Returns what is wrong with any value of any source: what is overruled today is in force tomorrow.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -108,6 +140,31 @@ mod tests {
         assert_eq!(layers.in_force("worker.pool"), Some(&setting(Layer::Flag, "flag")));
         let order: Vec<Layer> = layers.of("worker.pool").iter().map(|setting| setting.layer).collect();
         assert_eq!(order, [Layer::Default, Layer::File, Layer::Environment, Layer::Flag]);
+    }
+
+    fn option(name: &str, value: &str) -> OptionRow {
+        let (changed_by, channel) = ("system".to_owned(), "cli".to_owned());
+        let changed_at = stdx::Timestamp::EPOCH;
+        OptionRow { name: name.to_owned(), value: value.to_owned(), changed_at, changed_by, channel }
+    }
+
+    #[test]
+    fn a_runtime_option_is_weaker_than_the_file_and_goes_when_it_is_unset() {
+        let mut layers = Layers::of_defaults();
+        layers.put("queue.max-jobs", setting(Layer::File, "5"));
+        layers.put_options(&[option("queue.max-jobs", "6"), option("log.level", "debug")]);
+        let in_force = |layers: &Layers, name: &str| layers.in_force(name).map(|setting| setting.text.clone());
+        assert_eq!(in_force(&layers, "queue.max-jobs"), Some("5".to_owned()));
+        assert_eq!(in_force(&layers, "log.level"), Some("debug".to_owned()));
+        layers.put_options(&[]);
+        assert_eq!(in_force(&layers, "log.level"), Some("info".to_owned()));
+    }
+
+    #[test]
+    fn an_option_that_cannot_be_taken_counts_as_not_set() {
+        let mut layers = Layers::of_defaults();
+        layers.put_options(&[option("log.level", "loud"), option("web.listen", "0.0.0.0:1"), option("later.key", "1")]);
+        assert_eq!(layers.0.values().flatten().filter(|setting| setting.layer == Layer::Store).count(), 0);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //! hands it over its standard input. It is ended by its worker, or with it.
 
 use super::open_stores;
-use crate::config::Config;
+use crate::config::{Config, Live};
+use crate::options;
 use anyhow::Context;
 use pipeline::pace;
 use pipeline::tasks::{self, TaskWorld};
@@ -13,6 +14,7 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::Arc;
 use stdx::{Clock, SystemClock};
+use store::Stores;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -27,6 +29,9 @@ pub fn run(config: &Config, worker: u32) -> anyhow::Result<ExitCode> {
     let notes = telemetry::metrics::forward::install()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let stores = Arc::new(open_stores(config, &*clock)?);
+    let live = super::live(config, &stores)?;
+    follow_options(live.clone(), stores.clone());
+    let config = &*live.current();
     let world = TaskWorld { stores, clock, data_dir: config.data_dir.clone() };
     let socket = std::io::stdin().as_fd().try_clone_to_owned().context("take the worker's socket")?;
     let child = Child {
@@ -38,6 +43,19 @@ pub fn run(config: &Config, worker: u32) -> anyhow::Result<ExitCode> {
     let _span = tracing::error_span!("child", pid = std::process::id()).entered();
     pool::serve(child).context("serve the worker")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// As every process does; the thread ends with the process.
+fn follow_options(live: Arc<Live>, stores: Arc<Stores>) {
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(options::LOOK_EVERY);
+            // The worker says what is wrong with the store; a child has nothing to add.
+            if let Ok(fresh) = stores.db.read_blocking(store::options::list) {
+                live.take_options(fresh);
+            }
+        }
+    });
 }
 
 /// A worker that is killed tells nobody: the kernel ends its children.

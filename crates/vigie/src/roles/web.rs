@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::control::{self, Answerer, Question};
 use crate::health::Doctor;
 use crate::site::{self, Vitals};
-use crate::{broker, host, metrics, public_address};
+use crate::{broker, host, metrics, options, public_address};
 use anyhow::Context;
 use ingest::accounting::Accounting;
 use ingest::keyring::Keyring;
@@ -40,10 +40,13 @@ pub(super) async fn add(base: &mut Base, listener: TcpListener, components: &mut
     let schedule = pipeline::schedules::all().context("read the schedule table")?;
     let ops = Ops::new(base.stores.clone(), base.queue.clone(), base.clock.clone(), &url);
     let spool = base.boot.step("spool", || broker::spool_of_web(&config, base.queue.clone()))?;
+    let live = base.live.clone();
     let ops = ops.with_schedule(schedule).with_event_queues(&[EVENTS_QUEUE]).with_spool(spool);
+    let ops = ops.with_options(options::catalogue(move || live.current()));
     let ops = Arc::new(ops);
     let first = first_run(&config.data_dir, &ops).await?;
     record_address(&base.stores, &url, &*base.clock).await.context("record the public address")?;
+    follow_address(base, ops.clone(), bound);
     let stores = base.stores.clone();
     let keyring = base.boot.step("keys", || Keyring::load(stores).context("load the keys"))?;
     let keyring = Arc::new(keyring);
@@ -54,14 +57,14 @@ pub(super) async fn add(base: &mut Base, listener: TcpListener, components: &mut
     greet(&config.data_dir, &url, &ops, first).await?;
     let stop = || base.shutdown.clone();
     let router = site::router(web_state(&vitals, ops.clone()), vitals.clone());
-    let handler = site::handler(ingest, router, config.trusted_proxies.clone());
+    let handler = site::handler(ingest, router, base.live.clone());
     components.push(Component::new("http", server::serve(listener, handler, stop())));
     components.push(Component::new("keys", keyring.keep_fresh(stop())));
     components.push(Component::new("refusal-counts", flush::flush_counts(accounting, base.stores.clone(), stop())));
     components.push(Component::new("health", keep_looking(vitals.doctor.clone(), stop())));
-    components.push(Component::new("pulse", keep_sampling(ops, stop())));
+    components.push(Component::new("pulse", keep_sampling(ops.clone(), stop())));
     components.push(Component::new("metrics", keep_folding(vitals.clone(), stop())));
-    let answerer = answerer(base, vitals, url);
+    let answerer = answerer(base, vitals, ops);
     components.push(Component::new("control", control::serve(config.data_dir, answerer, stop())));
     Ok(())
 }
@@ -115,6 +118,24 @@ fn web_state(vitals: &Vitals, ops: Arc<Ops>) -> WebState {
     WebState { ops, health: Arc::new(move || site::pipeline_health(&doctor)) }
 }
 
+/// A changed `system.url-prefix` stands in DSNs and links at once, in this process and in commands beside it.
+fn follow_address(base: &Base, ops: Arc<Ops>, bound: SocketAddr) {
+    let (stores, clock) = (base.stores.clone(), base.clock.clone());
+    base.live.follow(move |config| {
+        let url = public_address::of_listener(config, bound);
+        if ops.public_url() == url {
+            return;
+        }
+        ops.set_public_url(&url);
+        let (stores, clock) = (stores.clone(), clock.clone());
+        tokio::spawn(async move {
+            if let Err(error) = record_address(&stores, &url, &*clock).await {
+                tracing::error!(error = %stdx::causes::on_one_line(&error), "public address not recorded");
+            }
+        });
+    });
+}
+
 /// Commands beside this process print DSNs with its address.
 async fn record_address(stores: &Stores, url: &str, clock: &dyn Clock) -> Result<(), store::StoreError> {
     let (url, now) = (url.to_owned(), clock.now());
@@ -161,10 +182,10 @@ async fn keep_folding(vitals: Vitals, shutdown: Shutdown) -> Result<(), Componen
     }
 }
 
-fn answerer(base: &Base, vitals: Vitals, url: String) -> Answerer {
+fn answerer(base: &Base, vitals: Vitals, ops: Arc<Ops>) -> Answerer {
     let (boot, reporting) = (base.boot.clone(), base.reporting.clone());
     Arc::new(move |question| {
-        let (vitals, boot, reporting, url) = (vitals.clone(), boot.clone(), reporting.clone(), url.clone());
+        let (vitals, boot, reporting, url) = (vitals.clone(), boot.clone(), reporting.clone(), ops.public_url());
         Box::pin(async move {
             match question {
                 Question::Status => {

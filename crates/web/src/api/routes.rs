@@ -1,7 +1,7 @@
 //! The one table of the API's routes: method, path, scope, handler. A test sends an anonymous request to each.
 
 use super::request::{Answer, ApiRequest};
-use super::{events, issues, organizations, project_settings, projects, system};
+use super::{events, issues, options, organizations, project_settings, projects, system};
 use http::Method;
 use ops::{ApiError, Scope};
 use std::future::Future;
@@ -99,4 +99,7 @@ pub static ROUTES: &[RouteInfo] = &[
     route!(POST   "/system/dead-letters/{id}/retry/" ADMIN, system::retry_dead_letter),
     route!(DELETE "/system/dead-letters/{id}/" ADMIN, system::discard_dead_letter),
     route!(GET    "/system/schedules/" ADMIN, system::schedules),
+    route!(GET    "/system/options/" ADMIN, options::list),
+    route!(PUT    "/system/options/{option}/" ADMIN, options::update),
+    route!(DELETE "/system/options/{option}/" ADMIN, options::delete),
 ];

@@ -73,6 +73,7 @@ fn filled(path: &str) -> String {
     let filled = path.replace("{org}", "acme").replace("{project}", "shop").replace("{issue}", "1");
     let filled = filled.replace("{event_id}", &id).replace("{key}", "1").replace("{attachment}", "1");
     let filled = filled.replace("{queue}", "events").replace("{id}", "1").replace("{filter}", "localhost");
+    let filled = filled.replace("{option}", "log.level");
     assert!(!filled.contains('{'), "{path} has a parameter this test does not know");
     filled
 }

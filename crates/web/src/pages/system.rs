@@ -1,6 +1,7 @@
 //! The console: what the pipeline does, for operators. One page a file; all say the same by `vigie` commands and by
 //! `/api/0/system/`. Pages refresh themselves, by a plain reload where there is no JavaScript.
 
+pub mod config;
 pub mod dead_letters;
 pub mod events;
 pub mod pipeline;
@@ -20,10 +21,12 @@ pub enum Tab {
     DeadLetters,
     Schedules,
     Events,
+    Config,
 }
 
 impl Tab {
-    pub const ALL: [Tab; 6] = [Tab::Pipeline, Tab::Queues, Tab::Workers, Tab::DeadLetters, Tab::Schedules, Tab::Events];
+    pub const ALL: [Tab; 7] =
+        [Tab::Pipeline, Tab::Queues, Tab::Workers, Tab::DeadLetters, Tab::Schedules, Tab::Events, Tab::Config];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -33,6 +36,7 @@ impl Tab {
             Tab::DeadLetters => "Dead letters",
             Tab::Schedules => "Schedules",
             Tab::Events => "Event lookup",
+            Tab::Config => "Configuration",
         }
     }
 
@@ -44,6 +48,7 @@ impl Tab {
             Tab::DeadLetters => "/system/dead-letters/",
             Tab::Schedules => "/system/schedules/",
             Tab::Events => "/system/events/",
+            Tab::Config => "/system/config/",
         }
     }
 }

@@ -3,15 +3,17 @@
 use super::fixtures::{self, now, shell};
 use super::templates::render;
 use crate::components::receipt::Receipt;
-use crate::pages::system::{dead_letters, events, pipeline, queues, schedules, workers};
+use crate::pages::system::{config, dead_letters, events, pipeline, queues, schedules, workers};
 use ops::conservation::{Balance, BalanceRow};
 use ops::dead_letters::DeadLetter;
+use ops::options::{KnownOption, OnDisk, OptionView};
 use ops::pulse::{Flow, Pulse, Rate, SpoolState, Tendency};
 use ops::queues::QueueDepth;
 use ops::schedules::ScheduleRow;
 use ops::status::{OutcomeCount, Status};
 use ops::workers::{Parked, RunningRow, Worker, WorkerRow};
 use std::time::Duration;
+use store::options::OptionRow;
 
 /// Returns every page of the console, by the name of its template.
 pub fn pages(text: &str) -> Vec<(&'static str, String)> {
@@ -40,7 +42,37 @@ pub fn pages(text: &str) -> Vec<(&'static str, String)> {
             "system/events.html",
             render(&events::EventsPage { shell: shell(true), event_id: text.to_owned(), found: vec![found] }),
         ),
+        (
+            "system/config.html",
+            render(&config::ConfigPage { shell: shell(true), rows: keys(text), said: Some(text.to_owned()) }),
+        ),
     ]
+}
+
+/// One that is set in the store, one that a file says, a secret one.
+fn keys(text: &str) -> Vec<config::KeyView> {
+    let known = |is_secret: bool, on_disk| KnownOption {
+        name: "log.level",
+        takes: text.to_owned(),
+        help: "which log lines are written",
+        default: "info",
+        is_runtime: true,
+        is_live: !is_secret,
+        is_secret,
+        on_disk,
+    };
+    let row = OptionRow {
+        name: "log.level".to_owned(),
+        value: text.to_owned(),
+        changed_at: now(),
+        changed_by: text.to_owned(),
+        channel: "cli".to_owned(),
+    };
+    let view = |known: KnownOption, stored: Option<OptionRow>| {
+        config::KeyView::of(&OptionView { known, value: text.to_owned(), source: text.to_owned(), stored })
+    };
+    let on_disk = OnDisk { value: text.to_owned(), place: text.to_owned() };
+    vec![view(known(false, None), Some(row)), view(known(false, Some(on_disk)), None), view(known(true, None), None)]
 }
 
 fn depth(text: &str) -> QueueDepth {
