@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 /// An input that takes longer is as bad as one that panics: it holds a worker.
 const INPUT_TIME_MAX: Duration = Duration::from_secs(2);
+const RUNS_OF_SLOW: usize = 5;
 
 #[derive(Parser)]
 struct Options {
@@ -39,10 +40,21 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn check(target: &Target, input: &[u8]) -> anyhow::Result<()> {
+fn run(target: &Target, input: &[u8]) -> (std::thread::Result<()>, Duration) {
     let started = Instant::now();
     let ended = catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
-    let took = started.elapsed();
+    (ended, started.elapsed())
+}
+
+fn check(target: &Target, input: &[u8]) -> anyhow::Result<()> {
+    let (mut ended, mut took) = run(target, input);
+    // A machine with other work may have stood still: what is slow must be slow again.
+    for _ in 0..RUNS_OF_SLOW {
+        if ended.is_err() || took <= INPUT_TIME_MAX {
+            break;
+        }
+        (ended, took) = run(target, input);
+    }
     if ended.is_ok() && took <= INPUT_TIME_MAX {
         return Ok(());
     }

@@ -25,6 +25,7 @@ mod redis;
 mod ruby_sdk;
 mod rust_sdk;
 mod sdk;
+mod secrets;
 mod self_reporting;
 mod servers;
 mod spool_outage;
@@ -83,6 +84,7 @@ const TESTS: &[(&str, Test)] = &[
     ("ruby_sdk", ruby_sdk::run),
     ("rust_sdk", rust_sdk::run),
     ("native_crash", native_crash::run),
+    ("secrets", secrets::run),
     ("corpus", corpus::run),
     ("hostile", hostile::run),
     ("pages", pages::run),

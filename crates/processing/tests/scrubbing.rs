@@ -31,83 +31,42 @@ fn check(json: &str, path: &str, expected: &str) {
 }
 
 const SECRET: &str = "hunter2-correct-horse";
+const CARD: &str = "4111-1111-1111-1234";
 
-/// Events with a secret, in each place and form; `§` stands for it.
-const WITH_SECRETS: &[&str] = &[
-    r#"{"extra":{"password":"§"}}"#,
-    r#"{"extra":{"environ":{"AWS_SECRET_ACCESS_KEY":"§","GITHUB_TOKEN":"§","SENTRY_AUTH_TOKEN":"§"}}}"#,
-    r#"{"extra":{"environ":{"DATABASE_URL":"postgres://bob:§@db/x"}}}"#,
-    r#"{"extra":{"deep":[{"a":[["api_key","§"]]}]}}"#,
-    r#"{"extra":{"text":"password: §"}}"#,
-    r#"{"extra":{"text":"my_token=§"}}"#,
-    r#"{"extra":{"h":"Bearer §"}}"#,
-    r#"{"extra":{"passwords":["§",{"x":"§"}]}}"#,
-    r#"{"extra":{"PassWord":{"value":"§"}}}"#,
-    r#"{"extra":{"otp":"§","two-factor":"§"}}"#,
-    r#"{"contexts":{"app":{"credentials":"§"}}}"#,
-    r#"{"contexts":{"secrets":{"a":"§"}}}"#,
-    r#"{"contexts":{"response":{"headers":{"Set-Cookie":"sessionid=§; Path=/"},"cookies":"csrf=§"}}}"#,
-    r#"{"contexts":{"response":{"data":"{\"token\":\"§\"}"}}}"#,
-    r#"{"contexts":{"trace":{"data":{"auth":"§"}}}}"#,
-    r#"{"sentry.interfaces.Contexts":{"x":{"passwd":"§"}}}"#,
-    r#"{"user":{"password":"§"}}"#,
-    r#"{"user":{"data":{"api_key":"§"},"id":"1"}}"#,
-    r#"{"sentry.interfaces.User":{"secret":"§"}}"#,
-    r#"{"request":{"headers":{"Authorization":"§","X-Api-Key":"§"}}}"#,
-    r#"{"request":{"headers":[["authorization","§"],["x-csrf-token","§"]]}}"#,
-    r#"{"request":{"headers":{"Cookie":"a=1; sessionid=§; b=2"}}}"#,
-    r#"{"request":{"headers":[["cookie","PHPSESSID=§"]]}}"#,
-    r#"{"request":{"headers":{"Referer":"https://x/?access_token=§"}}}"#,
-    r#"{"request":{"headers":{"Authorization":["§","§"]}}}"#,
-    r#"{"request":{"cookies":"sid=1; xsrf-token=§"}}"#,
-    r#"{"request":{"cookies":{"session":"§","_csrf":"§"}}}"#,
-    r#"{"request":{"cookies":[["jsessionid","§"]]}}"#,
-    r#"{"request":{"query_string":"a=1&password=§&b=2"}}"#,
-    r#"{"request":{"query_string":"?p%61ssword=§"}}"#,
-    r#"{"request":{"query_string":{"token":"§"}}}"#,
-    r#"{"request":{"query_string":[["secret","§"]]}}"#,
-    r#"{"request":{"url":"https://x/p?api_key=§#access_token=§"}}"#,
-    r#"{"request":{"url":"https://bob:§@x/p"}}"#,
-    r#"{"request":{"fragment":"access_token=§&state=1"}}"#,
-    r#"{"request":{"data":{"password":"§","nested":[{"secret":"§"}]}}}"#,
-    r#"{"request":{"data":"{\"user\":\"x\",\"password\":\"§\"}"}}"#,
-    r#"{"request":{"data":" [ {\"password\":\"§\"} ] "}}"#,
-    r#"{"request":{"data":"user=x&password=§"}}"#,
-    r#"{"request":{"data":"{\"password\":\"§"}}"#,
-    r#"{"request":{"env":{"HTTP_AUTHORIZATION":"§","HTTP_COOKIE":"session=§","QUERY_STRING":"token=§"}}}"#,
-    r#"{"sentry.interfaces.Http":{"headers":{"Authorization":"§"}}}"#,
-    r#"{"breadcrumbs":{"values":[{"message":"login with password=§"}]}}"#,
-    r#"{"breadcrumbs":[{"data":{"url":"https://x/?token=§"}}]}"#,
-    r#"{"breadcrumbs":[{"data":{"http":{"headers":{"authorization":"§"}}}}]}"#,
-    r#"{"sentry.interfaces.Breadcrumbs":[{"data":{"passwd":"§"}}]}"#,
-    r#"{"exception":{"values":[{"type":"A","stacktrace":{"frames":[{"vars":{"password":"§"}}]}}]}}"#,
-    r#"{"exception":[{"type":"A","raw_stacktrace":{"frames":[{"vars":["password=§"]}]}}]}"#,
-    r#"{"exception":{"type":"A","stacktrace":{"frames":[{"vars":{"self":{"api_key":"§"}}}]}}}"#,
-    r#"{"exception":{"type":"A","mechanism":{"type":"x","data":{"secret":"§"}}}}"#,
-    r#"{"sentry.interfaces.Exception":{"values":[{"stacktrace":{"frames":[{"vars":{"passwd":"§"}}]}}]}}"#,
-    r#"{"threads":{"values":[{"stacktrace":{"frames":[{"vars":{"token":"§"}}]}}]}}"#,
-    r#"{"stacktrace":{"frames":[{"vars":{"private_key":"§"},"data":{"secret":"§"}}]}}"#,
-    r#"{"logentry":{"message":"%s","params":["password=§"]}}"#,
-    r#"{"logentry":{"message":"%(a)s","params":{"password":"§"}}}"#,
-    r#"{"spans":[{"data":{"db.password":"§"}}]}"#,
-    r#"{"csp":{"document_uri":"https://x/?token=§"}}"#,
-    r#"{"some_new_field":{"password":"§"}}"#,
-    r#"{"exception":{"values":[{"type":"A","some_new_field":{"password":"§"}}]}}"#,
-    r#"{"server_name":"password=§"}"#,
-];
+/// Events with a secret, in each place and form; `§` and `¤` stand for it.
+const WITH_SECRETS: &str = include_str!("fixtures/secrets.txt");
 
 #[test]
 fn a_secret_is_found_in_every_place_an_sdk_can_put_it() {
     let scrubber = scrubber(&Settings::default());
-    for place in WITH_SECRETS {
-        let json = place.replace('§', SECRET);
-        assert!(json.contains(SECRET), "{json}");
+    let mut leaks = Vec::new();
+    for place in WITH_SECRETS.lines().filter(|line| !line.starts_with('#')) {
+        let json = place.replace('§', SECRET).replace('¤', CARD);
+        assert!(json.contains(SECRET) || json.contains(CARD), "{json}");
         let event = scrubbed_by(&scrubber, &json);
         let text = json::to_text(&event);
-        assert!(!text.contains(SECRET), "{json}\n{text}");
+        if text.contains(SECRET) || text.contains(CARD) {
+            leaks.push(format!("{json}\n{text}"));
+            continue;
+        }
         assert!(event.get("_meta").is_some(), "{text}");
         assert_eq!(json::to_text(&scrubbed_by(&scrubber, &text)), text, "scrubbing twice");
     }
+    assert!(leaks.is_empty(), "{}", leaks.join("\n\n"));
+}
+
+#[test]
+fn names_of_attachments_lose_their_secrets_and_stay_names() {
+    let scrubber = scrubber(&Settings { sensitive_fields: vec!["patient".to_owned()], ..Settings::default() });
+    let check = |name: &str, expected: &str| assert_eq!(scrubber.scrub_file_name(name), expected);
+    check("auth.log", "auth.log");
+    check(r"C:\logs\secret-service.txt", r"C:\logs\secret-service.txt");
+    check("dump?password=hunter2", "[Filtered]");
+    check("token: hunter2.txt", "[Filtered]");
+    check("https://bob:hunter2@x/a.png", "https://bob:[Filtered]@x/a.png");
+    check("card 4111-1111-1111-1234.pdf", "card [Filtered].pdf");
+    check("ghp_Ab1Cd2Ef3Gh4Ij5Kl6Mn7.txt", "[Filtered].txt");
+    check("patient Jane.pdf", "[Filtered]");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Versions that are known to install and run; a newer release may not on the day that matters.
 const PYTHON_SDK: &str = "sentry-sdk==2.75.0";
+const PYTHON_ZSTD: &str = "zstandard==0.25.0";
 const NODE_SDK: &str = "@sentry/node@11.11.0";
 const BROWSER_SDK: &str = "@sentry/browser@11.12.0";
 
@@ -24,6 +25,19 @@ pub fn python() -> anyhow::Result<PathBuf> {
     }
     python_venv(&folder)?;
     command::run(&text, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PYTHON_SDK])?;
+    Ok(python)
+}
+
+/// Returns a Python that can open zstd frames.
+///
+/// # Errors
+/// If there is none and it cannot be installed.
+pub fn python_zstd() -> anyhow::Result<PathBuf> {
+    let python = python()?;
+    let text = python.display().to_string();
+    if !command::works(&text, &["-c", "import zstandard"]) {
+        command::run(&text, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PYTHON_ZSTD])?;
+    }
     Ok(python)
 }
 

@@ -149,7 +149,7 @@ impl Opened<'_> {
                         let mut blob = stores.blobs.writer()?;
                         reader.copy_payload(&mut blob, limits::ATTACHMENT_BYTES_MAX)?;
                         let (key, size_bytes) = blob.finish()?;
-                        companions.attachments.push(attachment(&header, key, size_bytes));
+                        companions.attachments.push(attachment(scrubber, &header, key, size_bytes));
                     }
                 }
                 (ItemKind::Attachment, Attachments::Dropped) => {
@@ -176,7 +176,7 @@ fn companions_of_envelope(stores: &Stores, decoded: &[u8], fate: Attachments<'_>
                     companions.keep_scrubbed(stores, &item.header, item.payload.to_vec(), scrubber)?;
                 } else {
                     let key = stores.blobs.put_bytes(item.payload)?;
-                    companions.attachments.push(attachment(&item.header, key, item.payload.len() as u64));
+                    companions.attachments.push(attachment(scrubber, &item.header, key, item.payload.len() as u64));
                 }
             }
             (ItemKind::Attachment, Attachments::Dropped) => {
@@ -207,7 +207,7 @@ impl Companions {
         match scrubber.scrub_attachment(kind_of(header), name, &mut bytes) {
             AttachmentFate::Kept | AttachmentFate::Changed { .. } => {
                 let key = stores.blobs.put_bytes(&bytes)?;
-                self.attachments.push(attachment(header, key, bytes.len() as u64));
+                self.attachments.push(attachment(scrubber, header, key, bytes.len() as u64));
             }
             AttachmentFate::Removed { .. } => self.note_attachment(header, bytes.len() as u64, SCRUBBED),
         }
@@ -238,10 +238,11 @@ impl Companions {
     }
 }
 
-fn attachment(header: &ItemHeader<'_>, blob_key: String, size_bytes: u64) -> DigestAttachment {
+fn attachment(scrubber: &Scrubber, header: &ItemHeader<'_>, blob_key: String, size_bytes: u64) -> DigestAttachment {
+    let name = header.filename.as_deref().map(|name| scrubber.scrub_file_name(name));
     let cut = |text: Option<&str>, default: &str| text.unwrap_or(default).chars().take(NAME_CHARS_MAX).collect();
     DigestAttachment {
-        name: cut(header.filename.as_deref(), FILENAME_DEFAULT),
+        name: cut(name.as_deref(), FILENAME_DEFAULT),
         content_type: cut(header.content_type.as_deref(), CONTENT_TYPE_DEFAULT),
         attachment_type: cut(header.attachment_type.as_deref(), "event.attachment"),
         size_bytes,

@@ -1,8 +1,12 @@
 //! Attachments and minidumps: only rules that name them touch them, byte by byte, so that no offset in them moves.
 
 use super::Scrubber;
+use super::path::Path;
+use super::redaction::Changes;
 use super::rules::{Application, Finds, Redaction};
 use super::selector::Node;
+use super::walk::Walk;
+use protocol::json::Str;
 use std::ops::Range;
 
 /// What became of an attachment.
@@ -39,6 +43,14 @@ impl Scrubber {
     /// Whether any rule names attachments of this kind, so that their bytes have to be looked at.
     pub fn names_attachments(&self, kind: AttachmentKind) -> bool {
         self.applications.iter().any(|application| application.selector.names_type(kind.type_name()))
+    }
+
+    /// Returns the name of an attachment less what is secret in it. Its directory may name a customer, its query a token.
+    pub fn scrub_file_name(&self, name: &str) -> String {
+        let mut walk = Walk { defaults: &self.defaults, changes: Changes::default() };
+        let mut text = Str::from(name.to_owned());
+        walk.file_name(&Path::Root, &mut text);
+        text.to_string()
     }
 
     /// Applies the rules that name this attachment to its bytes.

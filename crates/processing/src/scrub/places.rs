@@ -14,6 +14,10 @@ pub(super) enum Place {
     Entry,
     /// Text that only the rule on network addresses touches.
     Prose,
+    /// What was done, in the words of a program: what only looks like a secret is taken.
+    Operation,
+    /// What a client remarks about other fields; it may hold what they were before.
+    Meta,
     /// The address of a client.
     Address,
     Url,
@@ -69,10 +73,11 @@ pub(super) fn of_event(key: &str) -> Place {
         "tags" => Place::Tags,
         "csp" | "hpkp" | "expectct" | "expectstaple" => Place::Fields(of_report),
         "sdk" => Place::Fields(of_sdk),
+        "_meta" => Place::Meta,
         "event_id" | "timestamp" | "start_timestamp" | "received" | "type" | "version" | "platform" | "level"
         | "logger" | "transaction" | "transaction_info" | "culprit" | "site" | "release" | "dist" | "environment"
         | "fingerprint" | "checksum" | "modules" | "debug_meta" | "template" | "measurements" | "breakdowns"
-        | "time_spent" | "project" | "key_id" | "_meta" | "_metrics" | "_metrics_summary" => Place::Kept,
+        | "time_spent" | "project" | "key_id" | "_metrics" | "_metrics_summary" => Place::Kept,
         _ => Place::Free,
     }
 }
@@ -194,7 +199,7 @@ fn of_span(key: &str) -> Place {
         "span_id" | "trace_id" | "parent_span_id" | "start_timestamp" | "timestamp" | "op" | "status" | "origin" => {
             Place::Kept
         }
-        "description" => Place::Prose,
+        "description" => Place::Operation,
         "tags" => Place::Tags,
         _ => Place::Free,
     }

@@ -11,6 +11,7 @@ use protocol::json::{self, Number, Object, Str, Value};
 
 const IP_RULE: &str = "@ip:remove";
 const IP_TEXT_RULE: &str = "@ip:replace";
+const ORIGINAL_RULE: &str = "@original:remove";
 const TOKEN_RULE: &str = "@token:filter";
 
 /// What is looked for.
@@ -46,6 +47,8 @@ impl Walk<'_> {
             (Place::Entry, Value::Str(text)) => self.message(&path.key("formatted"), text),
             (Place::Entry, Value::Object(object)) => self.fields(places::of_entry, path, object),
             (Place::Prose, Value::Str(text)) => self.addresses(path, text),
+            (Place::Operation, Value::Str(text)) => self.shapes(path, text),
+            (Place::Meta, value) => self.originals(&Path::Root, value),
             (Place::Address, value) => self.address(path, value),
             (Place::Url, Value::Str(text)) => self.url(path, text),
             (Place::Query, Value::Str(text)) => forms::query(self, path, text),
@@ -153,6 +156,46 @@ impl Walk<'_> {
             }
         }
         self.addresses(path, text);
+    }
+
+    /// The name of a file: a word in it (`auth.log`) tells no secret, one that is given a value does.
+    pub fn file_name(&mut self, path: &Path<'_>, text: &mut Str<'_>) {
+        let gives_value = |(at, sign): (usize, char)| match sign {
+            '=' => true,
+            // `C:\` and `https://` give none.
+            ':' => !text[at + 1..].starts_with(['\\', '/']),
+            _ => false,
+        };
+        let is_named = self.defaults.has_words && self.defaults.words.sensitive_name(text);
+        if is_named || text.char_indices().any(gives_value) {
+            return self.text(path, text);
+        }
+        self.shapes(path, text);
+    }
+
+    /// What has the look of a secret, whatever words stand around it.
+    fn shapes(&mut self, path: &Path<'_>, text: &mut Str<'_>) {
+        if self.defaults.has_defaults {
+            self.parts(path, text, Seen::EVERYTHING);
+        }
+        self.addresses(path, text);
+    }
+
+    /// Takes what fields were before the client changed them: it had a reason to.
+    fn originals(&mut self, path: &Path<'_>, value: &mut Value<'_>) {
+        let Value::Object(fields) = value else {
+            return;
+        };
+        for (key, value) in &mut fields.0 {
+            match value {
+                Value::Object(leaf) if key.is_empty() && self.defaults.has_words => {
+                    for (_, original) in leaf.0.iter_mut().filter(|(name, _)| name.as_str() == "val") {
+                        self.changes.remove(path, ORIGINAL_RULE, original);
+                    }
+                }
+                value => self.originals(&path.key(key), value),
+            }
+        }
     }
 
     fn parts(&mut self, path: &Path<'_>, text: &mut Str<'_>, seen: Seen) {

@@ -96,6 +96,11 @@ pub(super) struct Seen {
     pub token_start: bool,
 }
 
+impl Seen {
+    /// For texts that were not searched.
+    pub const EVERYTHING: Seen = Seen { bearer: true, key_begins: true, authority: true, token_start: true };
+}
+
 /// What a text is.
 pub(super) enum Verdict {
     /// The rule that takes the whole of it.
