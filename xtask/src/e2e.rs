@@ -102,6 +102,7 @@ const TESTS: &[(&str, Test)] = &[
     ("queue_faults_rabbitmq_kills", queue_faults::kills_on_rabbitmq),
     ("queue_faults_rabbitmq_down", queue_faults::rabbitmq_down),
     ("queue_faults_owner", queue_faults::owner),
+    ("queue_faults_frozen_owner", queue_faults::frozen_owner),
     ("queue_faults_broker_down", queue_faults::broker_down),
     ("queue_faults_poison", queue_faults::poison),
     ("queue_faults_stops", queue_faults::stops),

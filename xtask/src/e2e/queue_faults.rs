@@ -1,9 +1,10 @@
-//! What may happen to a queue, done to it: workers killed each second, the owner of the embedded log killed, Redis and
-//! RabbitMQ killed and cut off, jobs that kill, stops, tasks nobody knows. Nothing accepted is lost, nothing is done twice, nothing waits
-//! for ever, and what stopped is shown.
+//! What may happen to a queue, done to it: workers killed each second, the owner of the embedded log killed and stopped,
+//! Redis and RabbitMQ killed and cut off, jobs that kill, stops, tasks nobody knows. Nothing accepted is lost, nothing is
+//! done twice, nothing waits for ever, and what stopped is shown.
 
 mod appends;
 mod broker_down;
+mod frozen_owner;
 mod kills;
 mod owner;
 mod poison;
@@ -11,6 +12,7 @@ mod stops;
 mod unknown;
 
 pub use broker_down::{of_rabbitmq as rabbitmq_down, of_redis as broker_down};
+pub use frozen_owner::run as frozen_owner;
 pub use kills::{on_rabbitmq as kills_on_rabbitmq, run as kills};
 pub use owner::run as owner;
 pub use poison::run as poison;
