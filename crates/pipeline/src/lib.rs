@@ -9,6 +9,7 @@ pub mod idle;
 pub mod metrics;
 pub mod outbox;
 pub mod pace;
+pub mod retention;
 pub mod schedules;
 pub mod tasks;
 pub mod training;

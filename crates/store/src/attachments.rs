@@ -59,3 +59,59 @@ pub fn get(
 ) -> Result<Option<AttachmentRow>, StoreError> {
     Ok(list(tx, project_id, event_id)?.into_iter().find(|row| row.id == id))
 }
+
+/// Returns how many attachments were received before `before`, by project and day.
+///
+/// # Errors
+/// If the database fails.
+pub fn count_by_day(tx: &mut Tx<'_>, before: Day) -> Result<Vec<(i64, Day, i64)>, StoreError> {
+    Ok(tx.query(
+        "SELECT project_id, day, COUNT(*) FROM attachment WHERE day < $1 GROUP BY day, project_id ORDER BY day, project_id",
+        &[Val::from(before)],
+    )?)
+}
+
+/// Returns the blobs that only attachments of the project from before `before` refer to.
+///
+/// # Errors
+/// If the database fails.
+pub fn blobs_only_before(tx: &mut Tx<'_>, project_id: i64, before: Day) -> Result<Vec<String>, StoreError> {
+    let rows: Vec<(String,)> = tx.query(
+        "SELECT DISTINCT a.blob_key FROM attachment a
+         WHERE a.day < $2 AND a.project_id = $1
+           AND NOT EXISTS (SELECT 1 FROM attachment b
+                           WHERE b.blob_key = a.blob_key AND NOT (b.project_id = $1 AND b.day < $2))",
+        &[Val::Int(project_id), Val::from(before)],
+    )?;
+    Ok(rows.into_iter().map(|(key,)| key).collect())
+}
+
+/// Deletes up to `limit` attachments of the project from before `before`. Returns their blobs, one for each.
+///
+/// # Errors
+/// If the database fails.
+pub fn delete_before(tx: &mut Tx<'_>, project_id: i64, before: Day, limit: usize) -> Result<Vec<String>, StoreError> {
+    let rows: Vec<(String,)> = tx.query(
+        "DELETE FROM attachment WHERE id IN (
+             SELECT id FROM attachment WHERE day < $2 AND project_id = $1 LIMIT $3)
+         RETURNING blob_key",
+        &[Val::Int(project_id), Val::from(before), Val::Int(limit as i64)],
+    )?;
+    Ok(rows.into_iter().map(|(key,)| key).collect())
+}
+
+/// Returns which of the blobs nothing refers to.
+///
+/// # Errors
+/// If the database fails.
+pub fn unreferenced(tx: &mut Tx<'_>, keys: &[String]) -> Result<Vec<String>, StoreError> {
+    let mut found = Vec::new();
+    for key in keys {
+        let row: Option<(i64,)> =
+            tx.query_opt("SELECT 1 FROM attachment WHERE blob_key = $1 LIMIT 1", &[Val::Text(key)])?;
+        if row.is_none() && !found.contains(key) {
+            found.push(key.clone());
+        }
+    }
+    Ok(found)
+}

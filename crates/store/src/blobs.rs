@@ -38,6 +38,7 @@ impl Blobs {
         let key = stdx::hex::encode(&Sha256::digest(bytes));
         let path = self.path(&key)?;
         if self.claim(&path)? {
+            self.flush_folders(&path)?;
             return Ok(key);
         }
         let mut file = self.temporary()?;
@@ -135,6 +136,12 @@ impl Blobs {
         Ok(found)
     }
 
+    /// Returns what a blob takes on disk; nothing if it is not there.
+    pub fn allocated_bytes(&self, key: &str) -> u64 {
+        let file = self.path(key).ok().and_then(|path| BlobFile::look(key.to_owned(), &path));
+        file.map_or(0, |file| file.allocated_bytes)
+    }
+
     /// Deletes a blob that nothing refers to, unless it was put at `put_before` or later: whoever puts it now may be about
     /// to refer to it. Returns the bytes that came back.
     ///
@@ -176,6 +183,17 @@ impl Blobs {
         }
     }
 
+    /// Sees to it that a blob is there when it is referred to: asked in the transaction that does.
+    ///
+    /// # Errors
+    /// `Missing` if a collection took it since it was put: putting it again helps.
+    pub fn confirm(&self, key: &str) -> Result<(), StoreError> {
+        match self.claim(&self.path(key)?)? {
+            true => Ok(()),
+            false => Err(StoreError::Missing { what: format!("blob {key}") }),
+        }
+    }
+
     /// Takes a blob that is there: from now on it is as if it had just been put. Returns whether it is.
     fn claim(&self, path: &Path) -> Result<bool, StoreError> {
         match File::options().append(true).open(path) {
@@ -184,11 +202,7 @@ impl Blobs {
             Err(source) => return Err(failed("open a blob", source)),
         }
         // It may have been renamed by a collection that looked at its time before.
-        if !path.exists() {
-            return Ok(false);
-        }
-        self.flush_folders(path)?;
-        Ok(true)
+        Ok(path.exists())
     }
 
     fn path(&self, key: &str) -> Result<PathBuf, StoreError> {
@@ -285,8 +299,9 @@ impl BlobWriter<'_> {
     pub fn finish(self) -> Result<(String, u64), StoreError> {
         let key = stdx::hex::encode(&self.hasher.finalize());
         let path = self.blobs.path(&key)?;
-        if !self.blobs.claim(&path)? {
-            self.blobs.keep(self.file, &path)?;
+        match self.blobs.claim(&path)? {
+            true => self.blobs.flush_folders(&path)?,
+            false => self.blobs.keep(self.file, &path)?,
         }
         Ok((key, self.size))
     }

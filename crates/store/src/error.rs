@@ -24,6 +24,8 @@ pub enum StoreError {
     TooLarge { what: &'static str, bytes: usize, bytes_max: usize },
     #[error("the event day was ended while it was written")]
     DayEnded,
+    #[error("another cleanup has begun since")]
+    SweepEnded,
     #[error("{what} is not there")]
     Missing { what: String },
     #[error("{what} is taken")]
@@ -39,6 +41,7 @@ impl StoreError {
             StoreError::Damaged { .. }
             | StoreError::TooLarge { .. }
             | StoreError::DayEnded
+            | StoreError::SweepEnded
             | StoreError::Missing { .. }
             | StoreError::Taken { .. } => false,
         }

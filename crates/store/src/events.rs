@@ -49,6 +49,14 @@ pub struct ListQuery<'a> {
     pub limit: usize,
 }
 
+/// What a step of compaction did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Compacted {
+    pub has_more: bool,
+    /// Bytes that the day's files became smaller by, without their logs.
+    pub returned_bytes: u64,
+}
+
 /// Where events are kept. One conformance suite for all engines.
 pub trait EventStore: Send + Sync + 'static {
     /// Stores each event unless its (project, id) is there. Durable on return; tells which were new.
@@ -98,11 +106,11 @@ pub trait EventStore: Send + Sync + 'static {
     /// If the day cannot be written.
     fn remove_rows(&self, day: &OpenDay, project_id: i64, limit: usize) -> Result<usize, StoreError>;
 
-    /// Does a step of giving the disk of removed rows back. Returns whether there is more to do.
+    /// Does a step of giving the disk of removed rows back.
     ///
     /// # Errors
     /// If the day cannot be written.
-    fn compact_step(&self, day: &OpenDay) -> Result<bool, StoreError>;
+    fn compact_step(&self, day: &OpenDay) -> Result<Compacted, StoreError>;
 
     /// Returns the bytes the day takes on disk.
     ///

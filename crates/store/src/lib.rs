@@ -38,6 +38,7 @@ pub mod check;
 pub mod days;
 pub mod dictionaries;
 pub mod events;
+pub mod expiry;
 pub mod sweeps;
 
 pub use error::StoreError;

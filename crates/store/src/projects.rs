@@ -132,6 +132,39 @@ fn free_prefix(tx: &mut Tx<'_>, org_id: i64, slug: &str) -> Result<String, Store
     Err(StoreError::Taken { what: format!("short prefix {wanted}") })
 }
 
+/// A project as retention sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetentionRow {
+    pub id: i64,
+    /// `org/project`
+    pub name: String,
+    /// Days its events are kept, where it has set less than the installation.
+    pub days: Option<i64>,
+}
+
+/// Returns all projects, deleted ones too.
+///
+/// # Errors
+/// If the database fails.
+pub fn retention(tx: &mut Tx<'_>) -> Result<Vec<RetentionRow>, StoreError> {
+    let rows: Vec<(i64, String, String, Option<i64>)> = tx.query(
+        "SELECT p.id, o.slug, p.slug, p.retention_days FROM project p JOIN organization o ON o.id = p.org_id
+         ORDER BY p.id",
+        &[],
+    )?;
+    let row = |(id, org, slug, days)| RetentionRow { id, name: format!("{org}/{slug}"), days };
+    Ok(rows.into_iter().map(row).collect())
+}
+
+/// Sets how many days a project's events are kept; `None` = as long as the installation says.
+///
+/// # Errors
+/// If the database fails.
+pub fn set_retention(tx: &mut Tx<'_>, id: i64, days: Option<i64>) -> Result<(), StoreError> {
+    tx.execute("UPDATE project SET retention_days = $2 WHERE id = $1", &[Val::Int(id), Val::from(days)])?;
+    Ok(())
+}
+
 /// Sets `active`, `disabled` or `deleted`.
 ///
 /// # Errors

@@ -138,6 +138,12 @@ impl Stores {
         self.events.list(day, &query)?.iter().map(|event| self.body(event)).collect()
     }
 
+    /// Returns what the metadata takes on disk without its log, as `du` counts.
+    pub fn metadata_bytes(&self) -> u64 {
+        use std::os::unix::fs::MetadataExt;
+        self.data_dir.join(METADATA_FILE).metadata().map_or(0, |file| file.blocks() * 512)
+    }
+
     /// Folds all write-ahead logs into their files; for quiet times.
     ///
     /// # Errors

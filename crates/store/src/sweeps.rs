@@ -3,6 +3,8 @@
 
 use crate::StoreError;
 use db::{FromRow, Row, Tx, Val};
+use std::fs::{File, TryLockError};
+use std::path::Path;
 use stdx::Timestamp;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,39 @@ impl FromRow for SweepRow {
             report: row.get(5)?,
         })
     }
+}
+
+/// Held by the one sweep of a data directory while it lives.
+pub struct SweepLock(#[expect(dead_code, reason = "the lock is held by the open file")] File);
+
+const LOCK_FILE: &str = "cleanup.lock";
+
+/// Takes the data directory's lock on sweeps; `None` = another process has it. The kernel frees it when its holder dies,
+/// however it does.
+///
+/// # Errors
+/// If the lock's file cannot be made.
+pub fn lock(data_dir: &Path) -> Result<Option<SweepLock>, StoreError> {
+    let failed = |source| StoreError::File { what: "lock the sweep".to_owned(), source };
+    let file = File::create(data_dir.join(LOCK_FILE)).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(SweepLock(file))),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Goes on with the last sweep, if it was of this origin, began at `since` or later, and was left incomplete.
+///
+/// # Errors
+/// If the database fails.
+pub fn resume(tx: &mut Tx<'_>, origin: &str, since: Timestamp) -> Result<Option<SweepRow>, StoreError> {
+    let Some(last) = latest(tx, 1)?.pop() else { return Ok(None) };
+    if last.origin != origin || last.state != "incomplete" || last.started_at < since {
+        return Ok(None);
+    }
+    tx.execute("UPDATE retention_sweep SET state = 'running', ended_at = NULL WHERE id = $1", &[Val::Int(last.id)])?;
+    Ok(Some(last))
 }
 
 /// Begins a sweep; those that still run from here on change nothing. Returns its fence.

@@ -7,7 +7,7 @@ use crate::tasks::discard_blobs;
 use std::time::Instant;
 use stdx::{Day, Timestamp};
 use store::days::{self, OpenDay};
-use store::digest::{self, Applied, DigestEvent, DigestLoose, Fate};
+use store::digest::{self, Applied, DigestAttachment, DigestEvent, DigestLoose, Fate};
 use store::events::EventRow;
 use store::{StoreError, Stores};
 
@@ -82,6 +82,11 @@ impl Batch {
         }
         batch
     }
+
+    fn attachments(&self) -> impl Iterator<Item = &DigestAttachment> {
+        let of_events = self.events.iter().flat_map(|event| &event.attachments);
+        of_events.chain(self.loose.iter().flat_map(|envelope| &envelope.attachments))
+    }
 }
 
 /// The day is gone: what came for it is recorded as expired.
@@ -144,6 +149,9 @@ fn apply_facts(stores: &Stores, day: &OpenDay, batch: &Batch, now: Timestamp) ->
     stores.db.write_blocking(|tx| {
         if !days::is_current(tx, day)? {
             return Err(StoreError::DayEnded);
+        }
+        for attachment in batch.attachments() {
+            stores.blobs.confirm(&attachment.blob_key)?;
         }
         let applied = digest::apply(tx, day.day, &batch.events, now)?;
         digest::apply_loose(tx, day.day, &batch.loose)?;

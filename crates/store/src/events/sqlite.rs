@@ -2,7 +2,7 @@
 //! day that was dropped and used again never meets its old files. Open days stay in a small LRU.
 
 use super::day_file::{self, DayFiles};
-use super::{EventRow, EventStore, ListQuery, StoredEvent};
+use super::{Compacted, EventRow, EventStore, ListQuery, StoredEvent};
 use crate::StoreError;
 use crate::days::OpenDay;
 use db::DbError;
@@ -198,13 +198,16 @@ impl EventStore for SqliteEvents {
         files.remove(project_id, limit).map_err(|source| failed(day, source))
     }
 
-    fn compact_step(&self, day: &OpenDay) -> Result<bool, StoreError> {
-        let Some(files) = self.existing(day)? else { return Ok(false) };
+    fn compact_step(&self, day: &OpenDay) -> Result<Compacted, StoreError> {
+        let Some(files) = self.existing(day)? else { return Ok(Compacted::default()) };
+        let paths = day_file::paths(&self.folder, &name_of(day));
+        let size = || paths.iter().map(|path| allocated_bytes(path)).sum::<u64>();
+        let before = size();
         let has_more = files.compact_step().map_err(|source| failed(day, source))?;
         if !has_more {
             files.checkpoint_truncate().map_err(|source| failed(day, source))?;
         }
-        Ok(has_more)
+        Ok(Compacted { has_more, returned_bytes: before.saturating_sub(size()) })
     }
 
     fn checkpoint_truncate(&self) -> Result<(), StoreError> {

@@ -1,0 +1,82 @@
+//! Blobs that nothing refers to. A digest puts a blob, and confirms in the transaction that refers to it that it is there;
+//! here references are looked for in a transaction that excludes that one, and a blob that was put or confirmed since is
+//! left alone (`Blobs::collect`).
+
+use super::work::Bench;
+use std::time::Duration;
+use stdx::Timestamp;
+use store::blobs::BlobFile;
+use store::{StoreError, Stores, attachments};
+
+/// Blobs looked up in one transaction.
+const BLOBS_AT_ONCE: usize = 500;
+/// A file's time is the kernel's coarse one, and so much behind the clock at most.
+const COARSE_TIME: Duration = Duration::from_millis(50);
+
+/// What may be collected.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    /// Blobs that were last put before.
+    pub orphans_before: Timestamp,
+    /// Bodies that a job may still name: those put before. `None` = none, the queue could not be asked.
+    pub bodies_before: Option<Timestamp>,
+}
+
+impl Bounds {
+    /// Tells whether a blob that no row refers to is nobody's. A body that a job names has a key of its own; what is named
+    /// by its content is an attachment.
+    fn covers(&self, stores: &Stores, file: &BlobFile) -> Result<bool, StoreError> {
+        if file.put_at >= self.orphans_before {
+            return Ok(false);
+        }
+        if self.bodies_before.is_some_and(|before| file.put_at < before) {
+            return Ok(true);
+        }
+        match stores.blobs.is_named_by_content(&file.key) {
+            // It was collected half, and its name is gone: it is nobody's.
+            Err(StoreError::Missing { .. }) => Ok(true),
+            named => named,
+        }
+    }
+}
+
+/// Returns the blobs of a folder that nothing refers to.
+pub(super) fn orphans(stores: &Stores, folder: u8, bounds: Bounds) -> Result<Vec<BlobFile>, StoreError> {
+    let mut found = Vec::new();
+    let files: Vec<BlobFile> =
+        stores.blobs.list(folder)?.into_iter().filter(|file| file.put_at < bounds.orphans_before).collect();
+    for files in files.chunks(BLOBS_AT_ONCE) {
+        let keys: Vec<String> = files.iter().map(|file| file.key.clone()).collect();
+        let unreferenced = stores.db.read_blocking(|tx| attachments::unreferenced(tx, &keys))?;
+        for file in files.iter().filter(|file| unreferenced.contains(&file.key)) {
+            if bounds.covers(stores, file)? {
+                found.push(file.clone());
+            }
+        }
+    }
+    Ok(found)
+}
+
+impl Bench<'_> {
+    /// Collects the blobs of a folder that nothing refers to. Returns the bytes that came back.
+    pub(super) fn collect_orphans(&self, folder: u8, bounds: Bounds) -> Result<u64, StoreError> {
+        let orphans = orphans(self.stores, folder, bounds)?;
+        let keys: Vec<String> = orphans.into_iter().map(|file| file.key).collect();
+        self.collect(&keys)
+    }
+
+    /// Collects those of the blobs that nothing refers to any more. Returns the bytes that came back.
+    pub(super) fn collect(&self, keys: &[String]) -> Result<u64, StoreError> {
+        let mut returned = 0;
+        for keys in keys.chunks(BLOBS_AT_ONCE) {
+            let (unreferenced, put_before) = self.stores.db.write_blocking(|tx| {
+                let unreferenced = attachments::unreferenced(tx, keys)?;
+                Ok::<_, StoreError>((unreferenced, self.clock.now().minus(COARSE_TIME)))
+            })?;
+            for key in unreferenced {
+                returned += self.stores.blobs.collect(&key, put_before)?;
+            }
+        }
+        Ok(returned)
+    }
+}

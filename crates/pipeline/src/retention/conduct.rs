@@ -1,0 +1,123 @@
+//! The frame around a sweep: one at a time, written down from its beginning to its end, and carried on where the schedule
+//! left it.
+
+use super::plan::Plan;
+use super::report::Report;
+use super::sweep::{Hand, Ran};
+use super::work::{Bench, Unit};
+use queue::{Queue, QueueError};
+use std::time::{Duration, Instant};
+use stdx::Timestamp;
+use store::sweeps::{self, SweepLock};
+use store::{StoreError, Stores};
+
+/// A unit that is not done by then goes back among the others.
+pub const UNIT_TIME: Duration = Duration::from_secs(10);
+/// A scheduled sweep that was left incomplete is carried on for so long; later a new one begins.
+const RESUMED_WITHIN: Duration = Duration::from_secs(12 * 3_600);
+/// A body is put before its job, and a job may have been waiting since before it died.
+const BODY_BEFORE_JOB: Duration = Duration::from_secs(24 * 3_600);
+/// Longer than a job's attempts take until it is a dead letter.
+const DEATH_AFTER_PUBLISH: Duration = Duration::from_secs(8 * 24 * 3_600);
+
+/// Who asked for a sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Command,
+    Schedule,
+}
+
+impl Origin {
+    pub fn name(self) -> &'static str {
+        match self {
+            Origin::Command => "command",
+            Origin::Schedule => "schedule",
+        }
+    }
+}
+
+/// A sweep that may change things: it has the lock and the newest fence.
+pub struct Held {
+    pub sweep: i64,
+    /// What an earlier part of it did.
+    earlier: String,
+    _lock: SweepLock,
+}
+
+/// Begins a sweep, or carries on what the schedule left. `None` = another one runs.
+///
+/// # Errors
+/// If a store fails.
+pub fn begin(stores: &Stores, origin: Origin, now: Timestamp) -> Result<Option<Held>, StoreError> {
+    let Some(lock) = sweeps::lock(&stores.data_dir)? else { return Ok(None) };
+    let (sweep, earlier) = stores.db.write_blocking(|tx| {
+        if origin == Origin::Schedule
+            && let Some(last) = sweeps::resume(tx, origin.name(), now.minus(RESUMED_WITHIN))?
+        {
+            return Ok::<_, StoreError>((last.id, last.report));
+        }
+        Ok((sweeps::begin(tx, origin.name(), now)?, String::new()))
+    })?;
+    Ok(Some(Held { sweep, earlier, _lock: lock }))
+}
+
+impl Held {
+    /// Writes down what was done. A sweep that was stopped, or set units aside, is incomplete.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn finish(
+        self,
+        stores: &Stores,
+        plan: &Plan,
+        (report, is_whole): (&Report, bool),
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let state = if is_whole && report.skipped.is_empty() { "done" } else { "incomplete" };
+        let mut all = report.clone();
+        all.add_json(&self.earlier);
+        let mut json = all.to_json();
+        json["cutoff"] = plan.cutoff.to_string().into();
+        stores.db.write_blocking(|tx| sweeps::finish(tx, self.sweep, state, &json.to_string(), now))
+    }
+}
+
+/// A hand that works on its own thread, in the process that sweeps.
+pub struct OwnHand<'a> {
+    pub bench: Bench<'a>,
+    /// Until when it takes units.
+    pub until: Instant,
+    pub is_stopping: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl Hand for OwnHand<'_> {
+    fn run(&mut self, unit: &Unit) -> Ran {
+        if Instant::now() >= self.until || (self.is_stopping)() {
+            return Ran::Stopped;
+        }
+        let until = self.until.min(Instant::now() + UNIT_TIME);
+        match self.bench.run(unit, until, &mut || {}) {
+            Ok(step) if step.is_done => Ran::Done { returned_bytes: step.returned_bytes },
+            Ok(step) => Ran::Unfinished { returned_bytes: step.returned_bytes },
+            Err(StoreError::SweepEnded) => Ran::Stopped,
+            Err(error) => Ran::Failed { error: stdx::causes::on_one_line(&error) },
+        }
+    }
+}
+
+/// Returns the time before which no job in the queue can have put its body.
+///
+/// # Errors
+/// If the queue does not answer; then no body may be thought nobody's.
+pub fn bodies_before(queue: &dyn Queue, now: Timestamp) -> Result<Timestamp, QueueError> {
+    let mut before = now;
+    for depth in queue.depths()? {
+        let waits_unseen = depth.parked + depth.delayed + depth.leased > 0 && depth.oldest_age.is_none();
+        let age = if waits_unseen { DEATH_AFTER_PUBLISH } else { depth.oldest_age.unwrap_or_default() };
+        before = before.min(now.minus(age));
+    }
+    for letter in queue.dead_letters()? {
+        before = before.min(letter.at.minus(DEATH_AFTER_PUBLISH));
+    }
+    Ok(before.minus(BODY_BEFORE_JOB))
+}

@@ -1,0 +1,188 @@
+//! The table of what is kept how long. The command's models, its help and `docs/reference/retention.md` come from here.
+
+use std::time::Duration;
+use store::expiry::Aged;
+
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+/// Facts about an event outlive it by this: receipts say what became of it, and a job that comes back late is known.
+pub const FACTS_KEPT_DAYS: i64 = 30;
+/// Counts by hour of what became of items.
+const OUTCOMES_KEPT: Duration = Duration::from_secs(400 * 24 * 3_600);
+/// A token that was revoked is shown so long.
+const REVOKED_TOKENS_KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// What sweeps did.
+const SWEEPS_KEPT: Duration = Duration::from_secs(400 * 24 * 3_600);
+/// Nothing refers to a blob before the change that does is committed: longer than any digest takes.
+pub const ORPHANS_KEPT: Duration = DAY;
+
+/// What can be removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub enum Model {
+    Event,
+    Attachment,
+    Receipt,
+    Digested,
+    Outcome,
+    Accepted,
+    Session,
+    Token,
+    Sweep,
+    Blob,
+}
+
+/// Whose a model is: what `--project` can choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    Project,
+    Installation,
+}
+
+/// How long a model is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// `system.event-retention-days`, less where a project has set less, or `--days`.
+    EventDays,
+    /// So many days longer than the installation's events.
+    DaysBeyondEvents(i64),
+    /// So long, whatever is asked for.
+    For(Duration),
+}
+
+/// One line of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    pub model: Model,
+    pub name: &'static str,
+    pub reach: Reach,
+    pub kept: Kept,
+    /// In words, for people.
+    pub kept_text: &'static str,
+    pub help: &'static str,
+}
+
+pub const POLICIES: &[Policy] = &[
+    Policy {
+        model: Model::Event,
+        name: "Event",
+        reach: Reach::Project,
+        kept: Kept::EventDays,
+        kept_text: "event days",
+        help: "stored events, by day of receipt; days past every project's limit are dropped whole; counts stay",
+    },
+    Policy {
+        model: Model::Attachment,
+        name: "Attachment",
+        reach: Reach::Project,
+        kept: Kept::EventDays,
+        kept_text: "event days",
+        help: "attachments, and their content once nothing else refers to it",
+    },
+    Policy {
+        model: Model::Receipt,
+        name: "Receipt",
+        reach: Reach::Project,
+        kept: Kept::DaysBeyondEvents(FACTS_KEPT_DAYS),
+        kept_text: "event days + 30",
+        help: "what became of accepted items beyond being stored",
+    },
+    Policy {
+        model: Model::Digested,
+        name: "Digested",
+        reach: Reach::Project,
+        kept: Kept::DaysBeyondEvents(FACTS_KEPT_DAYS),
+        kept_text: "event days + 30, and as long as the day is open",
+        help: "ids of counted events: an id is counted once, also by a job that comes back late",
+    },
+    Policy {
+        model: Model::Outcome,
+        name: "Outcome",
+        reach: Reach::Project,
+        kept: Kept::For(OUTCOMES_KEPT),
+        kept_text: "400 days",
+        help: "counts by hour of what became of items, by key and reason",
+    },
+    Policy {
+        model: Model::Accepted,
+        name: "Accepted",
+        reach: Reach::Project,
+        kept: Kept::For(OUTCOMES_KEPT),
+        kept_text: "400 days",
+        help: "counts by hour of what the endpoints accepted",
+    },
+    Policy {
+        model: Model::Session,
+        name: "Session",
+        reach: Reach::Installation,
+        kept: Kept::For(Duration::ZERO),
+        kept_text: "until they expire",
+        help: "logins of people",
+    },
+    Policy {
+        model: Model::Token,
+        name: "Token",
+        reach: Reach::Installation,
+        kept: Kept::For(REVOKED_TOKENS_KEPT),
+        kept_text: "30 days after they were revoked",
+        help: "API tokens",
+    },
+    Policy {
+        model: Model::Sweep,
+        name: "Sweep",
+        reach: Reach::Installation,
+        kept: Kept::For(SWEEPS_KEPT),
+        kept_text: "400 days",
+        help: "what sweeps of retention did",
+    },
+    Policy {
+        model: Model::Blob,
+        name: "Blob",
+        reach: Reach::Installation,
+        kept: Kept::For(ORPHANS_KEPT),
+        kept_text: "a day after they were last put; bodies of waiting jobs as long as one may wait",
+        help: "content that nothing refers to: attachments of duplicates, leftovers of crashes",
+    },
+];
+
+impl Model {
+    /// Returns the model of a name, in whatever letters.
+    pub fn parse(name: &str) -> Option<Model> {
+        POLICIES.iter().find(|policy| policy.name.eq_ignore_ascii_case(name)).map(|policy| policy.model)
+    }
+
+    pub fn policy(self) -> &'static Policy {
+        POLICIES.iter().find(|policy| policy.model == self).expect("every model has its line in the table")
+    }
+
+    pub fn name(self) -> &'static str {
+        self.policy().name
+    }
+
+    /// The table of a model that is nothing but rows of the metadata.
+    pub(super) fn aged(self) -> Option<Aged> {
+        match self {
+            Model::Event | Model::Attachment | Model::Blob => None,
+            Model::Receipt => Some(Aged::Receipt),
+            Model::Digested => Some(Aged::Digested),
+            Model::Outcome => Some(Aged::Outcome),
+            Model::Accepted => Some(Aged::Accepted),
+            Model::Session => Some(Aged::Session),
+            Model::Token => Some(Aged::Token),
+            Model::Sweep => Some(Aged::Sweep),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_model_has_one_line_and_is_found_by_its_name() {
+        for policy in POLICIES {
+            assert_eq!(Model::parse(&policy.name.to_uppercase()), Some(policy.model));
+            assert_eq!(policy.model.name(), policy.name);
+        }
+        assert_eq!(Model::parse("Evnt"), None);
+    }
+}

@@ -1,0 +1,170 @@
+//! One sweep: units of work handed to hands (threads of this process, or child processes of a command) until all are done
+//! or set aside. A unit whose hand died or failed goes to another; one that does so again and again is set aside and
+//! named, and the rest goes on.
+
+use super::plan::Plan;
+use super::report::Report;
+use super::work::Unit;
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Runs of a unit that end in failure or death before it is set aside.
+pub const TRIES_MAX: u32 = 3;
+/// How often progress is told.
+const TELL_EVERY: Duration = Duration::from_millis(200);
+
+/// What carries units out, one at a time.
+pub trait Hand: Send {
+    /// Runs a unit for a while.
+    fn run(&mut self, unit: &Unit) -> Ran;
+}
+
+/// How one run of a unit ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ran {
+    Done {
+        returned_bytes: u64,
+    },
+    /// Its time is over and there is more to do.
+    Unfinished {
+        returned_bytes: u64,
+    },
+    /// It failed, or its hand died or hung; in words.
+    Failed {
+        error: String,
+    },
+    /// The hand takes no more units; this one was not run.
+    Stopped,
+}
+
+/// How far a sweep is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    pub units: usize,
+    pub units_ended: usize,
+    pub rows: u64,
+    pub rows_ended: u64,
+}
+
+struct Waiting<'a> {
+    unit: &'a Unit,
+    tries: u32,
+}
+
+#[derive(Default)]
+struct State<'a> {
+    waiting: VecDeque<Waiting<'a>>,
+    running: usize,
+    /// The rank of what runs; work of a later one waits.
+    rank_running: Option<u8>,
+    report: Report,
+    ended: usize,
+    hands: usize,
+    /// A hand met the end of its time, or the end of the sweep.
+    is_stopped: bool,
+}
+
+/// Carries a plan out. Returns what was done, and whether all of it was looked at: not if the hands were stopped.
+pub fn run(plan: &Plan, hands: Vec<Box<dyn Hand + '_>>, mut tell: impl FnMut(Progress)) -> (Report, bool) {
+    let rows_of = |unit: &Unit| unit.due.iter().map(|freed| freed.rows).sum::<u64>();
+    let all =
+        Progress { units: plan.units.len(), units_ended: 0, rows: plan.units.iter().map(rows_of).sum(), rows_ended: 0 };
+    let waiting = plan.units.iter().map(|unit| Waiting { unit, tries: 0 }).collect();
+    let state = Mutex::new(State { waiting, hands: hands.len(), ..State::default() });
+    let changed = Condvar::new();
+    std::thread::scope(|scope| {
+        for hand in hands {
+            let (state, changed) = (&state, &changed);
+            scope.spawn(move || work(hand, state, changed));
+        }
+        let mut now = lock(&state);
+        while now.hands > 0 {
+            tell(Progress { units_ended: now.ended, rows_ended: now.report.rows_total(), ..all });
+            now = changed.wait_timeout(now, TELL_EVERY).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        tell(Progress { units_ended: now.ended, rows_ended: now.report.rows_total(), ..all });
+    });
+    let state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let is_whole = !state.is_stopped && state.waiting.is_empty();
+    (state.report, is_whole)
+}
+
+/// One hand's thread.
+fn work<'a>(mut hand: Box<dyn Hand + '_>, state: &Mutex<State<'a>>, changed: &Condvar) {
+    while let Some(taken) = take(state, changed) {
+        let ran = hand.run(taken.unit);
+        note(&mut lock(state), taken, ran);
+        changed.notify_all();
+    }
+    lock(state).hands -= 1;
+    changed.notify_all();
+}
+
+/// Waits for a unit that may be run now. `None` = nothing is left, or the sweep is stopped.
+fn take<'a>(state: &Mutex<State<'a>>, changed: &Condvar) -> Option<Waiting<'a>> {
+    let mut now = lock(state);
+    loop {
+        if now.is_stopped || (now.waiting.is_empty() && now.running == 0) {
+            return None;
+        }
+        if let Some(next) = now.next() {
+            now.running += 1;
+            return Some(next);
+        }
+        now = changed.wait(now).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+fn note<'a>(state: &mut State<'a>, taken: Waiting<'a>, ran: Ran) {
+    state.running -= 1;
+    match ran {
+        Ran::Done { returned_bytes } => {
+            state.report.returned_bytes += returned_bytes;
+            state.report.add(&taken.unit.due);
+            state.report.units += 1;
+            state.ended += 1;
+        }
+        Ran::Unfinished { returned_bytes } => {
+            state.report.returned_bytes += returned_bytes;
+            // Behind the others of its rank: one large unit does not keep a hand for itself.
+            state.put_back(Waiting { tries: 0, ..taken });
+        }
+        Ran::Failed { error } if taken.tries + 1 < TRIES_MAX => {
+            state.report.retried += 1;
+            state.report.retries.push(format!("{}: {error}", taken.unit.name()));
+            state.put_back(Waiting { tries: taken.tries + 1, ..taken });
+        }
+        Ran::Failed { error } => {
+            state.report.skipped.push(format!("{}: {error}", taken.unit.name()));
+            state.ended += 1;
+        }
+        Ran::Stopped => {
+            state.put_back(taken);
+            state.is_stopped = true;
+        }
+    }
+}
+
+impl<'a> State<'a> {
+    /// The first that waits, unless work of an earlier rank still runs: it may come back.
+    fn next(&mut self) -> Option<Waiting<'a>> {
+        let first = self.waiting.front()?.unit.rank();
+        let is_free = self.running == 0 || self.rank_running == Some(first);
+        if !is_free {
+            return None;
+        }
+        self.rank_running = Some(first);
+        self.waiting.pop_front()
+    }
+
+    fn put_back(&mut self, taken: Waiting<'a>) {
+        let rank = taken.unit.rank();
+        let behind = self.waiting.iter().position(|other| other.unit.rank() > rank).unwrap_or(self.waiting.len());
+        self.waiting.insert(behind, taken);
+    }
+}
+
+fn lock<'s, 'a>(state: &'s Mutex<State<'a>>) -> MutexGuard<'s, State<'a>> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,221 @@
+//! Units of work and how one is carried out: in steps, until it is done or its time is over. Each looks at what is there,
+//! so that running it again, after any kind of death, does what is left and nothing else.
+
+use super::collect;
+use super::policies::Model;
+use super::report::Freed;
+use std::time::{Duration, Instant};
+use stdx::{Clock, Day, Timestamp};
+use store::days::{self, Afterwards, OpenDay};
+use store::{StoreError, Stores, attachments, expiry, removals, sweeps};
+
+/// Rows changed in one transaction: some milliseconds of the writer.
+const ROWS_AT_ONCE: usize = 1_000;
+/// Events removed from a day in one transaction of it; each takes a page or two.
+const EVENTS_AT_ONCE: usize = 500;
+/// Pages of the metadata given back in one transaction.
+const PAGES_AT_ONCE: u32 = 500;
+/// A pause is never longer: a unit must end within its time.
+const PAUSE_MAX: Duration = Duration::from_millis(250);
+
+/// What a unit does.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "work", rename_all = "kebab-case")]
+pub enum Work {
+    /// Ends a day and deletes its files.
+    EndDay { day: Day, generation: i64, reopens: bool },
+    /// Removes a project's events of a day that others go on to use, and gives their disk back.
+    RemoveEvents { day: Day, generation: i64, project_id: i64 },
+    /// Deletes files of days that metadata knows no more.
+    Leftovers,
+    /// Deletes a project's attachments from before a day, and their content.
+    Attachments { project_id: i64, before: Day },
+    /// Deletes rows of the metadata older than a time.
+    Rows { model: Model, before: Timestamp, project_id: Option<i64> },
+    /// Moves the counts by group of an ended day to where no page looks for events.
+    Fold { day: Day },
+    /// Collects the blobs of a folder that nothing refers to.
+    Blobs { folder: u8, orphans_before: Timestamp, bodies_before: Option<Timestamp> },
+    /// Gives the disk of rows deleted from the metadata back.
+    Vacuum,
+}
+
+/// A unit of work, and what it removes when it is done.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Unit {
+    pub work: Work,
+    pub due: Vec<Freed>,
+}
+
+impl Unit {
+    /// What it is called in summaries.
+    pub fn name(&self) -> String {
+        match &self.work {
+            Work::EndDay { day, .. } => format!("Event of {day}"),
+            Work::RemoveEvents { day, project_id, .. } => format!("Event of {day} in project {project_id}"),
+            Work::Leftovers => "files of ended days".to_owned(),
+            Work::Attachments { project_id, .. } => format!("Attachment in project {project_id}"),
+            Work::Rows { model, project_id: Some(id), .. } => format!("{} in project {id}", model.name()),
+            Work::Rows { model, project_id: None, .. } => model.name().to_owned(),
+            Work::Fold { day } => format!("counts by group of {day}"),
+            Work::Blobs { folder, .. } => format!("Blob in folder {folder:02x}"),
+            Work::Vacuum => "free pages of the metadata".to_owned(),
+        }
+    }
+
+    /// Work of a later rank waits until all of the earlier ones has ended.
+    pub(super) fn rank(&self) -> u8 {
+        match self.work {
+            Work::EndDay { .. } => 0,
+            Work::RemoveEvents { .. } | Work::Leftovers => 1,
+            Work::Attachments { .. } | Work::Rows { .. } | Work::Fold { .. } => 2,
+            Work::Blobs { .. } => 3,
+            Work::Vacuum => 4,
+        }
+    }
+}
+
+/// How far a unit came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    pub is_done: bool,
+    /// Bytes that files became smaller by.
+    pub returned_bytes: u64,
+}
+
+/// Where units are carried out.
+pub struct Bench<'a> {
+    pub stores: &'a Stores,
+    pub clock: &'a dyn Clock,
+    /// The sweep; once another has begun, nothing more is changed.
+    pub sweep: i64,
+    /// Part of the time that may be spent working, so that ingest and pages keep theirs: 0.5 rests as long as it worked.
+    pub share: f64,
+}
+
+impl Bench<'_> {
+    /// Carries a unit out until it is done or `until` has passed. `alive` is called after each step.
+    ///
+    /// # Errors
+    /// If a store fails, or `SweepEnded`; what was done stays done.
+    pub fn run(&self, unit: &Unit, until: Instant, alive: &mut dyn FnMut()) -> Result<Step, StoreError> {
+        let mut returned_bytes = 0;
+        loop {
+            let started = Instant::now();
+            let step = self.step(&unit.work)?;
+            returned_bytes += step.returned_bytes;
+            alive();
+            if step.is_done || Instant::now() >= until {
+                return Ok(Step { is_done: step.is_done, returned_bytes });
+            }
+            let worked = started.elapsed();
+            std::thread::sleep(worked.mul_f64(1.0 / self.share - 1.0).min(PAUSE_MAX));
+        }
+    }
+
+    fn step(&self, work: &Work) -> Result<Step, StoreError> {
+        match *work {
+            Work::EndDay { day, generation, reopens } => self.end_day(OpenDay { day, generation }, reopens),
+            Work::RemoveEvents { day, generation, project_id } => {
+                self.remove_events(OpenDay { day, generation }, project_id)
+            }
+            Work::Leftovers => self.drop_leftovers(),
+            Work::Attachments { project_id, before } => self.delete_attachments(project_id, before),
+            Work::Rows { model, before, project_id } => self.delete_rows(model, before, project_id),
+            Work::Fold { day } => self
+                .write(|tx| Ok(removals::fold_group_days(tx, day, None, ROWS_AT_ONCE)?))
+                .map(|moved| Step { is_done: moved < ROWS_AT_ONCE, returned_bytes: 0 }),
+            Work::Blobs { folder, orphans_before, bodies_before } => {
+                let bounds = collect::Bounds { orphans_before, bodies_before };
+                let returned_bytes = self.collect_orphans(folder, bounds)?;
+                Ok(Step { is_done: true, returned_bytes })
+            }
+            Work::Vacuum => self.vacuum(),
+        }
+    }
+
+    /// A transaction that changes nothing once another sweep has begun.
+    fn write<T>(&self, work: impl FnOnce(&mut db::Tx<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.stores.db.write_blocking(|tx| {
+            if !sweeps::is_current(tx, self.sweep)? {
+                return Err(StoreError::SweepEnded);
+            }
+            work(tx)
+        })
+    }
+
+    /// Metadata first: from its commit on nobody writes to the day or reads it. The files of a day that goes on are noted
+    /// as removed, with the counts that led pages to them.
+    fn end_day(&self, day: OpenDay, reopens: bool) -> Result<Step, StoreError> {
+        let now = self.clock.now();
+        self.write(|tx| {
+            let afterwards = if reopens { Afterwards::Reopened } else { Afterwards::Closed };
+            if days::end(tx, &day, afterwards, now)? && reopens {
+                removals::note_all(tx, day.day, None, now)?;
+                removals::fold_group_days(tx, day.day, None, usize::MAX >> 1)?;
+            }
+            Ok(())
+        })?;
+        Ok(Step { is_done: true, returned_bytes: self.stores.events.drop_day(&day)? })
+    }
+
+    fn remove_events(&self, day: OpenDay, project_id: i64) -> Result<Step, StoreError> {
+        let events = &self.stores.events;
+        // The fence is looked at before each step; what the step removes is due, whoever does it.
+        if !self.write(|tx| days::is_current(tx, &day))? {
+            return Ok(Step { is_done: true, returned_bytes: 0 });
+        }
+        if events.remove_rows(&day, project_id, EVENTS_AT_ONCE)? == EVENTS_AT_ONCE {
+            return Ok(Step { is_done: false, returned_bytes: 0 });
+        }
+        let now = self.clock.now();
+        self.write(|tx| {
+            // Nothing is counted meanwhile: what came since the last step goes too.
+            while events.remove_rows(&day, project_id, EVENTS_AT_ONCE)? > 0 {}
+            removals::note_all(tx, day.day, Some(project_id), now)?;
+            removals::fold_group_days(tx, day.day, Some(project_id), usize::MAX >> 1)
+        })?;
+        let compacted = events.compact_step(&day)?;
+        Ok(Step { is_done: !compacted.has_more, returned_bytes: compacted.returned_bytes })
+    }
+
+    /// Days are opened in metadata before their files are made, so files listed before metadata is asked, and not known to
+    /// it, are nobody's.
+    fn drop_leftovers(&self) -> Result<Step, StoreError> {
+        let on_disk = self.stores.events.days_on_disk()?;
+        let open = self.write(|tx| days::list_open(tx))?;
+        let mut returned_bytes = 0;
+        for day in on_disk.iter().filter(|day| !open.contains(day)) {
+            returned_bytes += self.stores.events.drop_day(day)?;
+        }
+        Ok(Step { is_done: true, returned_bytes })
+    }
+
+    fn delete_attachments(&self, project_id: i64, before: Day) -> Result<Step, StoreError> {
+        let keys = self.write(|tx| attachments::delete_before(tx, project_id, before, ROWS_AT_ONCE))?;
+        let returned_bytes = self.collect(&keys)?;
+        Ok(Step { is_done: keys.len() < ROWS_AT_ONCE, returned_bytes })
+    }
+
+    fn delete_rows(&self, model: Model, before: Timestamp, project_id: Option<i64>) -> Result<Step, StoreError> {
+        let Some(aged) = model.aged() else { return Ok(Step { is_done: true, returned_bytes: 0 }) };
+        let deleted = self.write(|tx| {
+            let deleted = expiry::delete(tx, aged, before, project_id, ROWS_AT_ONCE)?;
+            // What is known of removals goes with the ids they are about.
+            if model == Model::Digested && project_id.is_none() {
+                expiry::delete(tx, expiry::Aged::Removal, before, None, ROWS_AT_ONCE)?;
+            }
+            Ok(deleted)
+        })?;
+        Ok(Step { is_done: deleted < ROWS_AT_ONCE, returned_bytes: 0 })
+    }
+
+    fn vacuum(&self) -> Result<Step, StoreError> {
+        let before = self.stores.metadata_bytes();
+        let is_done = self.stores.db.vacuum_step(PAGES_AT_ONCE)? == 0;
+        if is_done {
+            self.stores.db.checkpoint_truncate()?;
+        }
+        Ok(Step { is_done, returned_bytes: before.saturating_sub(self.stores.metadata_bytes()) })
+    }
+}
