@@ -1,4 +1,4 @@
-//! The load generator: `cargo run --release -p bench -- accept | sustained | startup | disk | pages | queue | send | check`.
+//! The load generator: `cargo run --release -p bench -- accept | sustained | startup | disk | pages | fill | queue | send | check`.
 //! Each scenario starts a private server of the release build, measures, and prints one JSON report on standard output.
 
 mod scenarios;
@@ -51,6 +51,8 @@ enum Scenario {
         #[command(flatten)]
         place: Place,
     },
+    /// Events of days long past in a data directory, without a server
+    Fill(scenarios::fill::Options),
     /// Publishing, consuming and waiting times of the queue, embedded, on Redis and on RabbitMQ, beside real Celery
     Queue(scenarios::queue::Options),
     /// Load on a server that runs already
@@ -114,6 +116,7 @@ fn main() -> ExitCode {
         Scenario::Startup { times, place } => scenarios::startup::run(times, &place),
         Scenario::Disk { events, body, place } => scenarios::disk::run(events, body, &place),
         Scenario::Pages { events, requests, groups, place } => scenarios::pages::run(&events, requests, groups, &place),
+        Scenario::Fill(options) => scenarios::fill::run(&options),
         Scenario::Queue(options) => scenarios::queue::run(&options),
         Scenario::Send(send) => scenarios::send::run(&send),
         Scenario::Check(check) => scenarios::check::run(&check),

@@ -4,6 +4,7 @@
 mod config;
 mod literals;
 mod metrics;
+mod retention;
 mod routes;
 pub mod tasks;
 
@@ -21,7 +22,7 @@ pub struct Page {
 
 /// Returns every generated document, as the sources say now.
 pub fn pages(tree: &Tree) -> Vec<Page> {
-    vec![config::page(tree), metrics::page(tree), routes::page(tree), tasks::page(tree)]
+    vec![config::page(tree), metrics::page(tree), retention::page(tree), routes::page(tree), tasks::page(tree)]
 }
 
 /// Writes them.

@@ -35,7 +35,20 @@ pub const METRICS: &[Metric] = &[
         labels: &[],
         series_max: 1,
     },
+    Metric {
+        name: "vigie_cleanup_duration_seconds",
+        kind: Kind::Histogram,
+        unit: "seconds",
+        help: "Time of one sweep of retention, by who asked for it (`cleanup.duration`)",
+        labels: &["origin"],
+        series_max: 2,
+    },
 ];
+
+/// Records how long a sweep took.
+pub fn record_cleanup(origin: &'static str, took: std::time::Duration) {
+    histogram!("vigie_cleanup_duration_seconds", "origin" => origin).record(took.as_secs_f64());
+}
 
 pub(crate) fn count_events(fate: &'static str, count: usize) {
     counter!("vigie_digest_events_total", "fate" => fate).increment(count as u64);

@@ -1,6 +1,6 @@
 //! The schedule table: everything that happens by the clock.
 
-use crate::tasks::{CRON_PING_TASK, DEFAULT_QUEUE, EXPIRE_SESSIONS_TASK};
+use crate::tasks::{CRON_PING_TASK, DEFAULT_QUEUE, EXPIRE_SESSIONS_TASK, SWEEP_RETENTION_TASK};
 use queue::cron::{Entry, Missed, Overlap, When, WhenError};
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub fn all() -> Result<Vec<Entry>, WhenError> {
     };
     Ok(vec![
         entry("cron.ping", When::every(MINUTE)?, CRON_PING_TASK, MINUTE),
+        // A quiet hour in most places, and away from the full hour, when everybody's schedules begin.
+        entry("retention.sweep", When::crontab("37 3 * * *", "UTC")?, SWEEP_RETENTION_TASK, MINUTE * 60 * 20),
         entry("sessions.expire", When::crontab("17 * * * *", "UTC")?, EXPIRE_SESSIONS_TASK, MINUTE * 50),
     ])
 }

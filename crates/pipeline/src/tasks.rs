@@ -12,10 +12,12 @@ mod debug_sleep;
 mod digest_event;
 pub mod discard_blobs;
 mod expire_sessions;
+mod sweep_retention;
 
 pub use cron_ping::{CronPing, NAME as CRON_PING_TASK, SETTING as CRON_PING_SETTING};
 pub use digest_event::{DigestEvent, NAME as DIGEST_TASK, QUEUE as EVENTS_QUEUE};
 pub use expire_sessions::{ExpireSessions, NAME as EXPIRE_SESSIONS_TASK};
+pub use sweep_retention::{EventDays, NAME as SWEEP_RETENTION_TASK, SweepRetention};
 
 use crate::digest::Digest;
 use debug_abort::Abort;
@@ -27,7 +29,7 @@ use debug_hog::Hog;
 use debug_segfault::Segfault;
 use debug_sleep::Sleep;
 use discard_blobs::DiscardBlobs;
-use queue::{Calls, Task};
+use queue::{Calls, Queue, Task};
 use std::path::PathBuf;
 use std::sync::Arc;
 use stdx::Clock;
@@ -46,6 +48,7 @@ pub const TASKS: &[(&str, &str)] = &[
     (discard_blobs::NAME, "deletes blobs that nothing refers to any more"),
     (cron_ping::NAME, "records when a scheduler, the queue and a worker last worked together"),
     (expire_sessions::NAME, "deletes logins that have expired"),
+    (sweep_retention::NAME, "removes what is past its retention, a little at a time"),
     (debug_abort::NAME, "drill: aborts the process it runs in"),
     (
         debug_append::NAME,
@@ -64,6 +67,10 @@ pub struct TaskWorld {
     pub stores: Arc<Stores>,
     pub clock: Arc<dyn Clock>,
     pub data_dir: PathBuf,
+    /// Answers how many days events are kept, as is set now.
+    pub event_days: EventDays,
+    /// `None` in child processes.
+    pub queue: Option<Arc<dyn Queue>>,
 }
 
 /// Returns every task.
@@ -74,6 +81,12 @@ pub fn all(world: &TaskWorld) -> Vec<Arc<dyn Task>> {
         Arc::new(DiscardBlobs(stores.clone())),
         Arc::new(CronPing { stores: stores.clone(), clock: clock.clone() }),
         Arc::new(ExpireSessions { stores: stores.clone(), clock: clock.clone() }),
+        Arc::new(SweepRetention {
+            stores: stores.clone(),
+            clock: clock.clone(),
+            event_days: world.event_days.clone(),
+            queue: world.queue.clone(),
+        }),
         Arc::new(Calls(Echo)),
         Arc::new(Calls(Sleep)),
         Arc::new(Calls(Fail)),

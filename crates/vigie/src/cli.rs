@@ -101,6 +101,8 @@ pub enum Command {
     },
     /// Compare counters, rows and queue; exit 1 if they disagree
     Check(Listing),
+    /// Remove what is past its retention; exit 0 only if nothing was left out
+    Cleanup(Cleanup),
     #[command(external_subcommand)]
     Unknown(Vec<String>),
 }
@@ -170,6 +172,39 @@ pub struct Listing {
     /// JSON on standard output, nothing else there
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Cleanup {
+    /// Instead of system.event-retention-days and what projects have set; below 1 goes with --force
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub days: Option<i64>,
+    /// Only this project, and only what projects have
+    #[arg(long, value_name = "ORG/PROJECT|ID")]
+    pub project: Option<String>,
+    /// Only these: Event, Attachment, … (docs/reference/retention.md)
+    #[arg(short, long, value_name = "NAME")]
+    pub model: Vec<String>,
+    /// Worker processes
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
+    pub concurrency: i64,
+    /// Say what would be removed, by model and project, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Say nothing but errors
+    #[arg(short = 'q', long)]
+    pub silent: bool,
+    /// Say how long it took
+    #[arg(short, long)]
+    pub timed: bool,
+    /// Do as --days says even if that is everything
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub listing: Listing,
+    /// A process that works for such a command, with the process it belongs to; its units come over standard input
+    #[arg(long, hide = true, value_name = "PID")]
+    pub worker: Option<u32>,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 //! people's text or JSON; it holds no rules of its own.
 
 mod check;
+mod cleanup;
 mod config;
 mod createuser;
 mod event;
@@ -17,7 +18,7 @@ mod tokens;
 mod upgrade;
 mod workers;
 
-use crate::cli::{Cli, Command, Global, LogFormatArg, Pool, Run};
+use crate::cli::{Cleanup, Cli, Command, Global, LogFormatArg, Pool, Run};
 use crate::config::{Config, Flags};
 use crate::roles::{self, Role, WorkerOptions};
 use std::ffi::OsString;
@@ -29,7 +30,7 @@ use std::process::ExitCode;
 pub struct Usage(pub String);
 
 /// Commands of the design that this release does not have.
-const NOT_YET: &[&str] = &["cleanup", "permissions", "backup", "restore"];
+const NOT_YET: &[&str] = &["permissions", "backup", "restore"];
 
 /// Runs the command line.
 ///
@@ -37,7 +38,9 @@ const NOT_YET: &[&str] = &["cleanup", "permissions", "backup", "restore"];
 /// What was attempted and why it failed; `main` chooses the exit code by its kind.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let flags = flags(&cli.global);
-    let options = WorkerOptions { child_arguments: child_arguments(&cli.global), ..WorkerOptions::default() };
+    let global_arguments = global_arguments(&cli.global);
+    let child_arguments = [&global_arguments[..], &["run", "worker", "--child"].map(OsString::from)].concat();
+    let options = WorkerOptions { child_arguments, ..WorkerOptions::default() };
     let command = match cli.command {
         None => {
             let config = Config::load(&Flags { listen: cli.listen, ..flags })?;
@@ -65,6 +68,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Metrics(command) => metrics::run(&command),
         Command::Status(listing) => status::run(&Config::load(&flags)?, listing),
         Command::Upgrade { dry_run } => upgrade::run(&Config::load(&flags)?, dry_run),
+        Command::Cleanup(Cleanup { worker: Some(parent), .. }) => cleanup::run_worker(&Config::load(&flags)?, parent),
+        Command::Cleanup(input) => cleanup::run(&Config::load(&flags)?, &input, global_arguments),
         Command::Check(listing) => check::run(&Config::load(&flags)?, listing),
     }
 }
@@ -101,16 +106,14 @@ fn run_role(run: Run, flags: Flags, options: WorkerOptions) -> anyhow::Result<Ex
     roles::run(&config, role, options)
 }
 
-/// How a child process of a worker is called: it finds the same configuration, and logs as its worker does.
-fn child_arguments(global: &Global) -> Vec<OsString> {
+/// How a process of ours is called so that it finds the same configuration, and logs as this one does.
+fn global_arguments(global: &Global) -> Vec<OsString> {
     let Global { config, data_dir, loglevel, log_format } = global;
     let texts = [("-l", loglevel.as_deref()), ("--log-format", log_format.map(LogFormatArg::name))];
     let paths = [("--config", config), ("--data-dir", data_dir)];
     let texts = texts.into_iter().filter_map(|(flag, text)| Some([flag.into(), text?.into()]));
     let paths = paths.into_iter().filter_map(|(flag, path)| Some([flag.into(), path.clone()?.into_os_string()]));
-    let mut arguments: Vec<OsString> = texts.chain(paths).flatten().collect();
-    arguments.extend(["run", "worker", "--child"].map(OsString::from));
-    arguments
+    texts.chain(paths).flatten().collect()
 }
 
 /// A name of the design that is not built says so; any other is wrong usage.

@@ -36,6 +36,8 @@ pub struct Config {
     pub log_level: String,
     pub url_prefix: Option<String>,
     pub data_dir: PathBuf,
+    /// Days events are kept; a project may set less.
+    pub event_retention_days: i64,
     pub listen: SocketAddr,
     /// Who may say who the client is.
     pub trusted_proxies: Proxies,
@@ -202,6 +204,7 @@ impl Config {
             log_level: text("log.level").to_owned(),
             url_prefix: Some(text("system.url-prefix").trim_end_matches('/').to_owned()).filter(|url| !url.is_empty()),
             data_dir: PathBuf::from(text("system.data-dir")),
+            event_retention_days: i64::try_from(number("system.event-retention-days")).expect(CHECKED),
             listen: text("web.listen").parse().expect(CHECKED),
             trusted_proxies: Proxies::parse(text("web.trusted-proxies")).expect(CHECKED),
             worker_concurrency: if concurrency == 0 { cores } else { concurrency },

@@ -21,7 +21,7 @@ use stdx::component::{ComponentError, Ended};
 use stdx::{Clock, Component, Components, Shutdown, SystemClock};
 use store::Stores;
 
-pub use child::run as run_child;
+pub use child::{end_with, leave_signals_to_the_parent, run as run_child};
 pub use worker::WorkerOptions;
 
 /// Pause between two looks whether a thread has ended for good.

@@ -123,7 +123,7 @@ impl Bench<'_> {
             Work::Attachments { project_id, before } => self.delete_attachments(project_id, before),
             Work::Rows { model, before, project_id } => self.delete_rows(model, before, project_id),
             Work::Fold { day } => self
-                .write(|tx| Ok(removals::fold_group_days(tx, day, None, ROWS_AT_ONCE)?))
+                .write(|tx| removals::fold_group_days(tx, day, None, ROWS_AT_ONCE))
                 .map(|moved| Step { is_done: moved < ROWS_AT_ONCE, returned_bytes: 0 }),
             Work::Blobs { folder, orphans_before, bodies_before } => {
                 let bounds = collect::Bounds { orphans_before, bodies_before };
@@ -183,7 +183,7 @@ impl Bench<'_> {
     /// it, are nobody's.
     fn drop_leftovers(&self) -> Result<Step, StoreError> {
         let on_disk = self.stores.events.days_on_disk()?;
-        let open = self.write(|tx| days::list_open(tx))?;
+        let open = self.write(days::list_open)?;
         let mut returned_bytes = 0;
         for day in on_disk.iter().filter(|day| !open.contains(day)) {
             returned_bytes += self.stores.events.drop_day(day)?;

@@ -51,6 +51,12 @@ pub const KEYS: &[Key] = &[
     ).runtime().live(),
     key("system.data-dir", "./vigie-data", Kind::Text, "folder of all embedded stores"),
     key(
+        "system.event-retention-days",
+        "90",
+        Kind::Number { min: 1, max: 36_500 },
+        "days that events are kept; a project may set less",
+    ).runtime().live(),
+    key(
         "system.secret-key",
         "",
         Kind::Text,

@@ -6,7 +6,7 @@ use crate::config::{Config, Live};
 use crate::options;
 use anyhow::Context;
 use pipeline::pace;
-use pipeline::tasks::{self, TaskWorld};
+use pipeline::tasks::{self, EventDays, TaskWorld};
 use queue::pool::{self, Child};
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use std::os::fd::AsFd;
@@ -24,7 +24,7 @@ use tokio::signal::unix::{SignalKind, signal};
 /// If the child cannot configure itself, or the socket breaks.
 pub fn run(config: &Config, worker: u32) -> anyhow::Result<ExitCode> {
     end_with(worker)?;
-    let _signals = leave_signals_to_the_worker().context("leave signals to the worker")?;
+    let _signals = leave_signals_to_the_parent().context("leave signals to the worker")?;
     pace::lower_thread_priority();
     let notes = telemetry::metrics::forward::install()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -32,7 +32,10 @@ pub fn run(config: &Config, worker: u32) -> anyhow::Result<ExitCode> {
     let live = super::live(config, &stores)?;
     follow_options(live.clone(), stores.clone());
     let config = &*live.current();
-    let world = TaskWorld { stores, clock, data_dir: config.data_dir.clone() };
+    // The queue is its worker's: what asks it is not known here, and does without.
+    let queue = None;
+    let event_days: EventDays = Arc::new(move || live.current().event_retention_days);
+    let world = TaskWorld { stores, clock, data_dir: config.data_dir.clone(), event_days, queue };
     let socket = std::io::stdin().as_fd().try_clone_to_owned().context("take the worker's socket")?;
     let child = Child {
         socket: UnixStream::from(socket),
@@ -59,7 +62,7 @@ fn follow_options(live: Arc<Live>, stores: Arc<Stores>) {
 }
 
 /// A worker that is killed tells nobody: the kernel ends its children.
-fn end_with(worker: u32) -> anyhow::Result<()> {
+pub fn end_with(worker: u32) -> anyhow::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL)).context("ask to end with the worker")?;
     // It may have ended before that was asked.
     let parent = getppid().map(Pid::as_raw_nonzero);
@@ -70,7 +73,7 @@ fn end_with(worker: u32) -> anyhow::Result<()> {
 
 /// A supervisor may send its signals to the whole group; what runs then is the worker's to decide. The handlers live as
 /// long as what is returned.
-fn leave_signals_to_the_worker() -> std::io::Result<Runtime> {
+pub fn leave_signals_to_the_parent() -> std::io::Result<Runtime> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _context = runtime.enter();
     for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit(), SignalKind::hangup()] {

@@ -107,8 +107,14 @@ pub(super) fn add(base: &mut Base, options: WorkerOptions, components: &mut Comp
 }
 
 fn start(base: &Base, queues: Vec<String>, child_arguments: Vec<OsString>) -> Worker {
-    let world =
-        TaskWorld { stores: base.stores.clone(), clock: base.clock.clone(), data_dir: base.config.data_dir.clone() };
+    let live = base.live.clone();
+    let world = TaskWorld {
+        stores: base.stores.clone(),
+        clock: base.clock.clone(),
+        data_dir: base.config.data_dir.clone(),
+        event_days: Arc::new(move || live.current().event_retention_days),
+        queue: Some(base.queue.clone()),
+    };
     let config = WorkerConfig {
         host: host::name(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

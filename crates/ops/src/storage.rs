@@ -1,0 +1,251 @@
+//! What the stores take on disk, how fast that grows, how long it lasts, and what retention did last. For superusers and
+//! the system. Looking costs reads of files and indexes, so one look is used for a while.
+
+use crate::context::Failure;
+use crate::{Actor, ApiError, Ops};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use stdx::{Day, Timestamp};
+use store::{Stores, days, projects, removals, sizes, sweeps};
+
+/// Pages refresh every few seconds; what they show changes by the minute.
+const FRESH_FOR: Duration = Duration::from_secs(30);
+/// Days that tell how fast events grow.
+const GROWTH_DAYS: usize = 7;
+/// A forecast beyond this is "more than a year".
+pub const FORECAST_DAYS_MAX: i64 = 366;
+const SWEEPS_SHOWN: usize = 10;
+
+/// What the process knows of limits: passed in, for only the binary reads configuration and asks the machine.
+#[derive(Clone)]
+pub struct Limits {
+    pub event_days: i64,
+    /// `disk.min-free`
+    pub free_min_bytes: u64,
+    /// Bytes that may still be written in the data directory; `None` if the machine does not say.
+    pub free_bytes: Arc<dyn Fn() -> Option<u64> + Send + Sync>,
+}
+
+/// The last look.
+#[derive(Default)]
+pub(crate) struct Looks(Mutex<Option<(Timestamp, Arc<Storage>)>>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Storage {
+    pub seen_at: Timestamp,
+    /// Bytes on disk by store: metadata, events, blobs, queue and the rest.
+    pub stores: Vec<(&'static str, u64)>,
+    /// Bytes of the metadata's largest tables, with their indexes; none where that would take too long to say.
+    pub tables: Vec<(String, u64)>,
+    pub projects: Vec<ProjectSize>,
+    pub days: Vec<DaySize>,
+    pub event_days: i64,
+    pub free_bytes: Option<u64>,
+    pub free_min_bytes: u64,
+    /// Bytes of events of one day, of the last days that are over; 0 while there is none.
+    pub growth_bytes: u64,
+    pub forecast: Forecast,
+    pub sweeps: Vec<Sweep>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProjectSize {
+    /// `org/project`
+    pub name: String,
+    /// Stored events.
+    pub events: i64,
+    /// Its part of the days' files, by events.
+    pub bytes: u64,
+    /// Days its events are kept.
+    pub days: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DaySize {
+    pub day: Day,
+    pub bytes: u64,
+}
+
+/// How long the disk lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forecast {
+    /// No day is over yet, or the machine does not say how much is free.
+    Unknown,
+    /// Until less than `disk.min-free` is left, at the pace of the last days and with what retention gives back.
+    Days(i64),
+    /// At least `FORECAST_DAYS_MAX`.
+    Lasting,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sweep {
+    pub origin: String,
+    /// running, done, incomplete or abandoned
+    pub state: String,
+    pub started_at: Timestamp,
+    pub took: Option<Duration>,
+    pub rows: u64,
+    pub bytes: u64,
+    pub returned_bytes: u64,
+    pub retried: u64,
+    /// Units that were set aside, with why.
+    pub skipped: Vec<String>,
+}
+
+/// Returns the last look, or a new one if it is old.
+///
+/// # Errors
+/// `Forbidden` for anybody but superusers and the system.
+pub async fn get(cx: &Ops, actor: &Actor) -> Result<Arc<Storage>, ApiError> {
+    actor.require_superuser()?;
+    let now = cx.clock.now();
+    let last = cx.storage_looks.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if let Some((seen_at, storage)) = last
+        && now.since(seen_at) < FRESH_FOR
+        && storage.sweeps.first().is_none_or(|sweep| sweep.state != "running")
+    {
+        return Ok(storage);
+    }
+    let limits = cx.storage_limits.clone();
+    let looked = cx.blocking("look at the stores", move |stores| look(stores, limits.as_ref(), now)).await?;
+    let looked = Arc::new(looked);
+    *cx.storage_looks.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, looked.clone()));
+    Ok(looked)
+}
+
+fn look(stores: &Stores, limits: Option<&Limits>, now: Timestamp) -> Result<Storage, Failure> {
+    let open = stores.db.read_blocking(days::list_open)?;
+    let all = stores.db.read_blocking(projects::retention)?;
+    let event_days = limits.map_or(0, |limits| limits.event_days);
+    let mut day_sizes = Vec::with_capacity(open.len());
+    let mut sums: BTreeMap<i64, (i64, u64)> = BTreeMap::new();
+    for day in &open {
+        let bytes = stores.events.size_bytes(day)?;
+        day_sizes.push(DaySize { day: day.day, bytes });
+        let stored = stores.db.read_blocking(|tx| removals::stored_by_project(tx, day.day))?;
+        let events: i64 = stored.iter().map(|(_, events)| events).sum();
+        for (project, count) in stored {
+            let sum = sums.entry(project).or_default();
+            sum.0 += count;
+            sum.1 += (u128::from(bytes) * u128::from(count.unsigned_abs()) / u128::from(events.max(1).unsigned_abs()))
+                as u64;
+        }
+    }
+    let mut projects: Vec<ProjectSize> = all
+        .into_iter()
+        .filter_map(|row| {
+            let (events, bytes) = sums.remove(&row.id)?;
+            let days = row.days.map_or(event_days, |days| days.min(event_days));
+            Some(ProjectSize { name: row.name, events, bytes, days })
+        })
+        .collect();
+    projects.sort_by_key(|project| std::cmp::Reverse(project.bytes));
+    let free_bytes = limits.and_then(|limits| (limits.free_bytes)());
+    let free_min_bytes = limits.map_or(0, |limits| limits.free_min_bytes);
+    let growth_bytes = growth(&day_sizes, now.day());
+    let spare = free_bytes.map(|free| free.saturating_sub(free_min_bytes));
+    Ok(Storage {
+        seen_at: now,
+        stores: by_store(&stores.data_dir),
+        tables: sizes::tables(stores)?,
+        projects,
+        forecast: forecast(spare, growth_bytes, &day_sizes, event_days, now.day()),
+        days: day_sizes,
+        event_days,
+        free_bytes,
+        free_min_bytes,
+        growth_bytes,
+        sweeps: stores.db.read_blocking(|tx| sweeps::latest(tx, SWEEPS_SHOWN))?.iter().map(sweep).collect(),
+    })
+}
+
+fn sweep(row: &sweeps::SweepRow) -> Sweep {
+    // A report of another release says less; what is not there counts nothing.
+    let report: serde_json::Value = serde_json::from_str(&row.report).unwrap_or_default();
+    let models = report["models"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let sum = |name: &str| models.iter().filter_map(|model| model[name].as_u64()).sum();
+    let number = |name: &str| report[name].as_u64().unwrap_or_default();
+    let skipped = report["skipped"].as_array().into_iter().flatten();
+    Sweep {
+        origin: row.origin.clone(),
+        state: row.state.clone(),
+        started_at: row.started_at,
+        took: row.ended_at.map(|ended| ended.since(row.started_at)),
+        rows: sum("rows"),
+        bytes: sum("bytes"),
+        returned_bytes: number("returned_bytes"),
+        retried: number("retried"),
+        skipped: skipped.filter_map(|text| text.as_str().map(str::to_owned)).collect(),
+    }
+}
+
+/// The mean of the last days that are over.
+fn growth(days: &[DaySize], today: Day) -> u64 {
+    let over: Vec<u64> = days
+        .iter()
+        .filter(|size| size.day < today && size.day.0 >= today.0 - GROWTH_DAYS as i64)
+        .map(|size| size.bytes)
+        .collect();
+    over.iter().sum::<u64>() / (over.len() as u64).max(1)
+}
+
+/// Goes day by day: events come at the pace of the last days, and the day that is due goes.
+fn forecast(spare: Option<u64>, growth: u64, days: &[DaySize], event_days: i64, today: Day) -> Forecast {
+    let Some(spare) = spare.filter(|_| growth > 0) else { return Forecast::Unknown };
+    let mut spare = i128::from(spare);
+    for ahead in 1..FORECAST_DAYS_MAX {
+        let due = Day(today.0 + ahead - event_days - 1);
+        let given = match due < today {
+            true => days.iter().find(|size| size.day == due).map_or(0, |size| size.bytes),
+            false => growth,
+        };
+        spare += i128::from(given) - i128::from(growth);
+        if spare < 0 {
+            return Forecast::Days(ahead);
+        }
+    }
+    Forecast::Lasting
+}
+
+fn by_store(data_dir: &Path) -> Vec<(&'static str, u64)> {
+    let mut sums = [("metadata", 0), ("events", 0), ("blobs", 0), ("queue and the rest", 0)];
+    for (name, bytes) in sizes::of_folder(data_dir) {
+        let place = match name.as_str() {
+            "events" => 1,
+            "blobs" => 2,
+            name if name.starts_with("metadata.sqlite") => 0,
+            _ => 3,
+        };
+        sums[place].1 += bytes;
+    }
+    sums.to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TODAY: Day = Day(1_000);
+
+    fn sizes(ages: std::ops::RangeInclusive<i64>, bytes: u64) -> Vec<DaySize> {
+        ages.map(|age| DaySize { day: Day(TODAY.0 - age), bytes }).collect()
+    }
+
+    #[test]
+    fn a_disk_lasts_until_what_comes_exceeds_what_goes() {
+        let check = |spare, growth, days: &[DaySize], event_days, expected| {
+            assert_eq!(forecast(spare, growth, days, event_days, TODAY), expected);
+        };
+        check(None, 10, &[], 90, Forecast::Unknown);
+        check(Some(1_000), 0, &[], 90, Forecast::Unknown);
+        check(Some(195), 10, &sizes(0..=5, 10), 90, Forecast::Days(20));
+        check(Some(5), 10, &sizes(0..=5, 10), 90, Forecast::Days(1));
+        // Ninety days are there: each day one goes as one comes.
+        check(Some(5), 10, &sizes(0..=90, 10), 90, Forecast::Lasting);
+        check(Some(901), 10, &sizes(0..=5, 10), 90, Forecast::Lasting);
+        assert_eq!(growth(&sizes(0..=20, 10), TODAY), 10);
+        assert_eq!(growth(&sizes(0..=0, 10), TODAY), 0, "today is not over");
+    }
+}

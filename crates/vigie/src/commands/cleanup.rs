@@ -1,0 +1,125 @@
+//! `vigie cleanup`: removes what is past its retention, by worker processes of its own, or says what that would be. The
+//! engine is `pipeline::retention`; the schedule runs the same.
+
+mod hand;
+mod show;
+mod worker;
+
+use super::output;
+use crate::cli::Cleanup;
+use crate::config::Config;
+use crate::local::Local;
+use anyhow::{Context, bail, ensure};
+use hand::{ChildHand, Spawner};
+use pipeline::retention::conduct::{self, Origin};
+use pipeline::retention::sweep::{self, Hand};
+use pipeline::retention::{Ask, Model, POLICIES, Plan, Report};
+use show::Show;
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use stdx::{Clock, SystemClock};
+
+pub use worker::run as run_worker;
+
+/// Worker processes; each has stores and caches of its own, and one writes to a store at a time.
+const WORKERS_MAX: usize = 64;
+/// A hundred years: beyond, dates have no meaning.
+const DAYS_MAX: i64 = 36_500;
+
+/// Runs the command. `arguments` are the flags that every command takes, for worker processes.
+///
+/// # Errors
+/// If it is refused, or a store fails.
+pub fn run(config: &Config, input: &Cleanup, arguments: Vec<OsString>) -> anyhow::Result<ExitCode> {
+    let models = check(input)?;
+    // Before any store is opened here, so that no worker inherits a file of one.
+    let spawner = Spawner::new(arguments);
+    let workers = if input.dry_run { Vec::new() } else { spawner.start(input.concurrency)? };
+    let started = Instant::now();
+    let local = Local::open(config)?;
+    let ask = ask(config, &local, input, models)?;
+    let show = Show::new(input, &ask);
+    if input.dry_run {
+        let plan = plan(&local, &ask)?;
+        show.plan(&plan)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let now = SystemClock.now();
+    let Some(held) = conduct::begin(&local.stores, Origin::Command, now).context("begin the cleanup")? else {
+        bail!("another cleanup is already running{}", since(&local));
+    };
+    let plan = plan(&local, &ask)?;
+    show.beginning()?;
+    let sweep = held.sweep;
+    let hands = workers.into_iter().map(|worker| Box::new(ChildHand::new(&spawner, worker, sweep)) as Box<dyn Hand>);
+    let (report, is_whole) = sweep::run(&plan, hands.collect(), |progress| show.progress(progress));
+    held.finish(&local.stores, &plan, (&report, is_whole), SystemClock.now()).context("write the cleanup down")?;
+    pipeline::metrics::record_cleanup(Origin::Command.name(), started.elapsed());
+    show.done(&plan, &report, started.elapsed())?;
+    Ok(exit_code(&report, is_whole))
+}
+
+/// Says what is wrong before anything is opened.
+fn check(input: &Cleanup) -> anyhow::Result<Vec<Model>> {
+    ensure!(input.concurrency >= 1, "Minimum concurrency is 1");
+    ensure!(input.concurrency <= WORKERS_MAX as i64, "Maximum concurrency is {WORKERS_MAX}");
+    if let Some(days) = input.days {
+        ensure!(days <= DAYS_MAX, "--days {days}: at most {DAYS_MAX}");
+        ensure!(days >= 1 || input.force, "--days {days} would remove all events, today's too; say --force to do so");
+    }
+    let model = |name: &String| {
+        let known = || POLICIES.iter().map(|policy| policy.name).collect::<Vec<_>>().join(", ");
+        Model::parse(name).with_context(|| format!("unknown model '{name}'; there are {}", known()))
+    };
+    input.model.iter().map(model).collect()
+}
+
+fn ask(config: &Config, local: &Local, input: &Cleanup, models: Vec<Model>) -> anyhow::Result<Ask> {
+    let project_id = match &input.project {
+        Some(name) => Some(project_id(local, name)?),
+        None => None,
+    };
+    let bodies_before = match conduct::bodies_before(&*local.ops.queue, SystemClock.now()) {
+        Ok(before) => Some(before),
+        Err(error) => {
+            tracing::warn!(error = %error, "queue not asked: bodies of large requests are left where they are");
+            None
+        }
+    };
+    let options = local.stores.db.read_blocking(store::options::list).context("read the runtime options")?;
+    let installation_days = config.with_options(&options).event_retention_days;
+    Ok(Ask { days: input.days, installation_days, project_id, models, bodies_before })
+}
+
+/// `org/project`, or an id.
+fn project_id(local: &Local, name: &str) -> anyhow::Result<i64> {
+    let (name, is_id) = (name.to_owned(), name.parse::<i64>().ok());
+    let all = local.stores.db.read_blocking(store::projects::retention).context("read the projects")?;
+    let found = all.iter().find(|project| is_id == Some(project.id) || project.name == name);
+    Ok(found.with_context(|| format!("Project not found: {name}"))?.id)
+}
+
+fn plan(local: &Local, ask: &Ask) -> anyhow::Result<Plan> {
+    pipeline::retention::plan(&local.stores, ask, SystemClock.now()).context("plan the cleanup")
+}
+
+fn since(local: &Local) -> String {
+    // The refusal stands without it.
+    let last = local.stores.db.read_blocking(|tx| store::sweeps::latest(tx, 1)).ok().and_then(|mut rows| rows.pop());
+    last.map(|row| format!(" since {} (by {})", row.started_at.to_rfc3339(), row.origin)).unwrap_or_default()
+}
+
+/// 0 only if nothing was left out.
+fn exit_code(report: &Report, is_whole: bool) -> ExitCode {
+    if is_whole && report.skipped.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Seconds as people read them.
+fn seconds(duration: Duration) -> String {
+    format!("{:.1}", duration.as_secs_f64())
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    output::line(text)
+}

@@ -1,0 +1,43 @@
+//! `docs/reference/retention.md`, from the table of policies (`POLICIES`).
+
+use super::literals::{inside, literals, uses};
+use super::{Page, code, table};
+use crate::tidy::{RustFile, Tree};
+
+const SOURCE: &str = "crates/pipeline/src/retention/policies.rs";
+
+pub fn page(tree: &Tree) -> Page {
+    let introduction = "What is kept how long. *Event days* are `system.event-retention-days`, less where a project has \
+                        set less, or what `vigie cleanup --days` says. How it works: [retention](../operating/retention.md).";
+    let rows: Vec<Vec<String>> = tree.rust_file(SOURCE).map(rows).unwrap_or_default();
+    let heads = ["model", "of", "kept", "what it is"];
+    let text = table("Retention", introduction, SOURCE, &heads, &rows);
+    Page { path: "docs/reference/retention.md", text }
+}
+
+fn rows(file: &RustFile) -> Vec<Vec<String>> {
+    let Some(at) = file.code.find("POLICIES: ") else { return Vec::new() };
+    let Some(open) = file.code[at..].find("= &[").map(|offset| at + offset + 3) else { return Vec::new() };
+    let Some(table) = inside(&file.code, open) else { return Vec::new() };
+    let lines = uses(&file.code, "Policy {").into_iter().filter(|range| table.contains(&range.start));
+    let row = |range: std::ops::Range<usize>| {
+        let reach = if file.code[range.clone()].contains("Reach::Project") { "project" } else { "installation" };
+        let [name, kept, help] = <[String; 3]>::try_from(literals(file, range)).ok()?;
+        Some(vec![code(&name), reach.to_owned(), kept, help])
+    };
+    lines.filter_map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_policy_becomes_a_row() {
+        let text = "pub const POLICIES: &[Policy] = &[Policy { model: Model::A, name: \"A\", reach: Reach::Project, \
+                    kept_text: \"for ever\", help: \"letters\" }];\n";
+        let tree = Tree::of(&[(SOURCE, text)]);
+        let page = page(&tree).text;
+        assert!(page.contains("| `A` | project | for ever | letters |"), "{page}");
+    }
+}
