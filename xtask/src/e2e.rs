@@ -22,6 +22,7 @@ pub mod programs;
 mod python_sdk;
 mod queue_faults;
 mod redis;
+mod retention;
 mod ruby_sdk;
 mod rust_sdk;
 mod sdk;
@@ -114,6 +115,10 @@ const TESTS: &[(&str, Test)] = &[
     ("spool_outage", spool_outage::of_redis),
     ("spool_rabbitmq_outage", spool_outage::of_rabbitmq),
     ("health_red", health_red::run),
+    ("retention_whole_days", retention::whole_days),
+    ("retention_scopes", retention::scopes),
+    ("retention_kills", retention::kills),
+    ("retention_writers", retention::writers),
 ];
 
 /// How many tests ended in which way.

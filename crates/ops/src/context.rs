@@ -27,6 +27,8 @@ pub struct Ops {
     pub(crate) pulse: crate::pulse::Recorder,
     /// Where this process keeps accepted events while their broker is away.
     pub spool: Option<Arc<Spool>>,
+    pub(crate) storage_limits: Option<crate::storage::Limits>,
+    pub(crate) storage_looks: crate::storage::Looks,
     public_url: RwLock<String>,
     pub(crate) login_limits: LoginLimits,
     file_reads: Semaphore,
@@ -44,6 +46,8 @@ impl Ops {
             options: crate::options::Catalogue::default(),
             pulse: crate::pulse::Recorder::default(),
             spool: None,
+            storage_limits: None,
+            storage_looks: crate::storage::Looks::default(),
             public_url: RwLock::new(public_url.trim_end_matches('/').to_owned()),
             login_limits: LoginLimits::default(),
             file_reads: Semaphore::new(FILE_READS_MAX),
@@ -75,6 +79,13 @@ impl Ops {
     #[must_use]
     pub fn with_spool(mut self, spool: Option<Arc<Spool>>) -> Ops {
         self.spool = spool;
+        self
+    }
+
+    /// Adds the limits of the disk and of retention, which the storage page reckons with.
+    #[must_use]
+    pub fn with_storage_limits(mut self, limits: crate::storage::Limits) -> Ops {
+        self.storage_limits = Some(limits);
         self
     }
 

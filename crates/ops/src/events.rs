@@ -6,8 +6,9 @@ pub(crate) mod locate;
 mod queries;
 mod read;
 
-pub use queries::{get, get_of_issue, list_of_issue, list_of_project, raw_json};
+pub use queries::{get, get_of_issue, list_of_issue, list_of_project, raw_json, removed_of_issue};
 pub(crate) use queries::{issue_of, latest_of_group};
+pub use store::removals::Removed;
 
 use crate::PageRequest;
 use crate::issues::IssueRef;

@@ -39,6 +39,7 @@ pub mod sessions;
 pub mod shapes;
 pub mod statistics;
 pub mod status;
+pub mod storage;
 pub mod tokens;
 pub mod users;
 pub mod workers;

@@ -21,7 +21,8 @@ const SWEEPS_SHOWN: usize = 10;
 /// What the process knows of limits: passed in, for only the binary reads configuration and asks the machine.
 #[derive(Clone)]
 pub struct Limits {
-    pub event_days: i64,
+    /// As is set now.
+    pub event_days: Arc<dyn Fn() -> i64 + Send + Sync>,
     /// `disk.min-free`
     pub free_min_bytes: u64,
     /// Bytes that may still be written in the data directory; `None` if the machine does not say.
@@ -118,7 +119,7 @@ pub async fn get(cx: &Ops, actor: &Actor) -> Result<Arc<Storage>, ApiError> {
 fn look(stores: &Stores, limits: Option<&Limits>, now: Timestamp) -> Result<Storage, Failure> {
     let open = stores.db.read_blocking(days::list_open)?;
     let all = stores.db.read_blocking(projects::retention)?;
-    let event_days = limits.map_or(0, |limits| limits.event_days);
+    let event_days = limits.map_or(0, |limits| (limits.event_days)());
     let mut day_sizes = Vec::with_capacity(open.len());
     let mut sums: BTreeMap<i64, (i64, u64)> = BTreeMap::new();
     for day in &open {

@@ -98,3 +98,35 @@ pub fn days_to_fold(tx: &mut Tx<'_>) -> Result<Vec<Day>, StoreError> {
     )?;
     Ok(rows.into_iter().map(|(day,)| day).collect())
 }
+
+/// What retention removed of an issue's events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removed {
+    pub events: i64,
+    /// When it last removed some of the project's.
+    pub at: Option<Timestamp>,
+}
+
+/// Returns how many counted events of the groups are stored no more. A range of the primary key of `group_day` for each
+/// group: one row for each day that is kept, and one for all that are gone.
+///
+/// # Errors
+/// If the database fails.
+pub fn of_groups(tx: &mut Tx<'_>, project_id: i64, group_keys: &[i64]) -> Result<Removed, StoreError> {
+    let mut events = 0;
+    for key in group_keys {
+        let (removed,): (i64,) = tx.query_one(
+            "SELECT COALESCE(SUM(g.event_count), 0) FROM group_day g
+             WHERE g.project_id = $1 AND g.group_key = $2
+               AND NOT EXISTS (SELECT 1 FROM event_day d WHERE d.day = g.day AND d.state = 'open')",
+            &[Val::Int(project_id), Val::Int(*key)],
+        )?;
+        events += removed;
+    }
+    let (whole, part): (Option<Timestamp>, Option<Timestamp>) = tx.query_one(
+        "SELECT (SELECT MAX(ended_at) FROM event_day WHERE state = 'ended'),
+                (SELECT MAX(removed_at) FROM event_removal WHERE project_id = $1)",
+        &[Val::Int(project_id)],
+    )?;
+    Ok(Removed { events, at: whole.max(part) })
+}

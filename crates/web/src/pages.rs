@@ -64,6 +64,7 @@ pub fn router(state: WebState) -> Router {
         .route("/system/dead-letters/export/", get(system::dead_letters::export))
         .route("/system/dead-letters/{id}/", get(system::dead_letters::show_one))
         .route("/system/schedules/", get(system::schedules::show))
+        .route("/system/storage/", get(system::storage::show))
         .route("/system/events/", get(system::events::show))
         .route("/system/config/", get(system::config::show).post(system::config::change))
         .route("/auth/login/", get(login::show).post(login::log_in))

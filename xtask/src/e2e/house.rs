@@ -55,6 +55,11 @@ impl House {
         }
     }
 
+    /// Returns a command line that is not started.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        self.vigie(arguments)
+    }
+
     fn vigie(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.exe);
         command.arg("--data-dir").arg(&self.data_dir).args(arguments).envs(self.environment.iter().cloned());

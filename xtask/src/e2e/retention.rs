@@ -134,9 +134,7 @@ fn everything(server: &mut Server, project: &str) -> anyhow::Result<Vec<Value>> 
         let path = format!("/projects/default/{project}/events/?per_page=100{cursor}");
         let (response, page) = server.api(&path)?;
         events.extend(page.as_array().context("a page of events")?.iter().cloned());
-        let link = response.header("link").unwrap_or_default().to_owned();
-        let next = link.split(',').find(|part| part.contains("rel=\"next\"") && part.contains("results=\"true\""));
-        let Some(next) = next.and_then(|part| part.split("cursor=\"").nth(1)?.split('"').next()) else { break };
+        let Some(next) = response.header("link").and_then(bench::accounts::next_cursor) else { break };
         cursor = format!("&cursor={next}");
     }
     Ok(events)

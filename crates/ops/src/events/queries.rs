@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use store::Stores;
 use store::event_lookup;
 use store::events::StoredEvent;
+use store::removals::Removed;
 
 /// Events decompressed for one page when they are filtered by environment.
 const EXAMINED_MAX: usize = 300;
@@ -109,6 +110,20 @@ pub async fn get_of_issue(
         };
         let stored = stored.filter(|event| group_keys.contains(&event.group_key)).ok_or(ApiError::NotFound)?;
         with_neighbours(stores, &stored, issue_id, &events)
+    })
+    .await
+}
+
+/// Returns how many of the issue's counted events retention has removed, and when.
+///
+/// # Errors
+/// `NotFound` if the issue is not there or not the actor's.
+pub async fn removed_of_issue(cx: &Ops, actor: &Actor, issue: &IssueRef) -> Result<Removed, ApiError> {
+    let (actor, issue) = (actor.clone(), issue.clone());
+    cx.read("look at what retention removed", move |tx| {
+        let row = find::issue(tx, &actor, &issue, Scope::EventRead)?;
+        let keys = event_lookup::groups_of_issue(tx, row.id)?;
+        Ok(store::removals::of_groups(tx, row.project_id, &keys)?)
     })
     .await
 }

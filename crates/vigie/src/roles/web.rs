@@ -43,6 +43,7 @@ pub(super) async fn add(base: &mut Base, listener: TcpListener, components: &mut
     let live = base.live.clone();
     let ops = ops.with_schedule(schedule).with_event_queues(&[EVENTS_QUEUE]).with_spool(spool);
     let ops = ops.with_options(options::catalogue(move || live.current()));
+    let ops = ops.with_storage_limits(storage_limits(base));
     let ops = Arc::new(ops);
     let first = first_run(&config.data_dir, &ops).await?;
     record_address(&base.stores, &url, &*base.clock).await.context("record the public address")?;
@@ -90,6 +91,15 @@ async fn first_run(data_dir: &Path, ops: &Ops) -> anyhow::Result<Option<ops::fir
     let lock = tokio::task::spawn_blocking(move || host::lock_folder(&folder)).await?;
     let _lock = lock.context("wait for other processes that start")?;
     ops::first_run::set_up(ops, &Caller::of_task("first-run")).await.context("create the first organization")
+}
+
+fn storage_limits(base: &Base) -> ops::storage::Limits {
+    let (data_dir, live) = (base.config.data_dir.clone(), base.live.clone());
+    ops::storage::Limits {
+        event_days: Arc::new(move || live.current().event_retention_days),
+        free_min_bytes: base.config.disk_free_min.bytes(),
+        free_bytes: Arc::new(move || host::free_bytes(&data_dir).ok()),
+    }
 }
 
 fn ingest(base: &Base, ops: &Ops, keyring: Arc<Keyring>, accounting: Arc<Accounting>) -> anyhow::Result<Ingest> {

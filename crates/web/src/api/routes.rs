@@ -102,4 +102,5 @@ pub static ROUTES: &[RouteInfo] = &[
     route!(GET    "/system/options/" ADMIN, options::list),
     route!(PUT    "/system/options/{option}/" ADMIN, options::update),
     route!(DELETE "/system/options/{option}/" ADMIN, options::delete),
+    route!(GET    "/system/storage/" ADMIN, system::storage),
 ];

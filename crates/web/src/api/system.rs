@@ -5,6 +5,7 @@ use super::request::{Answer, ApiRequest};
 use ops::conservation::{self, BalanceRow};
 use ops::dead_letters::{self, DeadLetter, Selection};
 use ops::pulse::{self, Tendency};
+use ops::storage::{self, Forecast};
 use ops::{ApiError, queues, schedules, shapes, workers};
 use serde_json::{Value, json};
 
@@ -114,6 +115,33 @@ pub(super) async fn discard_dead_letter(request: ApiRequest) -> Result<Answer, A
 pub(super) async fn schedules(request: ApiRequest) -> Result<Answer, ApiError> {
     let rows = schedules::list(&request.ops, &request.caller).await?;
     Ok(Answer::list(&rows, shapes::schedule))
+}
+
+/// Sizes in bytes by store, table, project and day, the forecast, and the last sweeps of retention.
+pub(super) async fn storage(request: ApiRequest) -> Result<Answer, ApiError> {
+    let seen = storage::get(&request.ops, &request.caller).await?;
+    let sized = |(name, bytes): (&str, &u64)| json!({"name": name, "bytes": bytes});
+    let project = |row: &storage::ProjectSize| json!({"project": row.name, "events": row.events, "bytes": row.bytes, "days": row.days});
+    let sweep = |row: &storage::Sweep| {
+        json!({
+            "origin": row.origin, "state": row.state, "started": row.started_at.to_rfc3339(),
+            "took_s": row.took.map(|took| took.as_secs_f64()), "rows": row.rows, "bytes": row.bytes,
+            "returned_bytes": row.returned_bytes, "retried": row.retried, "skipped": row.skipped,
+        })
+    };
+    Ok(Answer::ok(json!({
+        "at": seen.seen_at.to_rfc3339(), "event_days": seen.event_days,
+        "free_bytes": seen.free_bytes, "free_min_bytes": seen.free_min_bytes, "growth_bytes_per_day": seen.growth_bytes,
+        "days_left": match seen.forecast {
+            Forecast::Days(days) => json!(days),
+            Forecast::Unknown | Forecast::Lasting => Value::Null,
+        },
+        "stores": seen.stores.iter().map(|(name, bytes)| sized((name, bytes))).collect::<Vec<Value>>(),
+        "tables": seen.tables.iter().map(|(name, bytes)| sized((name, bytes))).collect::<Vec<Value>>(),
+        "projects": seen.projects.iter().map(project).collect::<Vec<Value>>(),
+        "days": seen.days.iter().map(|size| json!({"day": size.day.to_string(), "bytes": size.bytes})).collect::<Vec<Value>>(),
+        "sweeps": seen.sweeps.iter().map(sweep).collect::<Vec<Value>>(),
+    })))
 }
 
 fn one(request: &ApiRequest) -> Selection {

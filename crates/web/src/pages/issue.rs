@@ -8,7 +8,7 @@ use crate::components::issue_row::{Badge, Headline, badges};
 use crate::components::stacktrace::FrameChoice;
 use crate::components::tag_table::TagTable;
 use crate::error::PageError;
-use crate::format::{Ago, grouped};
+use crate::format::{Ago, counted, grouped};
 use crate::shell::{Nav, Shell};
 use crate::state::WebState;
 use crate::viewer::Viewer;
@@ -16,7 +16,7 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use ops::ApiError;
-use ops::events::{self, EventDetail, EventRef, IssueEvent};
+use ops::events::{self, EventDetail, EventRef, IssueEvent, Removed};
 use ops::issues::{self, Issue, IssueActivity, IssueRef, IssueSeries, IssueStatus, IssueTag, Series, SeriesPeriod};
 use ops::projects::ProjectRef;
 use serde::Deserialize;
@@ -31,6 +31,8 @@ pub(super) struct IssuePage {
     pub tags: TagTable,
     pub activity: Vec<ActivityLine>,
     pub event: Option<(EventBar, EventSections)>,
+    /// What retention removed, in a sentence.
+    pub removed: Option<String>,
 }
 
 /// What stays the same whichever event is shown.
@@ -79,6 +81,7 @@ pub(super) struct IssueFacts {
     pub tags: Vec<IssueTag>,
     pub activity: Vec<IssueActivity>,
     pub event: Option<EventFacts>,
+    pub removed: Removed,
 }
 
 pub(super) struct EventFacts {
@@ -144,10 +147,11 @@ async fn load(
     let reference = IssueRef { org: None, issue: issue.id.to_string() };
     let period = SeriesPeriod::parse(&query.period).unwrap_or_else(|| fitting_period(&issue, viewer.now));
     let wanted = IssueSeries { issue: reference.clone(), period, environments: Vec::new() };
-    let (series, tags, activity, found) = tokio::join!(
+    let (series, tags, activity, removed, found) = tokio::join!(
         issues::series(cx, actor, &wanted),
         issues::tags(cx, actor, &reference),
         issues::activity(cx, actor, &reference),
+        events::removed_of_issue(cx, actor, &reference),
         events::get_of_issue(cx, actor, &reference, event),
     );
     let found = match found {
@@ -156,7 +160,8 @@ async fn load(
         Err(ApiError::NotFound) if !matches!(event, IssueEvent::Id(_)) => None,
         Err(error) => return Err(error.into()),
     };
-    Ok(IssueFacts { issue, series: series?, period, tags: tags?, activity: activity?, event: found })
+    let (series, tags, activity, removed) = (series?, tags?, activity?, removed?);
+    Ok(IssueFacts { issue, series, period, tags, activity, event: found, removed })
 }
 
 async fn event_facts(
@@ -184,9 +189,20 @@ fn fitting_period(issue: &Issue, now: Timestamp) -> SeriesPeriod {
     if issue.last_seen.plus(DAY) > now { SeriesPeriod::Day } else { SeriesPeriod::Fortnight }
 }
 
+/// Nothing while nothing was removed.
+fn removal_sentence(removed: Removed) -> Option<String> {
+    let Removed { events, at } = removed;
+    if events <= 0 {
+        return None;
+    }
+    let (what, on) = (counted(events, "stored event was", "stored events were"), at.map(|at| at.day()));
+    let on = on.map(|day| format!(" on {day}")).unwrap_or_default();
+    Some(format!("{what} removed by retention{on}; counts kept."))
+}
+
 impl IssuePage {
     pub fn of(shell: Shell, facts: IssueFacts, choice: FrameChoice, now: Timestamp) -> IssuePage {
-        let IssueFacts { issue, series, period, tags, activity, event } = facts;
+        let IssueFacts { issue, series, period, tags, activity, event, removed } = facts;
         let event = event.map(|EventFacts { event, attachments, receipt }| {
             let url = format!("/issues/{}/events/{}/", issue.id, crate::format::url_part(&event.summary.event_id));
             let bar = EventBar::of(&event, issue.id, now);
@@ -206,6 +222,7 @@ impl IssuePage {
             activity: activity.collect(),
             head: IssueHead::of(&issue, now),
             event,
+            removed: removal_sentence(removed),
         }
     }
 }

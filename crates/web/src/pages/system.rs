@@ -8,6 +8,7 @@ pub mod pipeline;
 pub mod queues;
 mod reasons;
 pub mod schedules;
+pub mod storage;
 pub mod workers;
 
 use crate::format::grouped;
@@ -20,13 +21,22 @@ pub enum Tab {
     Workers,
     DeadLetters,
     Schedules,
+    Storage,
     Events,
     Config,
 }
 
 impl Tab {
-    pub const ALL: [Tab; 7] =
-        [Tab::Pipeline, Tab::Queues, Tab::Workers, Tab::DeadLetters, Tab::Schedules, Tab::Events, Tab::Config];
+    pub const ALL: [Tab; 8] = [
+        Tab::Pipeline,
+        Tab::Queues,
+        Tab::Workers,
+        Tab::DeadLetters,
+        Tab::Schedules,
+        Tab::Storage,
+        Tab::Events,
+        Tab::Config,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -35,6 +45,7 @@ impl Tab {
             Tab::Workers => "Workers",
             Tab::DeadLetters => "Dead letters",
             Tab::Schedules => "Schedules",
+            Tab::Storage => "Storage",
             Tab::Events => "Event lookup",
             Tab::Config => "Configuration",
         }
@@ -47,6 +58,7 @@ impl Tab {
             Tab::Workers => "/system/workers/",
             Tab::DeadLetters => "/system/dead-letters/",
             Tab::Schedules => "/system/schedules/",
+            Tab::Storage => "/system/storage/",
             Tab::Events => "/system/events/",
             Tab::Config => "/system/config/",
         }

@@ -62,7 +62,9 @@ async fn the_system_page_is_for_superusers() {
     let id = world.store(&Stored::new(world.shop, "boom", NOON));
     let member = Browser::of_member(&world).await;
     let root = Browser::of_superuser(&world).await;
-    for tab in ["", "queues/", "workers/", "dead-letters/", "dead-letters/export/", "schedules/", "events/"] {
+    let tabs =
+        ["", "queues/", "workers/", "dead-letters/", "dead-letters/export/", "schedules/", "storage/", "events/"];
+    for tab in tabs {
         let path = format!("/system/{tab}");
         assert_eq!(member.get(&path).await.status, StatusCode::FORBIDDEN, "{path}");
         assert_eq!(root.get(&path).await.status, StatusCode::OK, "{path}");

@@ -69,7 +69,7 @@ const SHORT_DAYS: i64 = 14;
 
 /// `GET /system/storage/`
 pub async fn show(State(state): State<WebState>, viewer: Viewer) -> Result<Response, PageError> {
-    let seen = storage::get(&state.ops, &viewer.actor).await?;
+    let seen = storage::get(&state.ops, &viewer.caller).await?;
     html(&StoragePage::of(Shell::of(&state, &viewer, Nav::System, "Storage"), &seen))
 }
 

@@ -3,7 +3,7 @@
 use super::fixtures::{self, now, shell};
 use super::templates::render;
 use crate::components::receipt::Receipt;
-use crate::pages::system::{config, dead_letters, events, pipeline, queues, schedules, workers};
+use crate::pages::system::{config, dead_letters, events, pipeline, queues, schedules, storage, workers};
 use ops::conservation::{Balance, BalanceRow};
 use ops::dead_letters::DeadLetter;
 use ops::options::{KnownOption, OnDisk, OptionView};
@@ -11,6 +11,7 @@ use ops::pulse::{Flow, Pulse, Rate, SpoolState, Tendency};
 use ops::queues::QueueDepth;
 use ops::schedules::ScheduleRow;
 use ops::status::{OutcomeCount, Status};
+use ops::storage::{DaySize, Forecast, ProjectSize, Storage, Sweep};
 use ops::workers::{Parked, RunningRow, Worker, WorkerRow};
 use std::time::Duration;
 use store::options::OptionRow;
@@ -38,6 +39,7 @@ pub fn pages(text: &str) -> Vec<(&'static str, String)> {
         ("system/dead_letters.html", render(&dead_letters::DeadLettersPage::of(shell(true), None, &[], None))),
         ("system/dead_letter.html", render(&dead_letters::DeadLetterPage::of(shell(true), &letters[0]))),
         ("system/schedules.html", render(&schedules::SchedulesPage::of(shell(true), &[schedule(text)], &workers))),
+        ("system/storage.html", render(&storage::StoragePage::of(shell(true), &stored(text)))),
         (
             "system/events.html",
             render(&events::EventsPage { shell: shell(true), event_id: text.to_owned(), found: vec![found] }),
@@ -73,6 +75,33 @@ fn keys(text: &str) -> Vec<config::KeyView> {
     };
     let on_disk = OnDisk { value: text.to_owned(), place: text.to_owned() };
     vec![view(known(false, None), Some(row)), view(known(false, Some(on_disk)), None), view(known(true, None), None)]
+}
+
+fn stored(text: &str) -> Storage {
+    let sweep = Sweep {
+        origin: text.to_owned(),
+        state: "incomplete".to_owned(),
+        started_at: now(),
+        took: Some(Duration::from_millis(1_234)),
+        rows: 500_000,
+        bytes: 700 << 20,
+        returned_bytes: 690 << 20,
+        retried: 1,
+        skipped: vec![text.to_owned()],
+    };
+    Storage {
+        seen_at: now(),
+        stores: vec![("metadata", 20 << 20), ("events", 900 << 20), ("blobs", 0), ("queue and the rest", 4_096)],
+        tables: vec![(text.to_owned(), 9 << 20)],
+        projects: vec![ProjectSize { name: text.to_owned(), events: 12_000, bytes: 900 << 20, days: 30 }],
+        days: vec![DaySize { day: now().day(), bytes: 12_345 }],
+        event_days: 90,
+        free_bytes: Some(5 << 30),
+        free_min_bytes: 1 << 30,
+        growth_bytes: 10 << 20,
+        forecast: Forecast::Days(9),
+        sweeps: vec![sweep],
+    }
 }
 
 fn depth(text: &str) -> QueueDepth {

@@ -216,7 +216,9 @@ pub fn issue_facts(text: &str) -> IssueFacts {
         at: minutes_ago(90),
     };
     let event = EventFacts { event: event(text), attachments: vec![attachment(text)], receipt: Some(receipt(text)) };
-    IssueFacts { issue, series, period: SeriesPeriod::Day, tags: tags(text), activity: vec![line], event: Some(event) }
+    let removed = ops::events::Removed { events: 7, at: Some(now()) };
+    let (period, event) = (SeriesPeriod::Day, Some(event));
+    IssueFacts { issue, series, period, tags: tags(text), activity: vec![line], event, removed }
 }
 
 pub fn lineage(text: &str) -> Lineage {
