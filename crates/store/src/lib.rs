@@ -39,6 +39,7 @@ pub mod days;
 pub mod dictionaries;
 pub mod events;
 pub mod expiry;
+pub mod probe;
 pub mod sizes;
 pub mod sweeps;
 

@@ -79,6 +79,16 @@ impl Stores {
         Ok(db::migrate::pending(&db, MIGRATIONS)?)
     }
 
+    /// Brings the metadata of a data directory to this release's shape, creating both. Returns what was applied.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn migrate(data_dir: &Path, now: Timestamp) -> Result<Vec<&'static str>, StoreError> {
+        create_private(data_dir)?;
+        let db = Db::open_sqlite(&data_dir.join(METADATA_FILE), SqliteConfig::default())?;
+        Ok(db::migrate::run(&db, MIGRATIONS, now)?)
+    }
+
     /// Tells whether the data directory holds a store.
     pub fn exist(data_dir: &Path) -> bool {
         data_dir.join(METADATA_FILE).exists()

@@ -299,6 +299,15 @@ pub enum ConfigCommand {
     },
     /// Say everything that is wrong; exit 78 if anything is
     Check,
+    /// Write a vigie.toml from what an existing Sentry was told, and name what was not taken
+    Import {
+        /// The folder with config.yml and sentry.conf.py
+        #[arg(long, value_name = "DIR")]
+        from_sentry: PathBuf,
+        /// Say what would be taken and write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// A fresh value for system.secret-key
     GenerateSecretKey,
     #[command(external_subcommand)]

@@ -9,6 +9,8 @@ pub mod keys;
 mod kind;
 mod layers;
 mod live;
+mod roles;
+pub mod sentry;
 mod suggestion;
 pub mod template;
 
@@ -112,6 +114,7 @@ fn read(flags: &Flags, environment: &Environment) -> (Layers, Vec<Problem>) {
     environment.overlay(&mut layers, &mut problems);
     overlay_flags(flags, &mut layers);
     problems.extend(layers.problems());
+    problems.extend(roles::disagreements(&layers));
     problems.sort_by_key(Problem::order);
     (layers, problems)
 }

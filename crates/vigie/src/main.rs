@@ -15,6 +15,7 @@ mod options;
 mod public_address;
 mod reporting;
 mod roles;
+mod services;
 mod site;
 mod supervisor;
 
@@ -50,7 +51,11 @@ fn main() -> ExitCode {
 }
 
 fn exit_code_of(error: &anyhow::Error) -> u8 {
-    if error.is::<commands::Usage>() { EXIT_USAGE } else { EXIT_FAILED }
+    match error {
+        _ if error.is::<commands::Usage>() => EXIT_USAGE,
+        _ if error.is::<services::Disagreement>() => EXIT_CONFIG,
+        _ => EXIT_FAILED,
+    }
 }
 
 #[allow(clippy::print_stderr, reason = "the process's last words to the person who ran it")]

@@ -11,7 +11,7 @@ use crate::boot::Boot;
 use crate::broker;
 use crate::config::{Config, Live};
 use crate::reporting::{self, SelfReporting};
-use crate::{host, options, supervisor};
+use crate::{host, options, services, supervisor};
 use anyhow::Context;
 use queue::Queue;
 use std::process::ExitCode;
@@ -107,9 +107,12 @@ async fn serve(config: &Config, role: Role, options: WorkerOptions, mut boot: Bo
     let hangup = options::watch_hangups()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let node = options.node_name(role.name());
+    boot.note("logging", || Ok(config.log_level.clone()))?;
+    boot.note("migrations", || migrate(config, &*clock))?;
     let stores = Arc::new(boot.step("stores", || open_stores(config, &*clock))?);
     let live = boot.step("options", || live(config, &stores))?;
     let config = &*live.current();
+    boot.note("services", || services::validate(&stores, clock.now()))?;
     boot.note("broker", || broker::look_at_boot(config))?;
     let queue = boot.step("queue", || broker::of_role(config, role, &node))?;
     let reporting = start_reporting(config, &mut boot, &stores, &queue, &clock, &node)?;
@@ -174,6 +177,13 @@ async fn watch_threads(shutdown: Shutdown) -> Result<(), ComponentError> {
             () = tokio::time::sleep(THREADS_LOOK_EVERY) => {}
         }
     }
+}
+
+fn migrate(config: &Config, clock: &dyn Clock) -> anyhow::Result<String> {
+    let _lock = host::lock_folder(&config.data_dir).context("wait for other processes that start")?;
+    let applied = Stores::migrate(&config.data_dir, clock.now())
+        .with_context(|| format!("migrate the stores in {}", config.data_dir.display()))?;
+    Ok(if applied.is_empty() { "none needed".to_owned() } else { format!("applied {}", applied.join(", ")) })
 }
 
 /// Returns the configuration with the store's runtime options.

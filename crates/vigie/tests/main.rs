@@ -4,6 +4,7 @@ mod boot;
 mod configuration;
 mod running;
 mod runtime_options;
+mod services;
 
 use std::path::Path;
 use std::process::{Command, Output};

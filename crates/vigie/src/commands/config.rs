@@ -6,12 +6,12 @@ use crate::cli::{ConfigCommand, Listing};
 use crate::config::keys::Key;
 use crate::config::{self, Config, Explained, FILE_NAME, Flags};
 use crate::local::Local;
+use anyhow::Context;
 use ops::options;
 use serde_json::json;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use store::Stores;
-
-const NOT_YET: &[&str] = &["import"];
 
 pub fn run(flags: &Flags, command: ConfigCommand) -> anyhow::Result<ExitCode> {
     match command {
@@ -22,13 +22,8 @@ pub fn run(flags: &Flags, command: ConfigCommand) -> anyhow::Result<ExitCode> {
         ConfigCommand::Explain { key, listing } => explain(&find(flags, &key)?, listing)?,
         ConfigCommand::GenerateSecretKey => output::line(&init::fresh_secret_key())?,
         ConfigCommand::Check => check(flags)?,
-        ConfigCommand::Unknown(words) => {
-            let name = words.first().map(String::as_str).unwrap_or_default();
-            if NOT_YET.contains(&name) {
-                anyhow::bail!("'config {name}' is not built yet (README, \"Not yet\")");
-            }
-            return Err(unknown("config command", &words));
-        }
+        ConfigCommand::Import { from_sentry, dry_run } => import(flags, &from_sentry, dry_run)?,
+        ConfigCommand::Unknown(words) => return Err(unknown("config command", &words)),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -121,6 +116,27 @@ fn explain(explained: &Explained, listing: Listing) -> anyhow::Result<()> {
         output::line(&format!("    {}  from {}, {note}", setting.text, setting.place))?;
     }
     Ok(())
+}
+
+/// Into the file that `--config` names, else the one of the working folder.
+fn import(flags: &Flags, folder: &Path, dry_run: bool) -> anyhow::Result<()> {
+    let found = config::sentry::read(folder)?;
+    let named = flags.config.clone().unwrap_or_else(|| PathBuf::from(FILE_NAME));
+    let path = if named.is_dir() { named.join(FILE_NAME) } else { named };
+    anyhow::ensure!(dry_run || !path.exists(), "{} is there already and was left as it is", path.display());
+    for taken in &found.taken {
+        output::line(&format!("taken      {taken}"))?;
+    }
+    for left in &found.left {
+        output::line(&format!("not taken  {left}"))?;
+    }
+    if dry_run {
+        return Ok(());
+    }
+    let mut values = found.values;
+    values.entry("system.secret-key").or_insert_with(init::fresh_secret_key);
+    init::write(&path, &config::template::render(&values)).with_context(|| format!("write {}", path.display()))?;
+    output::line(&format!("wrote {}", path.display()))
 }
 
 fn when(key: &Key) -> &'static str {

@@ -23,7 +23,8 @@ pub fn run(folder: Option<PathBuf>, no_clobber: bool) -> anyhow::Result<ExitCode
         }
         anyhow::ensure!(is_agreed(&path)?, "{} was left as it is", path.display());
     }
-    write(&path, &template::render(&fresh_secret_key())).with_context(|| format!("write {}", path.display()))?;
+    let values = [("system.secret-key", fresh_secret_key())].into();
+    write(&path, &template::render(&values)).with_context(|| format!("write {}", path.display()))?;
     output::line(&format!("wrote {}", path.display()))?;
     output::line(&format!("  start Vigie with   vigie --config {} run", path.display()))?;
     Ok(ExitCode::SUCCESS)
@@ -46,7 +47,7 @@ fn is_agreed(path: &Path) -> anyhow::Result<bool> {
 }
 
 /// It holds a secret: only its owner reads it. The old file stays whole until the new one is.
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
+pub fn write(path: &Path, text: &str) -> std::io::Result<()> {
     let fresh = path.with_extension("toml.new");
     let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
     file.write_all(text.as_bytes())?;

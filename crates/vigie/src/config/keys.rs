@@ -42,6 +42,9 @@ pub fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
 }
 
+/// What a storage role takes: an engine, or to follow the address of its store.
+const ROLE: Kind = Kind::Store { built: &["follow", "sqlite"], later: &["postgres", "clickhouse"] };
+
 pub const KEYS: &[Key] = &[
     key(
         "system.url-prefix",
@@ -92,6 +95,16 @@ pub const KEYS: &[Key] = &[
         Kind::Store { built: &["sqlite:"], later: &["postgres:", "postgresql:", "clickhouse+http:"] },
         "stored events, in day partitions",
     ),
+    key(
+        "storage.bodies",
+        "follow",
+        ROLE,
+        "engine that event bodies are read from; follow: the one of events.url",
+    ),
+    key("storage.search", "follow", ROLE, "engine that issues are found in; follow: the one of database.url"),
+    key("storage.series", "follow", ROLE, "engine that counts by hour are read from; follow: the one of database.url"),
+    key("storage.tags", "follow", ROLE, "engine that tags are read from; follow: the one of database.url"),
+    key("storage.stream", "follow", ROLE, "engine that the digest writes facts to; follow: the one of database.url"),
     key("blobs.url", "file:", Kind::Store { built: &["file:"], later: &["s3:"] }, "attachments"),
     key(
         "worker.concurrency",

@@ -81,7 +81,7 @@ impl Kind {
             Kind::Store { built, .. } if built.contains(&text) => Ok(()),
             Kind::Store { built, later } => match later.iter().find(|scheme| text.starts_with(*scheme)) {
                 Some(scheme) => Err(format!("{scheme} is not built yet; this release takes {}", built.join(", "))),
-                None => Err(format!("unknown scheme; this release takes {}", built.join(", "))),
+                None => Err(format!("unknown scheme or engine; this release takes {}", built.join(", "))),
             },
         }
     }
