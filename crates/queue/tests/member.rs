@@ -7,7 +7,7 @@ use queue::brokers::member::{Config, Member};
 use queue::{
     Broker, ClaimRequest, Claimed, Finish, JobId, JobState, Ledger, NewJob, Published, QueueBounds, QueueError,
 };
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -214,4 +214,47 @@ fn an_owner_that_does_not_run_is_an_error_in_bounded_time() {
     let refused = try_open(folder.path(), "worker").err().expect("nobody answers").to_string();
     assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
     assert!(refused.contains("queue.sock") && refused.contains("SIGCONT"), "{refused}");
+}
+
+/// A message of a guest as it stands on the socket: version, lengths of head and tail, head.
+fn say(stream: &mut UnixStream, head: &str) {
+    let mut frame = vec![1];
+    frame.extend_from_slice(&(head.len() as u32).to_le_bytes());
+    frame.extend_from_slice(&0u32.to_le_bytes());
+    frame.extend_from_slice(head.as_bytes());
+    stream.write_all(&frame).expect("sent");
+}
+
+/// Returns the number of the session.
+fn greet(stream: &mut UnixStream, session: &str) -> String {
+    say(stream, &format!(r#"{{"Hello":{{"name":"a guest","session":{session}}}}}"#));
+    let mut start = [0; 9];
+    stream.read_exact(&mut start).expect("an answer begins");
+    let mut head = vec![0; u32::from_le_bytes([start[1], start[2], start[3], start[4]]) as usize];
+    stream.read_exact(&mut head).expect("an answer");
+    String::from_utf8_lossy(&head).trim_start_matches(r#"{"Ok":"#).trim_end_matches('}').to_owned()
+}
+
+/// As after a pause of the owner: the request is read when nobody waits for its answer any more.
+#[test]
+fn jobs_handed_to_a_guest_that_gave_up_asking_go_back_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let owner = open(folder.path(), "web");
+    let connect = || UnixStream::connect(folder.path().join("queue.sock")).expect("connected");
+    let mut life = connect();
+    let session = greet(&mut life, "null");
+    let mut asking = connect();
+    assert_eq!(greet(&mut asking, &session), session);
+    let bounds = r#"{"queue":"q","jobs_max":1,"bytes_max":1000,"lease_ms":60000}"#;
+    say(&mut asking, &format!(r#"{{"Claim":{{"queues":[{bounds}]}}}}"#));
+    drop(asking);
+    publish(&owner, vec![job("a")]).expect("kept");
+    let started = Instant::now();
+    let claimed = loop {
+        let claimed = claim(&owner, 1);
+        if !claimed.is_empty() || started.elapsed() > Duration::from_secs(10) {
+            break claimed;
+        }
+    };
+    assert_eq!((ids(&claimed), claimed[0].attempt), (vec!["a".to_owned()], 1));
 }

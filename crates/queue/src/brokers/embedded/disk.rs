@@ -75,9 +75,12 @@ pub fn read(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
 /// If it could not be written; the old one is there then, unless only the last flush failed.
 pub fn replace(disk: &dyn Disk, folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let new = folder.join(format!("{name}.new"));
-    let file = disk.open(&new, Open::ToAppend)?;
-    // One that a crash left behind.
-    file.set_length(0)?;
+    // One that a crash left behind goes: it must not be written over, for after half a renaming it is the old one too.
+    match disk.remove(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let file = disk.open(&new, Open::AsNew)?;
     file.append(bytes)?;
     file.sync()?;
     disk.rename(&new, &folder.join(name))?;

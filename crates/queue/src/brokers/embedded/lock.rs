@@ -12,7 +12,10 @@ const NAME: &str = "lock";
 
 pub struct FolderLock {
     path: PathBuf,
-    file: File,
+    /// Locked for as long as it is open.
+    _file: File,
+    /// Which file it is: device and number.
+    own: (u64, u64),
     is_lost: AtomicBool,
 }
 
@@ -28,7 +31,8 @@ impl FolderLock {
             Err(std::fs::TryLockError::WouldBlock) => return Err(QueueError::Owned { folder: folder.to_owned() }),
             Err(std::fs::TryLockError::Error(source)) => return Err(failed(source)),
         }
-        let lock = FolderLock { path, file, is_lost: AtomicBool::new(false) };
+        let own = file.metadata().map(|own| (own.dev(), own.ino())).map_err(failed)?;
+        let lock = FolderLock { path, _file: file, own, is_lost: AtomicBool::new(false) };
         // Somebody removed it since it was made: whoever comes next may have another.
         if lock.is_held() { Ok(lock) } else { Err(QueueError::Owned { folder: folder.to_owned() }) }
     }
@@ -43,8 +47,7 @@ impl FolderLock {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(_) => return true,
         };
-        let Ok(own) = self.file.metadata() else { return true };
-        let is_held = there == Some((own.dev(), own.ino()));
+        let is_held = there == Some(self.own);
         if !is_held && !self.is_lost.swap(true, Ordering::SeqCst) {
             let path = self.path.display();
             tracing::error!(path = %path, "somebody removed the queue's lock file, this process stops owning the queue");
