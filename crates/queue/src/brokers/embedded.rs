@@ -212,6 +212,12 @@ impl Shared {
     }
 }
 
+impl Inner {
+    fn logs(&mut self) -> [&mut Log; 3] {
+        [&mut self.log, &mut self.dead.log, &mut self.results.log]
+    }
+}
+
 fn waiting_until(not_before: Timestamp, now: Timestamp) -> State {
     if not_before > now { State::Delayed(not_before) } else { State::Ready }
 }

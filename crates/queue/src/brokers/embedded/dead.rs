@@ -22,7 +22,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(600);
 const ERROR_BYTES_MAX: usize = 4 << 10;
 
 pub struct DeadLetters {
-    log: Log,
+    pub log: Log,
     letters: BTreeMap<String, (DeadLetter, Position)>,
     /// How many each queue has.
     counts: HashMap<String, u64>,

@@ -127,7 +127,7 @@ impl Log {
             match names.kind() {
                 Kind::Living => numbers.push(number),
                 Kind::Leaving => {
-                    self.leaving.push(Leaving { number, log_is_gone: false, is_durable: false });
+                    self.leaving.push(Leaving::new(number));
                 }
                 Kind::Orphan => self.miss(number)?,
                 Kind::Aside => {}

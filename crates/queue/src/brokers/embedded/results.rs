@@ -16,7 +16,7 @@ use stdx::Timestamp;
 const RESULTS_MAX: usize = 100_000;
 
 pub struct Results {
-    log: Log,
+    pub log: Log,
     kept: HashMap<u128, Position>,
     /// By when they were written; a result that was replaced has left `kept` or stands there at another place.
     order: VecDeque<(Timestamp, u128, Position)>,

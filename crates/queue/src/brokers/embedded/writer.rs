@@ -2,7 +2,7 @@
 //! Between requests it does the upkeep of the folder.
 
 use super::disk::{Disk, DiskFile, Open};
-use super::log::Position;
+use super::log::{Log, Position};
 use super::schedule::extras::Extra;
 use super::schedule::{Entry, Share, whole_seconds};
 use super::{Config, Durability, Inner, Shared, frame, hash_id, waiting_until};
@@ -11,7 +11,7 @@ use crate::{JobId, NewJob, Published, QueueError, tend};
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -246,6 +246,21 @@ impl Publisher {
         }
     }
 
+    /// Outside the lock: claims go on meanwhile.
+    fn flush_names(&self) {
+        let folders = self.shared.lock().logs().map(Log::names_to_flush);
+        let flush = |folder: Option<PathBuf>| folder.map(|folder| self.shared.disk.sync_folder(&folder));
+        let flushed = folders.map(flush);
+        let mut inner = self.shared.lock();
+        for (log, flushed) in inner.logs().into_iter().zip(flushed) {
+            match flushed {
+                None => {}
+                Some(Ok(())) => log.names_flushed(),
+                Some(Err(error)) => tracing::warn!(error = %error, "queue segments not deleted, tried again"),
+            }
+        }
+    }
+
     fn upkeep(&self) {
         if self.shared.owns().is_err() {
             return;
@@ -253,6 +268,7 @@ impl Publisher {
         let config = &self.shared.config;
         let free = (config.free_space)();
         let failure = self.probe_after_failure();
+        self.flush_names();
         let mut inner = self.shared.lock();
         self.shared.upkeep(&mut inner);
         inner.unwritable = match free {

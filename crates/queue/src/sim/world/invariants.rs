@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 /// Rounds of upkeep after which nothing is left of a segment that is over.
-const SEGMENT_GOES_IN: usize = 3;
+const SEGMENT_GOES_IN: usize = 4;
 
 impl World {
     pub(super) fn state_of(&self, id: &str) -> Result<Option<JobState>, String> {

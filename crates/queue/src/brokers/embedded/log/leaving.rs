@@ -1,15 +1,25 @@
 //! How segments go. That all jobs of one are over is said first, by the name of its records, and made durable; then its log
 //! goes, and the records last. So no moment of a crash leaves a log that would be run again, and records without a log mean
-//! that somebody took it. Each step waits for a flush of the folder, which making a segment does anyway.
+//! that somebody took it. Each step waits for a flush of the folder: making a segment does one anyway, and upkeep does it
+//! while nobody waits for the lock, since a busy disk may take seconds.
 
 use super::Log;
 use std::io;
+use std::path::PathBuf;
 
 pub struct Leaving {
     pub number: u32,
     pub log_is_gone: bool,
     /// The names of its last step survive a power loss.
     pub is_durable: bool,
+    /// A flush that began after its last step is on its way.
+    pub is_awaited: bool,
+}
+
+impl Leaving {
+    pub fn new(number: u32) -> Leaving {
+        Leaving { number, log_is_gone: false, is_durable: false, is_awaited: false }
+    }
 }
 
 impl Log {
@@ -25,7 +35,7 @@ impl Log {
             return;
         }
         self.segments.remove(&number);
-        self.leaving.push(Leaving { number, log_is_gone: false, is_durable: false });
+        self.leaving.push(Leaving::new(number));
     }
 
     /// Makes names survive a power loss.
@@ -35,22 +45,33 @@ impl Log {
         Ok(())
     }
 
-    /// Takes those that are over a step further.
-    pub(super) fn take_away(&mut self) {
-        if self.leaving.is_empty() {
-            return;
+    /// Returns the folder if its names are to be flushed; `names_flushed` says that they were.
+    pub fn names_to_flush(&mut self) -> Option<PathBuf> {
+        for leaving in &mut self.leaving {
+            leaving.is_awaited = !leaving.is_durable;
         }
+        self.leaving.iter().any(|leaving| leaving.is_awaited).then(|| self.folder.clone())
+    }
+
+    pub fn names_flushed(&mut self) {
+        for leaving in &mut self.leaving {
+            leaving.is_durable |= leaving.is_awaited;
+        }
+    }
+
+    /// Takes those that are over, durably, a step further.
+    pub(super) fn take_away(&mut self) {
         if let Err(error) = self.take_step() {
             tracing::warn!(error = %error, "queue segments not deleted, tried again");
         }
     }
 
     fn take_step(&mut self) -> io::Result<()> {
-        if self.leaving.iter().any(|leaving| !leaving.is_durable) {
-            self.sync_names()?;
-        }
         for index in (0..self.leaving.len()).rev() {
-            let Leaving { number, log_is_gone, is_durable: _ } = self.leaving[index];
+            let Leaving { number, log_is_gone, is_durable, is_awaited: _ } = self.leaving[index];
+            if !is_durable {
+                continue;
+            }
             if log_is_gone {
                 self.remove_name(number, "over")?;
                 self.leaving.swap_remove(index);
@@ -59,7 +80,7 @@ impl Log {
             self.remove_name(number, "log")?;
             // Where a crash undid half of the renaming, or the log was put aside.
             self.remove_name(number, "state")?;
-            (self.leaving[index].log_is_gone, self.leaving[index].is_durable) = (true, false);
+            self.leaving[index] = Leaving { log_is_gone: true, ..Leaving::new(number) };
         }
         Ok(())
     }
