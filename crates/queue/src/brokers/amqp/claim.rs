@@ -438,6 +438,7 @@ fn held_as(
         until: leasing.until,
         since: entry.arrived_at,
         is_kept: false,
+        is_ending: false,
     }))
 }
 

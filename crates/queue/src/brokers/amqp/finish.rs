@@ -17,7 +17,6 @@ use crate::celery::{self, Edit, Meta, Parent, Sent, Undecodable};
 use crate::{DeadReason, Finish, JobId, LeaseId, NewJob, PRIORITY_DEFAULT, QueueError};
 use db::Tx;
 use serde_json::Value;
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use stdx::Timestamp;
@@ -50,26 +49,39 @@ struct End {
 
 impl Shared {
     pub(super) fn finish(&self, finished: Vec<(LeaseId, Finish)>) -> Result<Vec<LeaseId>, QueueError> {
-        let now = self.clock.now();
         let mut lost = Vec::new();
-        let mut seen = HashSet::new();
-        let mut ends = Vec::with_capacity(finished.len());
-        for (lease, finish) in finished {
-            let held = lock(&self.leases).get(lease).filter(|_| seen.insert(lease));
-            let Some(held) = held else {
-                lost.push(lease);
-                continue;
-            };
+        let mut taken = Vec::with_capacity(finished.len());
+        {
+            let mut leases = lock(&self.leases);
+            for (lease, finish) in finished {
+                match leases.begin_end(lease) {
+                    Some(held) => taken.push((lease, held, finish)),
+                    None => lost.push(lease),
+                }
+            }
+        }
+        let leases: Vec<LeaseId> = taken.iter().map(|(lease, ..)| *lease).collect();
+        let ended = self.finish_held(taken);
+        if ended.is_err() {
+            let mut all = lock(&self.leases);
+            leases.into_iter().for_each(|lease| all.abort_end(lease));
+        }
+        self.arrived.notify_all();
+        lost.extend(ended?);
+        Ok(lost)
+    }
+
+    /// Ends leases whose end the caller has taken upon itself. Returns those that were lost.
+    pub(super) fn finish_held(&self, taken: Vec<(LeaseId, Held, Finish)>) -> Result<Vec<LeaseId>, QueueError> {
+        let now = self.clock.now();
+        let mut ends = Vec::with_capacity(taken.len());
+        for (lease, held, finish) in taken {
             let (held, finish) = judged(held, finish);
             let is_live = !held.is_kept && self.is_live(&held.entry.ticket);
             let followers = self.followers(&held, &finish, now)?;
             ends.push(End { lease, held, finish, is_live, followers });
         }
-        if !ends.is_empty() {
-            lost.extend(self.end_all(ends, now)?);
-        }
-        self.arrived.notify_all();
-        Ok(lost)
+        if ends.is_empty() { Ok(Vec::new()) } else { self.end_all(ends, now) }
     }
 
     fn end_all(&self, ends: Vec<End>, now: Timestamp) -> Result<Vec<LeaseId>, QueueError> {

@@ -25,6 +25,8 @@ pub(super) struct Held {
     pub since: Instant,
     /// The ledger has the message and RabbitMQ has not.
     pub is_kept: bool,
+    /// Somebody ends it now, and settles its delivery: nobody else may.
+    pub is_ending: bool,
 }
 
 #[derive(Default)]
@@ -39,6 +41,20 @@ impl Leases {
 
     pub fn get(&self, lease: LeaseId) -> Option<Held> {
         self.held.get(&lease).cloned()
+    }
+
+    /// Takes the end of a lease upon oneself; `None` if there is none, or somebody else does.
+    pub fn begin_end(&mut self, lease: LeaseId) -> Option<Held> {
+        let held = self.held.get_mut(&lease).filter(|held| !held.is_ending)?;
+        held.is_ending = true;
+        Some(held.clone())
+    }
+
+    /// The end did not come about.
+    pub fn abort_end(&mut self, lease: LeaseId) {
+        if let Some(held) = self.held.get_mut(&lease) {
+            held.is_ending = false;
+        }
     }
 
     pub fn contains(&self, lease: LeaseId) -> bool {
@@ -62,11 +78,11 @@ impl Leases {
     }
 
     fn expired(&self, now: Timestamp) -> Vec<LeaseId> {
-        self.held.iter().filter(|(_, held)| held.until <= now).map(|(lease, _)| *lease).collect()
+        self.held.iter().filter(|(_, held)| held.until <= now && !held.is_ending).map(|(lease, _)| *lease).collect()
     }
 
     fn held_since_before(&self, before: Duration) -> Vec<LeaseId> {
-        let is_old = |held: &Held| !held.is_kept && held.since.elapsed() >= before;
+        let is_old = |held: &Held| !held.is_kept && !held.is_ending && held.since.elapsed() >= before;
         self.held.iter().filter(|(_, held)| is_old(held)).map(|(lease, _)| *lease).collect()
     }
 }
@@ -112,7 +128,9 @@ impl Shared {
         {
             let held = lock(&self.leases);
             for id in leases {
-                match held.get(*id) {
+                match held.held.get(id) {
+                    // Its row may be gone already.
+                    Some(held) if held.is_ending => {}
                     Some(held) => {
                         asked.push(*id);
                         rows.push((held.job.id.to_string(), id.0.cast_signed()));
@@ -127,6 +145,9 @@ impl Shared {
         let gone = self.tables.note(|tx| jobs::extend(tx, &rows, until))?;
         let mut all = lock(&self.leases);
         for (index, id) in asked.into_iter().enumerate() {
+            if all.held.get(&id).is_some_and(|held| held.is_ending) {
+                continue;
+            }
             if gone.contains(&index) {
                 let held = all.remove(id);
                 // Somebody freed it: the message goes back for whoever may run it.
@@ -152,9 +173,12 @@ impl Shared {
         // A suspect was marked as long as it held its lease.
         let marked = alone.filter(|alone| lock(&self.leases).contains(*alone));
         for lease in &expired {
-            let Some(held) = lock(&self.leases).get(*lease) else { continue };
+            let Some(held) = lock(&self.leases).begin_end(*lease) else { continue };
             let blame = Blame::of(marked.map(|marked| marked == *lease), in_company);
-            self.free_one(*lease, held, blame, now)?;
+            if let Err(error) = self.free_one(*lease, held, blame, now) {
+                lock(&self.leases).abort_end(*lease);
+                return Err(error);
+            }
         }
         tracing::warn!(jobs = expired.len(), session = &*self.session, "runs ended without a word");
         Ok(true)
@@ -165,10 +189,7 @@ impl Shared {
         let number = lease.0.cast_signed();
         let id = held.job.id.to_string();
         if deaths.0 >= POISON_DEATHS {
-            if let Some(held) = lock(&self.leases).held.get_mut(&lease) {
-                held.deaths = deaths;
-            }
-            return self.finish(vec![(lease, poisoned())]).map(drop);
+            return self.finish_held(vec![(lease, Held { deaths, ..held }, poisoned())]).map(drop);
         }
         let is_live = !held.is_kept && self.is_live(&held.entry.ticket);
         let was_ours = self.tables.note(|tx| {
@@ -192,7 +213,7 @@ impl Shared {
         let old = lock(&self.leases).held_since_before(self.config.held_max);
         for lease in old {
             // From here on an end writes the message into the ledger by itself, if it is still needed.
-            let held = lock(&self.leases).held.get_mut(&lease).map(|held| {
+            let held = lock(&self.leases).held.get_mut(&lease).filter(|held| !held.is_ending).map(|held| {
                 held.is_kept = true;
                 held.clone()
             });
