@@ -1,14 +1,15 @@
 //! What else RabbitMQ carries for us: requests of Celery's tools and the replies to them, results of Python workers; and TLS.
 
 use crate::redis_faults::certificates;
-use crate::support::{RabbitPlace, RabbitServer, claim_from, job, rabbit_is_here, wait_for};
+use crate::support::{LEASE, RabbitPlace, RabbitServer, claim_from, job, rabbit_is_here, wait_for};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Connection, ConnectionProperties};
 use queue::broadcast::Notice;
 use queue::brokers::amqp::{Amqp, AmqpConfig};
 use queue::call::{Call, Embed};
-use queue::{Broker, Finish, JobId, JobOptions, JobResult, Ledger, NewJob};
+use queue::{Broker, Finish, JobId, JobOptions, JobResult, LeaseId, Ledger, NewJob};
 use serde_json::{Map, json};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -113,13 +114,23 @@ fn ends_from_many_threads_cost_no_connection_and_lose_no_message() {
     let jobs = (0..JOBS).map(|number| job(&format!("n{number}"))).collect();
     wait_for(broker.publish(jobs)).expect("kept");
     let (done, began) = (AtomicU64::new(0), Instant::now());
+    let running: Mutex<Vec<LeaseId>> = Mutex::default();
     std::thread::scope(|scope| {
+        // As a worker's keeper does, whatever ends at that moment.
+        scope.spawn(|| {
+            while done.load(Ordering::SeqCst) < JOBS && began.elapsed() < WAIT_MAX {
+                let leases = running.lock().expect("nobody panicked").clone();
+                broker.extend(&leases, LEASE).expect("extended");
+            }
+        });
         for number in 0..4 {
-            let (broker, done) = (&broker, &done);
+            let (broker, done, running) = (&broker, &done, &running);
             scope.spawn(move || {
                 while done.load(Ordering::SeqCst) < JOBS && began.elapsed() < WAIT_MAX {
                     // Ends of a few, in no order that the others know; some go back first.
-                    for (index, job) in claim_from(broker, &["q"], 5 + number).into_iter().enumerate() {
+                    let jobs = claim_from(broker, &["q"], 5 + number);
+                    running.lock().expect("nobody panicked").extend(jobs.iter().map(|job| job.lease));
+                    for (index, job) in jobs.into_iter().enumerate() {
                         let is_back = index % 5 == 4 && job.lease.0 % 2 == 0;
                         let later = Finish::GiveBack { after: Duration::ZERO };
                         let finish = if is_back { later } else { Finish::Done };
@@ -127,6 +138,7 @@ fn ends_from_many_threads_cost_no_connection_and_lose_no_message() {
                             broker.finish(vec![(job.lease, finish)]).expect("ended").is_empty(),
                             "a lease was lost"
                         );
+                        running.lock().expect("nobody panicked").retain(|lease| *lease != job.lease);
                         done.fetch_add(u64::from(!is_back), Ordering::SeqCst);
                     }
                 }
