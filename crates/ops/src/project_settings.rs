@@ -15,7 +15,7 @@ use stdx::Timestamp;
 use store::project_options::{self, FILTERS, GROUPING, SCRUBBING};
 
 pub use processing::filter::LegacyBrowser;
-pub use processing::scrub::Change;
+pub use processing::scrub::{Change, Method};
 
 /// Random bytes of the key that makes a project's hashes its own.
 const HASH_KEY_BYTES: usize = 16;

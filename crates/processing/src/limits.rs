@@ -43,7 +43,8 @@ pub const DATA_DEPTH_MAX: usize = 7;
 pub const TAGS_MAX: usize = 200;
 /// Searchable tags made of one event, its own included.
 pub const DERIVED_TAGS_MAX: usize = 250;
-/// Frames of one stack: the oldest and the newest are kept, what lies between is recursion.
+/// Frames of one stack: the oldest and the newest are kept, what lies between is recursion
+/// (docs/decisions/0073-frames-of-endless-stacks.md).
 pub const FRAMES_OLDEST_KEPT: usize = 50;
 pub const FRAMES_NEWEST_KEPT: usize = 200;
 /// Frames of one stack that keep their variables and the lines around theirs.

@@ -10,7 +10,9 @@ mod issue_status;
 mod login;
 mod merged;
 mod project;
+mod project_filters;
 mod project_list;
+mod project_scrubbing;
 mod system;
 mod theme;
 
@@ -29,8 +31,8 @@ use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::CsrfLayer;
 
-/// The largest form we have is a bulk change of 100 issues.
-const FORM_BYTES_MAX: usize = 64 << 10;
+/// The largest form we have is scrubbing: 64 KiB of rules, three times as long when every character is escaped.
+const FORM_BYTES_MAX: usize = 256 << 10;
 
 /// Returns the routes of all pages and of their assets, with the guards around them and the fallback for unknown paths.
 pub fn router(state: WebState) -> Router {
@@ -49,6 +51,11 @@ pub fn router(state: WebState) -> Router {
         .route("/projects/new/", get(project_list::show_form).post(project_list::create))
         .route("/projects/{org}/{project}/", get(project::show))
         .route("/projects/{org}/{project}/first-event/", get(project::first_event))
+        .route(
+            "/settings/projects/{org}/{project}/scrubbing/",
+            get(project_scrubbing::show).post(project_scrubbing::act),
+        )
+        .route("/settings/projects/{org}/{project}/filters/", get(project_filters::show).post(project_filters::save))
         .route("/settings/account/", get(account::show))
         .route("/settings/account/tokens/", post(account::create_token))
         .route("/settings/account/tokens/{id}/revoke/", post(account::revoke_token))

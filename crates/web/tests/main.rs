@@ -8,4 +8,5 @@ mod pages {
     mod guards;
     mod hostile;
     mod reading;
+    mod settings;
 }

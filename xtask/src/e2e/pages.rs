@@ -95,6 +95,8 @@ fn pages(place: &mut Place) -> anyhow::Result<Value> {
         ["projects", "/projects/"],
         ["project", "/projects/default/default/"],
         ["project-new", "/projects/new/"],
+        ["project-scrubbing", format!("/settings/projects/default/default/scrubbing/?event={event}")],
+        ["project-filters", "/settings/projects/default/default/filters/"],
         ["account", "/settings/account/"],
         ["system", "/system/"],
         ["system-queues", "/system/queues/"],
