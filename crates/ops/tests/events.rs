@@ -59,6 +59,31 @@ async fn an_issues_events_are_paged_over_days_both_ways() {
 }
 
 #[tokio::test]
+async fn a_projects_events_are_paged_over_days_that_hold_many() {
+    let world = World::new().await;
+    let mut ids = Vec::new();
+    for day in (0..3).rev() {
+        // Each day begins its numbers of arrival anew, and the older ones go higher than those of the page's last event.
+        for second in 0..5 + day {
+            ids.push(world.store(&Stored::new(world.shop, "m", days_ago(day).plus(Duration::from_secs(second)))));
+        }
+    }
+    ids.reverse();
+    let (mut cursor, mut seen) = (None, Vec::new());
+    loop {
+        let project = ProjectRef { org: "acme".into(), project: "shop".into() };
+        let input = ListProjectEvents { project, page: PageRequest { cursor: cursor.clone(), limit: Some(2) } };
+        let page = events::list_of_project(&world.ops, &Actor::System, input).await.unwrap();
+        seen.extend(page.items.iter().map(|event| event.event_id.clone()));
+        if !page.next.has_results {
+            break;
+        }
+        cursor = Some(page.next.cursor.clone());
+    }
+    assert_eq!(seen, ids);
+}
+
+#[tokio::test]
 async fn an_issue_with_one_event_a_day_opens_few_days_and_says_there_is_more() {
     let world = World::new().await;
     for day in 0..12 {

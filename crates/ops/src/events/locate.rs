@@ -73,7 +73,8 @@ pub(super) fn list(
             found.stopped_at = Some(edge_of(day.day, newest_first));
             return Ok(found);
         }
-        let mut bound = from;
+        // A place is one of its own day: in another, numbers of arrival begin anew.
+        let mut bound = from.filter(|(at, _)| at.day() == day.day);
         loop {
             let query = ListQuery {
                 project_id: scope.project_id(),
