@@ -1,4 +1,5 @@
-//! What a project sets about its events: scrubbing, inbound filters, grouping. Workers see a change with their next batch.
+//! What a project sets about its events: scrubbing, inbound filters, grouping, how long they are kept. Workers see a change
+//! with their next batch, retention with its next sweep.
 
 use crate::audit::{self, Note};
 use crate::context::Failure;
@@ -31,7 +32,12 @@ pub struct ProjectSettings {
     pub scrubbing: scrub::Settings,
     pub filters: filter::Settings,
     pub grouping: group::Settings,
+    /// Days its events are kept, if less than the installation keeps them.
+    pub retention_days: Option<i64>,
 }
+
+/// A hundred years: more has no meaning.
+const RETENTION_DAYS_MAX: i64 = 36_500;
 
 /// What settings would make of a stored event.
 #[derive(Clone, Debug)]
@@ -49,7 +55,7 @@ pub async fn get(cx: &Ops, actor: &Actor, input: &ProjectRef) -> Result<ProjectS
     let (actor, input) = (actor.clone(), input.clone());
     cx.read("read a project's settings", move |tx| {
         let project = lookup::project(tx, &actor, &input.org, &input.project, Scope::ProjectRead)?;
-        read(&project_options::all(tx, project.id)?)
+        of_project(tx, project.id)
     })
     .await
 }
@@ -69,7 +75,7 @@ pub async fn update(
         let ProjectRef { org, project } = &input.project;
         let project = lookup::project(tx, &caller, org, project, Scope::ProjectWrite)?;
         projects::change(tx, &caller, &project, &input, now)?;
-        let before = read(&project_options::all(tx, project.id)?)?;
+        let before = of_project(tx, project.id)?;
         let mut settings = before.clone();
         change(&mut settings)?;
         if settings.scrubbing.hash_key.is_empty() {
@@ -86,6 +92,9 @@ pub async fn update(
         if settings.grouping != before.grouping {
             settings.grouping.revision = before.grouping.revision + 1;
             project_options::set(tx, project.id, GROUPING, &text(&settings.grouping), now)?;
+        }
+        if settings.retention_days != before.retention_days {
+            store::projects::set_retention(tx, project.id, settings.retention_days)?;
         }
         if settings != before {
             let note = Note::new("project.settings", &format!("{}/{}", project.organization.slug, project.slug));
@@ -130,13 +139,19 @@ pub async fn preview(
     .await
 }
 
+fn of_project(tx: &mut db::Tx<'_>, id: i64) -> Result<ProjectSettings, Failure> {
+    let retention_days = store::projects::retention_days(tx, id)?;
+    Ok(ProjectSettings { retention_days, ..read(&project_options::all(tx, id)?) })
+}
+
 /// Settings of a later release that this one cannot read are shown as defaults, which is what its digest uses.
-fn read(options: &[(String, String)]) -> Result<ProjectSettings, Failure> {
-    Ok(ProjectSettings {
+fn read(options: &[(String, String)]) -> ProjectSettings {
+    ProjectSettings {
         scrubbing: option(options, SCRUBBING),
         filters: option(options, FILTERS),
         grouping: option(options, GROUPING),
-    })
+        retention_days: None,
+    }
 }
 
 fn option<T: Default + DeserializeOwned>(options: &[(String, String)], name: &str) -> T {
@@ -150,6 +165,9 @@ fn check(settings: &ProjectSettings, now: Timestamp) -> Result<(), ApiError> {
     Grouper::new(&settings.grouping).map_err(|error| ApiError::invalid(format!("Grouping: {error}.")))?;
     if settings.grouping.former_until > now.plus(FORMER_CONFIG_LASTS_MAX).micros() / 1_000_000 {
         return Err(ApiError::invalid("Grouping: the configuration before can be asked for a year at most."));
+    }
+    if settings.retention_days.is_some_and(|days| !(1..=RETENTION_DAYS_MAX).contains(&days)) {
+        return Err(ApiError::invalid(format!("Retention: 1 to {RETENTION_DAYS_MAX} days, or none of its own.")));
     }
     Ok(())
 }

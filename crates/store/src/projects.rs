@@ -156,6 +156,16 @@ pub fn retention(tx: &mut Tx<'_>) -> Result<Vec<RetentionRow>, StoreError> {
     Ok(rows.into_iter().map(row).collect())
 }
 
+/// Returns how many days a project's events are kept, where it has set so.
+///
+/// # Errors
+/// If the database fails.
+pub fn retention_days(tx: &mut Tx<'_>, id: i64) -> Result<Option<i64>, StoreError> {
+    let row: Option<(Option<i64>,)> =
+        tx.query_opt("SELECT retention_days FROM project WHERE id = $1", &[Val::Int(id)])?;
+    Ok(row.and_then(|(days,)| days))
+}
+
 /// Sets how many days a project's events are kept; `None` = as long as the installation says.
 ///
 /// # Errors

@@ -104,6 +104,7 @@ fn pages(place: &mut Place) -> anyhow::Result<Value> {
         ["system-dead-letters", "/system/dead-letters/"],
         ["system-dead-letter", format!("/system/dead-letters/{stopped}/")],
         ["system-schedules", "/system/schedules/"],
+        ["system-storage", "/system/storage/"],
         ["system-config", "/system/config/"],
         ["system-event", format!("/system/events/?event={event}")],
     ]))

@@ -1,4 +1,4 @@
-//! Scrubbing, inbound filters and grouping of a project, under Sentry's names: fields of the project, its `options`, and `filters/`.
+//! Scrubbing, inbound filters, grouping and retention of a project, under Sentry's names: fields of the project, its `options`, and `filters/`.
 
 use super::grouping_settings;
 use super::request::{Answer, ApiRequest};
@@ -95,6 +95,7 @@ async fn answer(request: &ApiRequest, settings: &ProjectSettings) -> Result<Answ
     shape["sensitiveFields"] = json!(scrubbing.sensitive_fields);
     shape["safeFields"] = json!(scrubbing.safe_fields);
     shape["relayPiiConfig"] = json!(Some(&scrubbing.rules).filter(|rules| !rules.is_empty()));
+    shape["retentionDays"] = json!(settings.retention_days);
     let mut options = Map::new();
     let mut shown = settings.clone();
     for (id, _, _) in SWITCHES {
@@ -143,6 +144,12 @@ fn apply(settings: &mut ProjectSettings, body: &Map<String, Value>) -> Result<()
                     Value::String(rules) => rules.clone(),
                     Value::Object(_) => value.to_string(),
                     _ => return Err(expected(name, "JSON text")),
+                }
+            }
+            "retentionDays" => {
+                settings.retention_days = match value {
+                    Value::Null => None,
+                    _ => Some(value.as_i64().ok_or_else(|| expected(name, "a number of days, or null"))?),
                 }
             }
             "options" => {

@@ -141,3 +141,16 @@ async fn grouping_that_cannot_be_used_names_line_and_limit() {
     }
     assert_eq!(api.get(SHOP).await.json()["groupingEnhancements"], "");
 }
+
+#[tokio::test]
+async fn a_project_may_keep_its_events_for_less() {
+    let api = Api::new().await;
+    assert_eq!(api.get(SHOP).await.json()["retentionDays"], Value::Null);
+    for (asked, status) in [(json!(30), 200), (json!(0), 400), (json!(-1), 400), (json!("x"), 400), (json!(1e9), 400)] {
+        let body = json!({ "retentionDays": asked });
+        assert_eq!(api.call("PUT", SHOP, &api.token, &body.to_string()).await.status, status, "{asked}");
+    }
+    assert_eq!(api.get(SHOP).await.json()["retentionDays"], json!(30));
+    api.call("PUT", SHOP, &api.token, r#"{"retentionDays": null}"#).await;
+    assert_eq!(api.get(SHOP).await.json()["retentionDays"], Value::Null);
+}
