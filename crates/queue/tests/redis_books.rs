@@ -2,7 +2,7 @@
 
 use crate::support::{LEASE, RedisServer, claim_from, job, redis_is_here, wait_for};
 use queue::brokers::redis::Redis;
-use queue::{Broker, Claimed, DeadReason, Finish, Ledger, NewJob};
+use queue::{Broker, Claimed, DeadReason, Finish, JobOptions, Ledger, NewJob};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use stdx::{ManualClock, Timestamp};
@@ -83,6 +83,40 @@ fn a_tag_that_is_no_text_stops_nobody() {
     }
     assert_eq!(seen, ["a", "b"]);
     assert_eq!(rig.broker.dead_letters().expect("answered").len(), 1, "it is set aside");
+}
+
+#[test]
+fn names_of_jobs_that_wait_or_run_for_long_are_kept() {
+    let Some(rig) = rig() else { return };
+    let unique = |id: &str| JobOptions { unique_key: Some(format!("key of {id}")), ..JobOptions::default() };
+    let ids = ["ready", "runs", "delayed \"\\ é", "parked"];
+    for id in ["runs", "parked"] {
+        wait_for(rig.broker.publish(vec![NewJob { options: unique(id), ..job(id) }])).expect("kept");
+    }
+    let claimed = rig.claim();
+    let parked = claimed.iter().find(|job| job.id.as_str() == "parked").expect("claimed");
+    rig.broker.finish(vec![(parked.lease, Finish::Park)]).expect("parked");
+    let delayed = NewJob { delay: Duration::from_secs(60), options: unique(ids[2]), ..job(ids[2]) };
+    let many = (0..50).map(|number| job(&format!("other {number}")));
+    let jobs = many.chain([NewJob { options: unique("ready"), ..job("ready") }, delayed]).collect();
+    wait_for(rig.broker.publish(jobs)).expect("kept");
+    let mut raw = rig.server.raw();
+    let names: Vec<String> =
+        ids.iter().flat_map(|id| [format!("vigie:id:{id}"), format!("vigie:unique:key of {id}")]).collect();
+    for name in &names {
+        let set: u64 = redis::cmd("EXPIRE").arg(name).arg(1_000).query(&mut raw).expect("a number");
+        assert_eq!(set, 1, "{name}");
+    }
+    redis::cmd("SET").arg("vigie:id:ended by a Python worker").arg("t q").arg("EX").arg(9).exec(&mut raw).expect("set");
+    for _ in 0..3 {
+        rig.broker.upkeep().expect("kept up");
+    }
+    for name in &names {
+        let left: i64 = redis::cmd("TTL").arg(name).query(&mut raw).expect("a number");
+        assert!(left > 86_000, "{name}: {left}");
+    }
+    let left: i64 = redis::cmd("TTL").arg("vigie:id:ended by a Python worker").query(&mut raw).expect("a number");
+    assert!(left <= 9, "{left}");
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod letters;
 mod link;
 mod marker;
 mod publish;
+mod renew;
 mod restore;
 mod scripts;
 mod wake;
@@ -46,8 +47,8 @@ use watch::Watched;
 
 /// Names of queues; a bound against names made of data.
 const QUEUES_MAX: usize = 1_024;
-/// So long a job's id is known at least, and while it waits longer for its time. It goes when we end the job; one that a
-/// Python worker ran leaves its id behind for this long.
+/// So long a job's id and unique key are known, and renewed while the job lives (`renew`). They go when we end the job; one
+/// that a Python worker ran leaves them behind for this long.
 const ID_KEPT: Duration = Duration::from_secs(24 * 3_600);
 
 /// What callers and threads share.
@@ -65,6 +66,7 @@ struct Shared {
     ended: Condvar,
     watched: Mutex<Watched>,
     marker: Mutex<Marker>,
+    walk: Mutex<renew::Walk>,
     waker: Waker,
     is_closed: AtomicBool,
 }
@@ -93,6 +95,7 @@ impl Redis {
             ended: Condvar::new(),
             watched: Mutex::default(),
             marker: Mutex::default(),
+            walk: Mutex::default(),
             waker: Waker::default(),
             is_closed: AtomicBool::new(false),
         });

@@ -157,6 +157,9 @@ impl Shared {
             let id_key = self.key(&format!("id:{}", job.id));
             let kept = (ID_KEPT + after).as_secs().to_string();
             into.call([b"EXPIRE", id_key.as_bytes(), kept.as_bytes()]);
+            if let Some(key) = &job.options.unique_key {
+                into.call([b"EXPIRE", self.key(&format!("unique:{key}")).as_bytes(), kept.as_bytes()]);
+            }
         }
     }
 

@@ -92,6 +92,7 @@ impl Shared {
             }
         }
         self.sweep_letters(now)?;
+        self.renew_names()?;
         if let Some(error) = failed {
             return Err(error);
         }

@@ -19,12 +19,13 @@ pub(super) enum Script {
     Exhume,
     Chord,
     Marker,
+    Renew,
 }
 
 const COMMON: &str = include_str!("scripts/common.lua");
 
 /// In the order of the enum. Those that free memory in the end run on a full server too.
-const ALL: [(Script, &str, bool); 15] = [
+const ALL: [(Script, &str, bool); 16] = [
     (Script::Publish, include_str!("scripts/publish.lua"), false),
     (Script::Claim, include_str!("scripts/claim.lua"), true),
     (Script::Extend, include_str!("scripts/extend.lua"), true),
@@ -40,6 +41,7 @@ const ALL: [(Script, &str, bool); 15] = [
     (Script::Exhume, include_str!("scripts/exhume.lua"), true),
     (Script::Chord, include_str!("scripts/chord.lua"), true),
     (Script::Marker, include_str!("scripts/marker.lua"), true),
+    (Script::Renew, include_str!("scripts/renew.lua"), true),
 ];
 
 /// The names by which a server knows the scripts.
