@@ -2,6 +2,7 @@
 //! it, so any number of schedulers may run and each occurrence is one job. Nothing is decided by what a process
 //! remembers: how far an entry has come stands in the ledger, and the next occurrence follows from the schedule alone.
 
+mod steps;
 mod when;
 
 use crate::pool::PoolRow;
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use stdx::{Clock, Timestamp};
+use steps::Line;
 pub use when::{When, WhenError};
 
 /// An occurrence later than this was missed: its entry's policy says what becomes of it.
@@ -95,8 +97,9 @@ pub struct Cron {
     queue: Arc<dyn Queue>,
     entries: Vec<Entry>,
     clock: Arc<dyn Clock>,
-    /// Entries that were never fired count from here.
     started_at: Timestamp,
+    /// Entries that were never fired count from here: from the start, or from where the clock stepped back to.
+    counted_from: Mutex<Timestamp>,
     /// What failed last, by entry: said once.
     failing: Mutex<HashMap<&'static str, String>>,
 }
@@ -109,7 +112,8 @@ impl Cron {
             assert!(entries[..index].iter().all(|other| other.name != entry.name), "names of entries are unique");
         }
         let started_at = clock.now();
-        Cron { queue, entries, clock, started_at, failing: Mutex::default() }
+        let counted_from = Mutex::new(started_at);
+        Cron { queue, entries, clock, started_at, counted_from, failing: Mutex::default() }
     }
 
     /// Fires what is due and returns when something is due next.
@@ -120,10 +124,13 @@ impl Cron {
         let now = self.clock.now();
         let cursors: HashMap<String, Cursor> =
             self.queue.cursors()?.into_iter().map(|cursor| (cursor.entry.clone(), cursor)).collect();
+        let counted_from = self.count_from(now);
         let mut next = now.plus(LOOK_EVERY);
         for entry in &self.entries {
-            let cursor = cursors.get(entry.name);
-            let fired = self.fire_due(entry, cursor, now);
+            let fired = match steps::pick(entry.name, &cursors, now) {
+                Some(line) => self.fire_due(entry, &line, counted_from, now),
+                None => Ok(()),
+            };
             self.note(entry.name, fired.err());
             if let Some(at) = entry.when.next_after(now) {
                 next = next.min(at);
@@ -132,9 +139,22 @@ impl Cron {
         Ok(next)
     }
 
-    fn fire_due(&self, entry: &Entry, cursor: Option<&Cursor>, now: Timestamp) -> Result<(), QueueError> {
-        // A cursor ahead of the clock (it stepped back): what was fired is not fired again.
-        let since = cursor.map_or(self.started_at, |cursor| cursor.scheduled_at);
+    /// A clock that was ahead at the start must not keep new entries from firing until it is there again.
+    fn count_from(&self, now: Timestamp) -> Timestamp {
+        let mut from = self.counted_from.lock().unwrap_or_else(PoisonError::into_inner);
+        *from = now.min(*from);
+        *from
+    }
+
+    fn fire_due(
+        &self,
+        entry: &Entry,
+        line: &Line<'_>,
+        counted_from: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), QueueError> {
+        let cursor = line.cursor;
+        let since = cursor.map_or(counted_from, |cursor| cursor.scheduled_at);
         let mut due = due(entry, since, now);
         if entry.overlap == Overlap::Skip && !due.is_empty() {
             if self.is_busy(cursor)? {
@@ -144,7 +164,7 @@ impl Cron {
             due.drain(..due.len() - 1);
         }
         for scheduled_at in due {
-            let fired = wait_for(self.queue.fire(entry.name, scheduled_at, job_of(entry, scheduled_at, now)))?;
+            let fired = wait_for(self.queue.fire(&line.name, scheduled_at, job_of(entry, scheduled_at, now)))?;
             if fired {
                 tracing::debug!(entry = entry.name, at = %scheduled_at, "occurrence published");
             }
@@ -182,12 +202,14 @@ impl Cron {
     /// If the ledger does not answer.
     pub fn rows(&self) -> Result<Vec<ScheduleRow>, QueueError> {
         let now = self.clock.now();
-        let mut cursors: HashMap<String, Cursor> =
+        let cursors: HashMap<String, Cursor> =
             self.queue.cursors()?.into_iter().map(|cursor| (cursor.entry.clone(), cursor)).collect();
         let letters = self.queue.dead_letters()?;
         let mut rows = Vec::with_capacity(self.entries.len());
         for entry in &self.entries {
-            let last = cursors.remove(entry.name);
+            let last = steps::pick(entry.name, &cursors, now)
+                .and_then(|line| line.cursor.cloned())
+                .or_else(|| cursors.get(entry.name).cloned());
             let job = last.as_ref().map(|cursor| JobId::new(&cursor.job));
             let (result, state) = match &job {
                 Some(job) => (self.queue.result(job)?, self.queue.locate(job)?),

@@ -197,6 +197,41 @@ fn a_clock_that_steps_back_fires_nothing_twice() {
 }
 
 #[test]
+fn a_clock_that_was_a_day_ahead_silences_no_entry() {
+    let world = World::new();
+    let table = || vec![entry("e", MINUTE, Missed::Once)];
+    world.clock.advance(MINUTE * 5);
+    let right = world.clock.now();
+    world.clock.advance(MINUTE * 60 * 24);
+    let ahead = world.cron(table());
+    ahead.tick().expect("ticked");
+    world.clock.advance(MINUTE);
+    ahead.tick().expect("ticked");
+    assert_eq!(world.run_all().len(), 1);
+    world.clock.set(right);
+    let crons = [ahead, world.cron(table())];
+    let mut fired = Vec::new();
+    for _ in 0..30 {
+        world.clock.advance(MINUTE);
+        crons.iter().for_each(|cron| drop(cron.tick().expect("ticked")));
+        fired.extend(world.run_all());
+    }
+    let distinct: std::collections::BTreeSet<&String> = fired.iter().collect();
+    assert!(fired.len() >= 29 && distinct.len() == fired.len(), "{fired:?}");
+    let last = crons[1].rows().expect("rows").remove(0).last.expect("it was fired");
+    assert!(last.scheduled_at <= world.clock.now(), "the console shows the cursor that moves");
+    // Where the clock passes the time of the step, what was fired then is not fired again.
+    world.clock.set(right.plus(MINUTE * 60 * 24));
+    for _ in 0..5 {
+        crons.iter().for_each(|cron| drop(cron.tick().expect("ticked")));
+        fired.extend(world.run_all());
+        world.clock.advance(MINUTE);
+    }
+    let distinct: std::collections::BTreeSet<&String> = fired.iter().collect();
+    assert_eq!(distinct.len(), fired.len(), "{fired:?}");
+}
+
+#[test]
 fn an_entry_whose_job_cannot_be_kept_stops_no_other() {
     let world = World::new();
     let broken = Entry { queue: Box::leak("x".repeat(200).into_boxed_str()), ..entry("broken", MINUTE, Missed::Skip) };
