@@ -4,6 +4,7 @@
 use crate::audit::{self, Note};
 use crate::{Actor, ApiError, Caller, Ops, Permission, conservation, receipts};
 pub use queue::DeadLetter;
+use queue::QueueError;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 
@@ -77,23 +78,39 @@ pub async fn get(cx: &Ops, actor: &Actor, id: &str) -> Result<DeadLetter, ApiErr
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Retried {
     pub gone_back: Vec<String>,
-    /// There is nothing in them that could be run: their messages could not be read.
-    pub unfit: Vec<String>,
+    pub stays: Vec<Stays>,
 }
 
-/// Puts them back into their queues with fresh attempts.
+/// A dead letter that did not go back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stays {
+    pub id: String,
+    pub why: String,
+}
+
+/// There is nothing in it that could be run.
+const UNFIT: &str = "its message could not be read";
+
+/// Puts them back into their queues with fresh attempts. What cannot go back stays, and the others go.
 ///
 /// # Errors
-/// `NotFound` if an id was named that is none of them.
+/// `NotFound` if an id was named that is none of them; `Queue` while nothing can be published at all.
 pub async fn retry(cx: &Ops, caller: &Caller, selection: &Selection) -> Result<Retried, ApiError> {
     caller.require_permission(Permission::QueuesAdmin)?;
     let ids = select(cx, caller, selection).await?;
     let mut retried = Retried::default();
     for id in ids {
-        let went = cx.queue.retry_dead(&id).await;
-        match went.map_err(|source| ApiError::Queue { what: "retry a dead letter", source })? {
-            true => retried.gone_back.push(id),
-            false => retried.unfit.push(id),
+        match cx.queue.retry_dead(&id).await {
+            Ok(true) => retried.gone_back.push(id),
+            Ok(false) => retried.stays.push(Stays { id, why: UNFIT.to_owned() }),
+            // The next may be another matter.
+            Err(
+                error @ (QueueError::Lives { .. }
+                | QueueError::Full { .. }
+                | QueueError::IdTooLong { .. }
+                | QueueError::Refused { .. }),
+            ) => retried.stays.push(Stays { id, why: stdx::causes::on_one_line(&error) }),
+            Err(source) => return Err(ApiError::Queue { what: "retry a dead letter", source }),
         }
     }
     note(cx, caller, "dead-letter.retry", &retried.gone_back).await?;

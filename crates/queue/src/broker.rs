@@ -195,6 +195,11 @@ pub struct Cursor {
     pub job: String,
 }
 
+/// Why a dead letter stays: what it would be is there already.
+pub(crate) fn lives_already(id: &str, by: &'static str) -> QueueError {
+    QueueError::Lives { id: id.to_owned(), by }
+}
+
 /// Keeps what a broker cannot: dead letters, pauses, results, workers, schedule cursors; and does what operators ask.
 pub trait Ledger: Send + Sync + 'static {
     /// The oldest first.
@@ -209,7 +214,7 @@ pub trait Ledger: Send + Sync + 'static {
     /// damaged cannot go back.
     ///
     /// # Errors
-    /// If it cannot be published.
+    /// If it cannot be published; `Lives` while a job of its id or its unique key does. It stays then.
     fn retry_dead<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, QueueError>>;
 
     /// Forgets a dead letter. Returns whether there was one.

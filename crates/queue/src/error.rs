@@ -22,6 +22,9 @@ pub enum QueueError {
     Newer { path: PathBuf, version: u8 },
     #[error("a job's id or a name of it has {length} bytes, at most {max} are allowed")]
     IdTooLong { length: usize, max: usize },
+    /// A dead letter that cannot go back now: a job of its id, or with its unique key, lives.
+    #[error("a job with the {by} of {id} lives already")]
+    Lives { id: String, by: &'static str },
     /// The broker does not answer. What was asked may have happened or not; asking again is safe.
     #[error("{broker} does not answer: {why}")]
     Unreachable { broker: String, why: String },

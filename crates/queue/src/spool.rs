@@ -220,6 +220,7 @@ fn is_away(error: &QueueError) -> bool {
         | QueueError::Files { .. }
         | QueueError::Newer { .. }
         | QueueError::IdTooLong { .. }
+        | QueueError::Lives { .. }
         | QueueError::Closed => false,
     }
 }

@@ -1,7 +1,9 @@
 //! What every broker must do.
 
-use crate::support::{AnyRig as Rig, Kind, LEASE, job};
-use queue::{ClaimRequest, DeadReason, Finish, JobId, JobState, NewJob, Published, QueueBounds, QueueError};
+use crate::support::{AnyRig as Rig, Kind, LEASE, job, wait_for};
+use queue::{
+    ClaimRequest, DeadReason, Finish, JobId, JobOptions, JobState, NewJob, Published, QueueBounds, QueueError,
+};
 use std::time::Duration;
 
 /// Runs each claim on every broker.
@@ -44,6 +46,7 @@ on_every_broker!(
     a_death_that_was_seen_counts_and_the_third_ends_the_job_with_its_reason,
     what_died_in_company_runs_in_smaller_batches_until_alone,
     dead_letters_are_listed_retried_and_discarded,
+    a_dead_letter_stays_while_its_like_lives,
     parked_jobs_wait_without_being_claimed,
     a_full_queue_refuses_and_no_key_takes_more_than_half,
     an_id_beyond_the_limit_is_refused,
@@ -190,6 +193,35 @@ fn dead_letters_are_listed_retried_and_discarded(kind: Kind) {
     assert!(!rig.broker.discard_dead("b").expect("gone"));
     let again = rig.claim(2);
     assert_eq!((again.len(), again[0].attempt, &again[0].payload[..]), (1, 1, &b"payload of a"[..]));
+}
+
+fn a_dead_letter_stays_while_its_like_lives(kind: Kind) {
+    let rig = Rig::new(kind);
+    let unique = |id: &str| NewJob {
+        options: JobOptions { unique_key: Some("only one".to_owned()), ..JobOptions::default() },
+        ..job(id)
+    };
+    rig.publish(vec![unique("a"), job("b")]).expect("kept");
+    for claimed in rig.claim(2) {
+        rig.finish(&claimed, Finish::Dead { reason: DeadReason::Rejected, error: "no use".to_owned() });
+    }
+    assert_eq!(rig.publish(vec![unique("c"), job("b")]).expect("kept"), [Published::Accepted; 2]);
+    for (id, by) in [("a", "unique key"), ("b", "id")] {
+        let refused = wait_for(rig.broker.retry_dead(id));
+        assert!(matches!(&refused, Err(QueueError::Lives { by: said, .. }) if said == &by), "{id}: {refused:?}");
+    }
+    assert_eq!(rig.broker.dead_letters().expect("letters").len(), 2, "both stay");
+    let mut ran = rig.claim(10);
+    ran.iter().for_each(|claimed| rig.finish(claimed, Finish::Done));
+    ran.sort_by_key(|claimed| claimed.id.to_string());
+    assert_eq!(ran.iter().map(|claimed| claimed.id.as_str()).collect::<Vec<_>>(), ["b", "c"], "each once");
+    assert!(wait_for(rig.broker.retry_dead("a")).expect("retried"));
+    assert_eq!(
+        rig.publish(vec![unique("d")]).expect("asked"),
+        [Published::AlreadyThere],
+        "it has its unique key again"
+    );
+    assert_eq!(rig.claim_ids(10), ["a"]);
 }
 
 fn parked_jobs_wait_without_being_claimed(kind: Kind) {

@@ -5,16 +5,19 @@
 mod progress;
 
 use ops::Ops;
+use pipeline::tasks::CRON_PING_SETTING;
 use progress::Progress;
 use queue::{Broker, Queue, QueueDepth, QueueError, WORKER_DEAD_AFTER, WorkerRow};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use stdx::Clock;
+use stdx::{Clock, Timestamp};
 use store::Stores;
 
 /// Stuck is said this long after the last progress: early enough that everybody knows within a minute (promise G5).
 pub(crate) const STUCK_AFTER: Duration = Duration::from_secs(45);
+/// Work by the clock is due each minute; it waits behind other work of its queue.
+const ROUND_SILENT_AFTER: Duration = Duration::from_secs(5 * 60);
 /// A store or queue that does not answer in this time is down.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 /// A broker that is restarted is no reason to wake anybody.
@@ -75,6 +78,7 @@ struct Inner {
     stores: Arc<Stores>,
     queue: Arc<dyn Queue>,
     clock: Arc<dyn Clock>,
+    started: Instant,
     state: Mutex<State>,
     /// One look at a time: a queue that does not answer must not collect threads that ask it.
     looking: tokio::sync::Mutex<()>,
@@ -91,7 +95,15 @@ impl Doctor {
         let state = State { last: None, accepting: None, progress: Progress::starting_at(Instant::now()) };
         let looking = tokio::sync::Mutex::new(());
         let (stores, queue, clock) = (ops.stores.clone(), ops.queue.clone(), ops.clock.clone());
-        Doctor(Arc::new(Inner { ops, stores, queue, clock, state: Mutex::new(state), looking }))
+        Doctor(Arc::new(Inner {
+            ops,
+            stores,
+            queue,
+            clock,
+            started: Instant::now(),
+            state: Mutex::new(state),
+            looking,
+        }))
     }
 
     /// Returns the last look, or `None` before the first.
@@ -131,6 +143,7 @@ impl Doctor {
                 checks.push(Check::bad("queue", detail));
             }
         }
+        checks.push(self.check_round().await);
         checks.extend(self.check_spool());
         checks.push(self.check_conservation());
         let health = Health { checks, waiting, oldest_age };
@@ -169,6 +182,14 @@ impl Doctor {
             Ok(Err(error)) => Check::bad("metadata", stdx::causes::on_one_line(&error)),
             Err(_) => Check::bad("metadata", format!("no answer in {} s", ANSWER_DEADLINE.as_secs())),
         }
+    }
+
+    /// Whether a scheduler, the queue and a worker have worked together lately, as the entry `cron.ping` records it.
+    async fn check_round(&self) -> Check {
+        let read = self.0.stores.db.read(|tx| store::settings::get(tx, CRON_PING_SETTING)).await;
+        let Ok(recorded) = read else { return Check::good("schedule", "the store did not say") };
+        let last = recorded.as_deref().and_then(Timestamp::parse_rfc3339);
+        judge_round(last, self.0.clock.now(), self.0.started.elapsed())
     }
 
     /// A broker that has been away for long is stuck work, however much the spool can take.
@@ -231,11 +252,38 @@ fn fallen_here() -> Vec<String> {
     queue::fallen().iter().map(ToString::to_string).collect()
 }
 
+/// A process that started just now gives the others time. A clock that stepped back is no silence.
+fn judge_round(last: Option<Timestamp>, now: Timestamp, up_for: Duration) -> Check {
+    let said = match last {
+        Some(last) => format!("work by the clock was done {} s ago", now.since(last).as_secs()),
+        None => "no work by the clock was done yet".to_owned(),
+    };
+    let silent = last.map_or(up_for, |last| now.since(last)).min(up_for);
+    if silent < ROUND_SILENT_AFTER { Check::good("schedule", said) } else { Check::bad("schedule", said) }
+}
+
 /// What works and must be looked at all the same, as damaged files.
 fn judge_troubles(troubles: &[String], remarks: &[String]) -> Check {
     match (troubles, remarks) {
         ([], []) => Check::good("broker", "nothing to look at"),
         ([], remarks) => Check::good("broker", remarks.join("; ")),
         (troubles, _) => Check::bad("broker", troubles.join("; ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_by_the_clock_that_is_not_done_turns_red_after_minutes() {
+        let now = Timestamp::from_seconds(1_000_000);
+        let ago = |seconds| Some(now.minus(Duration::from_secs(seconds)));
+        let (long, short) = (Duration::from_secs(3_600), Duration::from_secs(10));
+        assert!(judge_round(ago(70), now, long).ok);
+        assert!(!judge_round(ago(301), now, long).ok);
+        assert!(!judge_round(None, now, long).ok, "never");
+        assert!(judge_round(ago(9_000), now, short).ok, "all was down until a moment ago");
+        assert!(judge_round(Some(now.plus(long)), now, long).ok, "the clock stepped back");
     }
 }

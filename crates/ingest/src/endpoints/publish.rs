@@ -126,6 +126,6 @@ pub(super) fn refusal_of(error: &QueueError) -> Refusal {
         | QueueError::Unreachable { .. }
         | QueueError::Refused { .. } => Refusal::NotQueued,
         QueueError::Closed => Refusal::ShuttingDown,
-        QueueError::Newer { .. } | QueueError::IdTooLong { .. } => Refusal::Internal,
+        QueueError::Newer { .. } | QueueError::IdTooLong { .. } | QueueError::Lives { .. } => Refusal::Internal,
     }
 }

@@ -2,7 +2,8 @@
 //! dead, so that the ledger balances again and the next loss shows.
 
 use super::{BalanceRow, balance};
-use crate::{Actor, ApiError, Ops};
+use crate::audit::{self, Note};
+use crate::{ApiError, Caller, Ops, Permission};
 use std::time::Duration;
 use store::outcomes::OutcomeRow;
 
@@ -27,11 +28,12 @@ pub struct WrittenOff {
 ///
 /// # Errors
 /// `Forbidden` for anybody but superusers and the system, `Queue` while it does not say what it holds.
-pub async fn write_off(cx: &Ops, actor: &Actor) -> Result<WrittenOff, ApiError> {
-    let mut last = balance(cx, actor).await?;
+pub async fn write_off(cx: &Ops, caller: &Caller) -> Result<WrittenOff, ApiError> {
+    caller.require_permission(Permission::QueuesAdmin)?;
+    let mut last = balance(cx, caller).await?;
     for _ in 1..LOOKS {
         tokio::time::sleep(LOOK_EVERY).await;
-        let next = balance(cx, actor).await?;
+        let next = balance(cx, caller).await?;
         if next.missing() <= last.missing() {
             last = next;
         }
@@ -44,6 +46,8 @@ pub async fn write_off(cx: &Ops, actor: &Actor) -> Result<WrittenOff, ApiError> 
     let rows = rows_of(&last.rows, missing);
     cx.write("write off lost events", move |tx| Ok(store::outcomes::add(tx, &rows)?)).await?;
     let was_emptied = cx.ask("write off what the broker lost", |queue| queue.write_off()).await?;
+    let note = Note::new("queue.write-off", "the ledger").detail(&format!("{missing} events"));
+    audit::note_alone(cx, caller, note).await?;
     Ok(WrittenOff { events: missing, was_emptied })
 }
 

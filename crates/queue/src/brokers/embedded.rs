@@ -20,7 +20,9 @@ mod steady;
 mod troubles;
 mod writer;
 
-use crate::broker::{BoxFuture, Broker, ClaimRequest, Cursor, DeadLetter, Ledger, POLL_MAX, Parked, WorkerRow};
+use crate::broker::{
+    BoxFuture, Broker, ClaimRequest, Cursor, DeadLetter, Ledger, POLL_MAX, Parked, WorkerRow, lives_already,
+};
 use crate::{Claimed, Finish, JobId, JobResult, JobState, LeaseId, NewJob, Published, QueueDepth, QueueError};
 use cursors::Cursors;
 use dead::DeadLetters;
@@ -327,12 +329,14 @@ impl Ledger for Embedded {
         Box::pin(async move {
             let read = self.shared.lock().dead.read(id);
             let Some(job) = read.map_err(|error| self.shared.failed(error))? else { return Ok(false) };
+            if self.shared.lock().schedule.find(hash_id(id)).is_some() {
+                return Err(lives_already(id, "id"));
+            }
             // Published first: a crash between the two leaves a letter too many, not a job too few.
             let published = self.publish(vec![job]).await?;
             if published != [Published::Accepted] && self.shared.lock().schedule.find(hash_id(id)).is_none() {
-                // Another job has its unique key: discarding the letter would lose this one.
-                let why = format!("another job with the unique key of {id} lives");
-                return Err(QueueError::Refused { broker: "the queue".to_owned(), why });
+                // Discarding the letter would lose this job.
+                return Err(lives_already(id, "unique key"));
             }
             self.discard_dead(id)
         })

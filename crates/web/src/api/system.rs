@@ -101,9 +101,9 @@ pub(super) async fn dead_letter(request: ApiRequest) -> Result<Answer, ApiError>
 
 pub(super) async fn retry_dead_letter(request: ApiRequest) -> Result<Answer, ApiError> {
     let retried = dead_letters::retry(&request.ops, &request.caller, &one(&request)).await?;
-    match retried.unfit.as_slice() {
-        [] => Ok(Answer::Nothing),
-        _ => Err(ApiError::invalid("Its message could not be read: there is nothing to run.")),
+    match retried.stays.first() {
+        None => Ok(Answer::Nothing),
+        Some(letter) => Err(ApiError::invalid(format!("It stays: {}.", letter.why))),
     }
 }
 

@@ -8,7 +8,7 @@ use super::tables::letters::{self, Letter};
 use super::tables::messages;
 use super::tables::rows;
 use super::{Amqp, Shared};
-use crate::broker::{BoxFuture, Cursor, DeadLetter, Ledger, Parked, WorkerRow};
+use crate::broker::{BoxFuture, Cursor, DeadLetter, Ledger, Parked, WorkerRow, lives_already};
 use crate::celery::{self, Edit};
 use crate::{JobId, JobResult, JobState, NewJob, QueueError};
 use std::time::Duration;
@@ -55,13 +55,15 @@ impl Shared {
         let retried = self.tables.write(|tx| {
             let Some(letter) = letters::find(tx, id)? else { return Ok(false) };
             if jobs::find(tx, id)?.is_some_and(|row| row.state != State::Ended) {
-                return Ok(false);
+                return Err(lives_already(id, "id"));
             }
             let Some((text, tag, job)) = renewed(&letter, now) else { return Ok(false) };
-            let unique_key = match job.options.unique_key.as_deref() {
-                Some(key) if !jobs::has_unique_key(tx, key)? => Some(key),
-                _ => None,
-            };
+            let unique_key = job.options.unique_key.as_deref();
+            if let Some(key) = unique_key
+                && jobs::has_unique_key(tx, key)?
+            {
+                return Err(lives_already(id, "unique key"));
+            }
             let row = NewRow {
                 id,
                 tag: &tag,

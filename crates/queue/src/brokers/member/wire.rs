@@ -359,6 +359,7 @@ pub enum WireError {
     Unwritable(String),
     IdTooLong { length: usize, max: usize },
     Closed,
+    Lives { id: String, by: String },
     Other(String),
 }
 
@@ -379,6 +380,7 @@ impl From<QueueError> for WireError {
             QueueError::Unwritable { why } => WireError::Unwritable(why),
             QueueError::IdTooLong { length, max } => WireError::IdTooLong { length, max },
             QueueError::Closed => WireError::Closed,
+            QueueError::Lives { id, by } => WireError::Lives { id, by: by.to_owned() },
             other => WireError::Other(stdx::causes::on_one_line(&other)),
         }
     }
@@ -394,6 +396,7 @@ impl WireError {
             WireError::Unwritable(why) => QueueError::Unwritable { why },
             WireError::IdTooLong { length, max } => QueueError::IdTooLong { length, max },
             WireError::Closed => QueueError::Closed,
+            WireError::Lives { id, by } => QueueError::Lives { id, by: if by == "id" { "id" } else { "unique key" } },
             WireError::Other(why) => QueueError::Refused { broker: "the queue's owner".to_owned(), why },
         }
     }

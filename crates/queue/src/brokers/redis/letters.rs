@@ -4,7 +4,7 @@ use super::leases::Held;
 use super::publish::new_tag;
 use super::scripts::Script;
 use super::{ID_KEPT, Shared};
-use crate::broker::DeadLetter;
+use crate::broker::{DeadLetter, lives_already};
 use crate::celery::{self, Edit};
 use crate::{DeadReason, JobId, QueueError};
 use serde::{Deserialize, Serialize};
@@ -110,8 +110,12 @@ impl Shared {
             .with(ID_KEPT.as_secs().to_string())
             .with(message)
             .with(unique);
-        let taken: u64 = self.link.run(Script::Exhume, &words.0)?;
-        Ok(taken == 1)
+        match self.link.run(Script::Exhume, &words.0)? {
+            0_u64 => Ok(false),
+            2 => Err(lives_already(id, "id")),
+            3 => Err(lives_already(id, "unique key")),
+            _ => Ok(true),
+        }
     }
 }
 

@@ -101,6 +101,8 @@ impl World {
             }
             Ok(false) => {}
             Err(_) if is_there && !known.lives() => known.accept(lives),
+            // It stays a letter; nothing has happened.
+            Err(QueueError::Lives { .. }) => {}
             Err(_) => lives.into_iter().for_each(|life| known.refuse(life)),
         }
         Ok(())

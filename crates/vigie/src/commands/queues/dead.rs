@@ -17,10 +17,11 @@ pub fn run(local: &Local, command: Dead) -> anyhow::Result<ExitCode> {
         Dead::Retry(which) => {
             let retried = local.wait(dead_letters::retry(&local.ops, &local.caller(), &selection(&which)))?;
             say(&retried.gone_back, "retried", which.listing)?;
-            let unfit = retried.unfit.len();
-            let why = "cannot go back: their messages could not be read";
-            anyhow::ensure!(unfit == 0, "{unfit} dead letters {why}: {}", retried.unfit.join(", "));
-            Ok(ExitCode::SUCCESS)
+            if retried.stays.is_empty() {
+                return Ok(ExitCode::SUCCESS);
+            }
+            let lines: Vec<String> = retried.stays.iter().map(|one| format!("  {}: {}", one.id, one.why)).collect();
+            anyhow::bail!("{} dead letters stay:\n{}", lines.len(), lines.join("\n"))
         }
         Dead::Discard(which) => {
             let ids = local.wait(dead_letters::discard(&local.ops, &local.caller(), &selection(&which)))?;

@@ -69,7 +69,8 @@ pub struct LettersQuery {
     queue: Option<String>,
     retried: Option<u64>,
     discarded: Option<u64>,
-    unfit: Option<u64>,
+    stay: Option<u64>,
+    why: Option<String>,
 }
 
 /// `GET /system/dead-letters/`, of one `queue` if it is named.
@@ -81,12 +82,13 @@ pub async fn show(
     let queue = query.queue.filter(|name| !name.is_empty());
     let letters = dead_letters::list(&state.ops, &viewer.caller, queue.as_deref()).await?;
     let said = match (query.retried, query.discarded) {
-        (Some(jobs), _) => Some(match query.unfit {
+        (Some(jobs), _) => Some(match query.stay {
             None => format!("{} jobs went back into their queues.", count(jobs)),
-            Some(unfit) => format!(
-                "{} jobs went back into their queues; {} stay, for their messages could not be read.",
+            Some(stay) => format!(
+                "{} jobs went back into their queues; {} stay. The first of them: {}.",
                 count(jobs),
-                count(unfit)
+                count(stay),
+                query.why.unwrap_or_default()
             ),
         }),
         (None, Some(jobs)) => Some(format!("{} jobs were thrown away.", count(jobs))),
@@ -141,8 +143,11 @@ pub async fn act(
     let query = match act {
         "retry" | "retry-group" => {
             let retried = dead_letters::retry(&state.ops, &viewer.caller, &selection).await?;
-            let (back, unfit) = (retried.gone_back.len().to_string(), retried.unfit.len().to_string());
-            query_string(&[("retried", &back), ("unfit", if unfit == "0" { "" } else { &unfit })])
+            let (back, stay) = (retried.gone_back.len().to_string(), retried.stays.len().to_string());
+            match retried.stays.first() {
+                None => query_string(&[("retried", &back)]),
+                Some(first) => query_string(&[("retried", &back), ("stay", &stay), ("why", &first.why)]),
+            }
         }
         _ => {
             let discarded = dead_letters::discard(&state.ops, &viewer.caller, &selection).await?;

@@ -59,7 +59,7 @@ fn link(tab: Tab, text: &'static str) -> Option<Link> {
 fn of_check(check: &HealthCheck) -> Reason {
     let link = match check.name.as_str() {
         "workers" => link(Tab::Workers, "Workers"),
-        "cron" => link(Tab::Schedules, "Schedules"),
+        "cron" | "schedule" => link(Tab::Schedules, "Schedules"),
         "pipeline" | "queue" | "broker" | "tasks" => link(Tab::Queues, "Queues"),
         "conservation" => Some(Link { url: format!("{}#ledger", Tab::Pipeline.path()), text: "Ledger" }),
         _ => None,
