@@ -28,6 +28,8 @@ pub(super) const SETTLE_SILENCE: Duration = Duration::from_millis(400);
 /// One that has something, but less than it asked for, waits no longer than this.
 const SETTLE_MAX: Duration = Duration::from_millis(250);
 const SETTLE_LOOK: Duration = Duration::from_millis(20);
+/// One that has so many waits for no more: there is a batch, and the next claim takes the rest.
+const SETTLE_ENOUGH: usize = 128;
 /// Jobs of one claim, whatever is asked.
 const JOBS_MAX: usize = 1_000;
 /// Rounds in which entries turn out to be no jobs before a claim gives up.
@@ -196,7 +198,11 @@ impl Shared {
         let began = Instant::now();
         let mut desk = lock(&self.desk);
         loop {
-            let at_most = if desk.count(&bounds.queue) > 0 { SETTLE_MAX } else { SETTLE_SILENCE };
+            let count = desk.count(&bounds.queue);
+            if count >= SETTLE_ENOUGH {
+                return;
+            }
+            let at_most = if count > 0 { SETTLE_MAX } else { SETTLE_SILENCE };
             let buffered = |lane: &str| desk.count_lane(&bounds.queue, lane);
             let is_settling = lock(&self.streams).is_settling(&bounds.queue, bounds.jobs_max, buffered);
             if !is_settling || began.elapsed() >= at_most || self.is_closed() {
