@@ -78,6 +78,7 @@ pub async fn update(
         let before = of_project(tx, project.id)?;
         let mut settings = before.clone();
         change(&mut settings)?;
+        let is_changed = settings != before;
         if settings.scrubbing.hash_key.is_empty() {
             settings.scrubbing.hash_key = stdx::hex::encode(&stdx::random::bytes::<HASH_KEY_BYTES>());
         }
@@ -93,10 +94,14 @@ pub async fn update(
             settings.grouping.revision = before.grouping.revision + 1;
             project_options::set(tx, project.id, GROUPING, &text(&settings.grouping), now)?;
         }
+<<<<<<< HEAD
         if settings.retention_days != before.retention_days {
             store::projects::set_retention(tx, project.id, settings.retention_days)?;
         }
         if settings != before {
+=======
+        if is_changed {
+>>>>>>> 882de69 (wip)
             let note = Note::new("project.settings", &format!("{}/{}", project.organization.slug, project.slug));
             audit::note(tx, &caller, &note.of_organization(project.organization.id), now)?;
         }

@@ -1,12 +1,16 @@
 //! Sentry's JSON shapes of what operations return, shared by the web API and the commands. Facts of the shapes: what
 //! sentry-cli 2 and 3 read, and <https://docs.sentry.io/api/>.
 
+use crate::audit::Entry;
 use crate::keys::Key;
+use crate::members::Member;
 use crate::organizations::Organization;
+use crate::permissions::Permission;
 use crate::projects::Project;
 use crate::queues::QueueDepth;
 use crate::schedules::ScheduleRow;
 use crate::tokens::{CreatedToken, Token};
+use crate::users::User;
 use crate::workers::Worker;
 use serde_json::{Value, json};
 
@@ -104,6 +108,61 @@ pub fn created_token(created: &CreatedToken) -> Value {
     let mut shape = token(&created.token);
     shape["token"] = Value::from(created.text.expose().as_str());
     shape
+}
+
+pub fn user(user: &User) -> Value {
+    json!({
+        "id": user.id.to_string(),
+        "email": user.email,
+        "username": user.email,
+        "name": user.name,
+        "isActive": user.is_active,
+        "isSuperuser": user.is_superuser,
+        "isStaff": user.is_superuser,
+        "hasPasswordAuth": user.has_password,
+        "permissions": user.permissions.names(),
+        "dateJoined": user.created_at.to_rfc3339(),
+        "lastLogin": user.last_login_at.map(stdx::Timestamp::to_rfc3339),
+    })
+}
+
+pub fn permission(permission: Permission) -> Value {
+    json!({"permission": permission.as_str(), "description": permission.description()})
+}
+
+/// A member, named by the person's id.
+pub fn member(member: &Member) -> Value {
+    let id = member.user_id.to_string();
+    json!({
+        "id": id,
+        "email": member.email,
+        "name": member.name,
+        "role": member.role.as_str(),
+        "orgRole": member.role.as_str(),
+        "pending": false,
+        "expired": false,
+        "inviteStatus": "approved",
+        "dateCreated": member.created_at.to_rfc3339(),
+        "user": {
+            "id": id, "email": member.email, "name": member.name, "username": member.email,
+            "isActive": member.is_active, "isSuperuser": member.is_superuser,
+        },
+    })
+}
+
+/// Sentry's entry, with our ways in (`channel`) beside it.
+pub fn audit_entry(entry: &Entry) -> Value {
+    json!({
+        "id": entry.id.to_string(),
+        "actor": {"id": entry.actor_id.map(|id| id.to_string()), "name": entry.actor, "username": entry.actor},
+        "event": entry.action,
+        "note": if entry.detail.is_empty() { entry.target.clone() } else { format!("{}: {}", entry.target, entry.detail) },
+        "target": entry.target,
+        "detail": entry.detail,
+        "channel": entry.channel,
+        "requestId": entry.request_id,
+        "dateCreated": entry.at.to_rfc3339(),
+    })
 }
 
 pub fn queue(depth: &QueueDepth) -> Value {

@@ -4,6 +4,7 @@ use crate::audit::{self, Note};
 use crate::context::{Failure, or_conflict};
 use crate::{Actor, ApiError, Caller, Ops, Permission, Permissions, Role, Scopes, UserActor, passwords, permissions};
 use db::Tx;
+use std::sync::Arc;
 use stdx::{Redacted, Timestamp};
 use store::users::{NewUser, UserRow};
 
@@ -129,6 +130,37 @@ pub async fn get(cx: &Ops, actor: &Actor, id: &str) -> Result<User, ApiError> {
     cx.read("read a user", move |tx| {
         let row = visible(tx, &actor, &id)?;
         user(tx, row)
+    })
+    .await
+}
+
+/// Returns the one user whom an operator means by an email, an id or a name; for the system and superusers.
+///
+/// # Errors
+/// `Invalid` if nobody matches, or several people have the name.
+pub async fn resolve(cx: &Ops, actor: &Actor, text: &str) -> Result<User, ApiError> {
+    actor.require_superuser()?;
+    let text = text.to_owned();
+    cx.read("find a user", move |tx| {
+        let row = find(tx, &text)?;
+        user(tx, row)
+    })
+    .await
+}
+
+/// Returns a person as the actor that their session would be; for the system, which may do more than anybody.
+///
+/// # Errors
+/// `SuperuserNeeded` for anybody else, `Invalid` if nobody matches or the account is inactive.
+pub async fn act_as(cx: &Ops, actor: &Actor, text: &str) -> Result<Actor, ApiError> {
+    if !matches!(actor, Actor::System) {
+        return Err(ApiError::SuperuserNeeded);
+    }
+    let text = text.to_owned();
+    cx.read("find a user", move |tx| {
+        let row = find(tx, &text)?;
+        let inactive = || ApiError::invalid(format!("User `{}` is not active", row.email));
+        Ok(Actor::User(Arc::new(actor_of(tx, row.id, None)?.ok_or_else(inactive)?)))
     })
     .await
 }

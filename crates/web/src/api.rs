@@ -4,6 +4,7 @@
 //! render. Handlers call one operation each; who may see what is decided there, the scope check here only makes sure
 //! that no route can be forgotten.
 
+mod accounts;
 mod authenticate;
 mod edge;
 mod events;
@@ -22,20 +23,23 @@ mod system;
 
 pub use routes::{ROUTES, RouteInfo, route_list};
 
-use crate::WebState;
+pub(crate) use authenticate::InProcess;
+
 use axum::routing::{MethodFilter, MethodRouter};
 use http::Method;
+use ops::Ops;
+use std::sync::Arc;
 
 /// Where the web API lives.
-const PREFIX: &str = "/api/0";
+pub(crate) const PREFIX: &str = "/api/0";
 
 /// Returns the routes under `/api/0/`, with their own answers for unknown paths and methods.
-pub fn router(state: WebState) -> axum::Router {
+pub fn router(ops: Arc<Ops>) -> axum::Router {
     let mut paths: Vec<(&str, MethodRouter)> = Vec::new();
     for route in ROUTES {
         let known = paths.iter().position(|(path, _)| *path == route.path);
         let methods = known.map_or_else(MethodRouter::new, |at| paths.swap_remove(at).1);
-        paths.push((route.path, edge::add(methods, method_filter(&route.method), state.clone(), route)));
+        paths.push((route.path, edge::add(methods, method_filter(&route.method), ops.clone(), route)));
     }
     let mut router = axum::Router::new();
     for (path, methods) in paths {

@@ -4,6 +4,7 @@
 //! nothing of ingest; everything it shows of an event was sent by a stranger and is escaped.
 
 pub mod api;
+pub mod client;
 mod pages;
 
 mod components;
@@ -21,9 +22,10 @@ mod local_path;
 mod search_text;
 mod state;
 
+pub use client::ApiClient;
 pub use state::{ClientAddress, HealthCheck, HealthSource, PipelineHealth, PipelineLight, WebState};
 
 /// Returns the router of `/api/0/…` and of all pages, with its fallback. Health and metrics routes are the binary's.
 pub fn router(state: WebState) -> axum::Router {
-    api::router(state.clone()).merge(pages::router(state))
+    api::router(state.ops.clone()).merge(pages::router(state))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// Who calls from within the process: an extension of the request, which no socket can bring along.
 #[derive(Clone, Debug)]
-pub(super) struct InProcess(pub Caller);
+pub(crate) struct InProcess(pub Caller);
 
 /// Longest time a request may take; whoever sent it has given up by then.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);

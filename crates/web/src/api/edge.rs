@@ -3,7 +3,6 @@
 use super::authenticate;
 use super::request::{Answer, ApiRequest};
 use super::routes::RouteInfo;
-use crate::WebState;
 use axum::body::Body;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request};
@@ -11,9 +10,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
-use ops::{ApiError, Caller};
+use ops::{ApiError, Caller, Ops};
 use serde_json::json;
 use std::future::Future;
+use std::sync::Arc;
 
 /// Longest body of an API request; today's bodies are a few hundred bytes.
 const BODY_BYTES_MAX: usize = 256 << 10;
@@ -25,18 +25,18 @@ const REQUEST_ID: &str = "x-request-id";
 pub(super) fn add(
     methods: MethodRouter,
     filter: MethodFilter,
-    state: WebState,
+    ops: Arc<Ops>,
     route: &'static RouteInfo,
 ) -> MethodRouter {
     methods.on(filter, move |params: Result<RawPathParams, RawPathParamsRejection>, request: Request| async move {
         // A path whose parts are not UTF-8 names nothing.
         let Ok(params) = params else { return refusal(&ApiError::NotFound) };
         let (parts, body) = request.into_parts();
-        let caller = match authenticate::caller(&state.ops, &parts).await {
+        let caller = match authenticate::caller(&ops, &parts).await {
             Ok(caller) => caller,
             Err(error) => return refusal(&error),
         };
-        let answered = within(&caller, run(state, route, &caller, &params, (parts, body))).await;
+        let answered = within(&caller, run(ops, route, &caller, &params, (parts, body))).await;
         let mut response = answered.map_or_else(|error| refusal(&error), IntoResponse::into_response);
         if let Ok(id) = HeaderValue::from_str(caller.request_id()) {
             response.headers_mut().insert(REQUEST_ID, id);
@@ -54,7 +54,7 @@ async fn within<T>(caller: &Caller, work: impl Future<Output = Result<T, ApiErro
 }
 
 async fn run(
-    state: WebState,
+    ops: Arc<Ops>,
     route: &'static RouteInfo,
     caller: &Caller,
     params: &RawPathParams,
@@ -67,7 +67,7 @@ async fn run(
     let body = axum::body::to_bytes(body, BODY_BYTES_MAX)
         .await
         .map_err(|_| ApiError::invalid("The body could not be read or is too large."))?;
-    let request = ApiRequest::new(state.ops, caller.clone(), &parts, params, body);
+    let request = ApiRequest::new(ops, caller.clone(), &parts, params, body);
     (route.run)(request).await
 }
 

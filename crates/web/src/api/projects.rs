@@ -3,8 +3,9 @@
 use super::request::{Answer, ApiRequest};
 use http::StatusCode;
 use ops::keys::{self, CreateKey, Key, KeyRef, UpdateKey};
+use ops::projects::{self, CreateProject};
 use ops::statistics::{self, ProjectStatistics, Resolution};
-use ops::{ApiError, projects, shapes};
+use ops::{ApiError, shapes};
 use serde_json::{Value, json};
 use stdx::Timestamp;
 
@@ -16,6 +17,25 @@ pub(super) async fn list(request: ApiRequest) -> Result<Answer, ApiError> {
 pub(super) async fn list_of_organization(request: ApiRequest) -> Result<Answer, ApiError> {
     let projects = projects::list(&request.ops, &request.caller, Some(request.param("org"))).await?;
     Ok(Answer::list(&projects, shapes::project))
+}
+
+/// `{"name", "slug", "platform"}`
+pub(super) async fn create(request: ApiRequest) -> Result<Answer, ApiError> {
+    let body = request.json()?;
+    let slug = text_field(&body, &["slug"])?.ok_or_else(|| ApiError::invalid("slug: This field is required."))?;
+    let input = CreateProject {
+        org: request.param("org").to_owned(),
+        slug,
+        name: text_field(&body, &["name"])?,
+        platform: text_field(&body, &["platform"])?,
+    };
+    let project = projects::create(&request.ops, &request.caller, input).await?;
+    Ok(Answer::Json(StatusCode::CREATED, shapes::project(&project)))
+}
+
+pub(super) async fn delete(request: ApiRequest) -> Result<Answer, ApiError> {
+    projects::delete(&request.ops, &request.caller, &request.project()).await?;
+    Ok(Answer::Nothing)
 }
 
 pub(super) async fn keys(request: ApiRequest) -> Result<Answer, ApiError> {
@@ -64,7 +84,7 @@ fn text_field(body: &Value, names: &[&str]) -> Result<Option<String>, ApiError> 
     match names.iter().find_map(|name| body.get(name)) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(ApiError::invalid("name: a text is expected.")),
+        Some(_) => Err(ApiError::invalid(format!("{}: a text is expected.", names[0]))),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The one table of the API's routes: method, path, scope, handler. A test sends an anonymous request to each.
 
 use super::request::{Answer, ApiRequest};
-use super::{events, issues, options, organizations, project_settings, projects, system};
+use super::{accounts, events, issues, options, organizations, project_settings, projects, system};
 use http::Method;
 use ops::{ApiError, Scope};
 use std::future::Future;
@@ -34,6 +34,10 @@ const ANY: Option<Scope> = None;
 const ORG: Option<Scope> = Some(Scope::OrgRead);
 const READ_PROJECT: Option<Scope> = Some(Scope::ProjectRead);
 const WRITE_PROJECT: Option<Scope> = Some(Scope::ProjectWrite);
+const ADMIN_PROJECT: Option<Scope> = Some(Scope::ProjectAdmin);
+const READ_MEMBERS: Option<Scope> = Some(Scope::MemberRead);
+const WRITE_MEMBERS: Option<Scope> = Some(Scope::MemberWrite);
+const WRITE_ORG: Option<Scope> = Some(Scope::OrgWrite);
 const ADMIN: Option<Scope> = Some(Scope::OrgAdmin);
 const READ: Option<Scope> = Some(Scope::EventRead);
 const WRITE: Option<Scope> = Some(Scope::EventWrite);
@@ -45,9 +49,26 @@ pub static ROUTES: &[RouteInfo] = &[
     route!(GET    "/organizations/" ANY, organizations::list),
     route!(GET    "/organizations/{org}/" ORG, organizations::get),
     route!(GET    "/organizations/{org}/projects/" READ_PROJECT, projects::list_of_organization),
+    route!(POST   "/organizations/{org}/projects/" WRITE_PROJECT, projects::create),
+    route!(GET    "/organizations/{org}/members/" READ_MEMBERS, accounts::members),
+    route!(POST   "/organizations/{org}/members/" WRITE_MEMBERS, accounts::add_member),
+    route!(GET    "/organizations/{org}/members/{member}/" READ_MEMBERS, accounts::member),
+    route!(PUT    "/organizations/{org}/members/{member}/" WRITE_MEMBERS, accounts::update_member),
+    route!(DELETE "/organizations/{org}/members/{member}/" READ_MEMBERS, accounts::remove_member),
+    route!(GET    "/organizations/{org}/audit-logs/" WRITE_ORG, accounts::organization_log),
+    route!(GET    "/users/" ADMIN, accounts::users),
+    route!(POST   "/users/" ADMIN, accounts::create_user),
+    route!(GET    "/users/{user}/" ANY, accounts::user),
+    route!(PUT    "/users/{user}/" WRITE_MEMBERS, accounts::update_user),
+    route!(DELETE "/users/{user}/" ADMIN, accounts::delete_user),
+    route!(GET    "/users/{user}/permissions/" ADMIN, accounts::permissions),
+    route!(GET    "/users/{user}/permissions/config/" ADMIN, accounts::available_permissions),
+    route!(POST   "/users/{user}/permissions/{permission}/" ADMIN, accounts::add_permission),
+    route!(DELETE "/users/{user}/permissions/{permission}/" ADMIN, accounts::remove_permission),
     route!(GET    "/projects/" READ_PROJECT, projects::list),
     route!(GET    "/projects/{org}/{project}/" READ_PROJECT, project_settings::get),
     route!(PUT    "/projects/{org}/{project}/" WRITE_PROJECT, project_settings::update),
+    route!(DELETE "/projects/{org}/{project}/" ADMIN_PROJECT, projects::delete),
     route!(GET    "/projects/{org}/{project}/filters/" READ_PROJECT, project_settings::filters),
     route!(PUT    "/projects/{org}/{project}/filters/{filter}/" WRITE_PROJECT, project_settings::update_filter),
     route!(GET    "/projects/{org}/{project}/keys/" READ_PROJECT, projects::keys),
@@ -98,6 +119,7 @@ pub static ROUTES: &[RouteInfo] = &[
     route!(GET    "/system/dead-letters/{id}/" ADMIN, system::dead_letter),
     route!(POST   "/system/dead-letters/{id}/retry/" ADMIN, system::retry_dead_letter),
     route!(DELETE "/system/dead-letters/{id}/" ADMIN, system::discard_dead_letter),
+    route!(GET    "/system/audit/" ADMIN, accounts::log_of_everything),
     route!(GET    "/system/schedules/" ADMIN, system::schedules),
     route!(GET    "/system/options/" ADMIN, options::list),
     route!(PUT    "/system/options/{option}/" ADMIN, options::update),

@@ -1,15 +1,14 @@
 //! The API through its router: shapes that scripts rely on, who gets in, and what hostile requests get.
 
+mod accounts;
 mod merging;
 mod project_settings;
 
 use super::*;
-use crate::state::{PipelineHealth, PipelineLight};
 use axum::body::Body;
 use axum::http::Request;
 use axum::response::Response;
 use serde_json::{Value, json};
-use std::sync::Arc;
 use testkit::world::{self, NOON, Stored, World};
 use tower::ServiceExt;
 
@@ -38,10 +37,7 @@ impl Api {
         let world = World::new().await;
         world.person("ann@example.com", 1, "owner", true).await;
         let token = world.token("ann@example.com", &[]).await;
-        let health =
-            || PipelineHealth { light: PipelineLight::Green, summary: String::new(), waiting: 0, checks: Vec::new() };
-        let state = WebState { ops: world.ops.clone(), health: Arc::new(health) };
-        Api { router: router(state), world, token }
+        Api { router: router(world.ops.clone()), world, token }
     }
 
     async fn send(&self, request: Request<Body>) -> Reply {
@@ -74,6 +70,7 @@ fn filled(path: &str) -> String {
     let filled = filled.replace("{event_id}", &id).replace("{key}", "1").replace("{attachment}", "1");
     let filled = filled.replace("{queue}", "events").replace("{id}", "1").replace("{filter}", "localhost");
     let filled = filled.replace("{option}", "log.level");
+    let filled = filled.replace("{member}", "me").replace("{user}", "me").replace("{permission}", "queues.admin");
     assert!(!filled.contains('{'), "{path} has a parameter this test does not know");
     filled
 }
