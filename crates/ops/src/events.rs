@@ -2,12 +2,15 @@
 
 mod body;
 mod entries;
+mod grouping;
 pub(crate) mod locate;
 mod queries;
 mod read;
 
+pub(crate) use grouping::with_event;
+pub use grouping::{EventGrouping, GroupingVariant, grouping};
 pub use queries::{get, get_of_issue, list_of_issue, list_of_project, raw_json, removed_of_issue};
-pub(crate) use queries::{issue_of, latest_of_group};
+pub(crate) use queries::{issue_of, latest_of_group, newest_of_project, project_of};
 pub use store::removals::Removed;
 
 use crate::PageRequest;

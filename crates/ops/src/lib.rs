@@ -23,6 +23,7 @@ pub mod conservation;
 pub mod dead_letters;
 pub mod events;
 pub mod first_run;
+pub mod grouping;
 pub mod issues;
 pub mod keys;
 pub mod members;

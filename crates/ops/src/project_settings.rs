@@ -149,6 +149,11 @@ fn of_project(tx: &mut db::Tx<'_>, id: i64) -> Result<ProjectSettings, Failure> 
     Ok(ProjectSettings { retention_days, ..read(&project_options::all(tx, id)?) })
 }
 
+/// Returns what a project has set about grouping, for operations that have let the actor through.
+pub(crate) fn grouping(tx: &mut db::Tx<'_>, project_id: i64) -> Result<group::Settings, Failure> {
+    Ok(option(&project_options::all(tx, project_id)?, GROUPING))
+}
+
 /// Settings of a later release that this one cannot read are shown as defaults, which is what its digest uses.
 fn read(options: &[(String, String)]) -> ProjectSettings {
     ProjectSettings {

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod events;
+mod grouping;
 mod issues;
 mod members;
 mod permissions;

@@ -3,6 +3,7 @@
 
 mod candidates;
 mod filter;
+pub mod import;
 pub mod merge;
 mod series;
 pub mod strands;

@@ -237,6 +237,15 @@ pub enum Projects {
         #[command(flatten)]
         listing: Listing,
     },
+    /// Lead hashes of another tracker to issues, from CSV or JSON
+    ImportHashes {
+        #[arg(value_name = "ORG/SLUG")]
+        project: String,
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        listing: Listing,
+    },
 }
 
 #[derive(Debug, Subcommand)]

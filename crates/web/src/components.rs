@@ -9,6 +9,7 @@ pub mod event_bar;
 pub mod event_sections;
 pub mod exception;
 pub mod frame;
+pub mod grouping;
 pub mod issue_row;
 pub mod message;
 pub mod notice;

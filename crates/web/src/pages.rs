@@ -4,6 +4,7 @@ mod account;
 mod errors;
 mod event_files;
 mod event_list;
+mod grouping_lab;
 mod issue;
 mod issue_list;
 mod issue_status;
@@ -50,6 +51,12 @@ pub fn router(state: WebState) -> Router {
         .route("/projects/", get(project_list::show))
         .route("/projects/new/", get(project_list::show_form).post(project_list::create))
         .route("/projects/{org}/{project}/", get(project::show))
+        .route(
+            "/projects/{org}/{project}/grouping/",
+            get(grouping_lab::show)
+                .post(grouping_lab::submit)
+                .layer(DefaultBodyLimit::max(grouping_lab::FORM_BYTES_MAX)),
+        )
         .route("/projects/{org}/{project}/first-event/", get(project::first_event))
         .route(
             "/settings/projects/{org}/{project}/scrubbing/",

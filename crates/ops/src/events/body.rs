@@ -28,6 +28,11 @@ impl Body {
         &self.bytes[self.payload_at..]
     }
 
+    /// Returns how the event was grouped when it was stored; nothing if an earlier release did.
+    pub fn grouping(&self) -> Option<&Value> {
+        self.header.get("grouping").filter(|grouping| grouping.is_object())
+    }
+
     /// Returns what normalisation is told beside the payload, as the digest was.
     pub fn context(&self, event: &StoredEvent) -> Context<'_> {
         Context {

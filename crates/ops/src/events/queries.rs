@@ -175,7 +175,7 @@ pub async fn raw_json(cx: &Ops, actor: &Actor, input: &EventRef) -> Result<Vec<u
     .await
 }
 
-async fn project_of(cx: &Ops, actor: &Actor, org: &str, project: &str) -> Result<i64, ApiError> {
+pub(crate) async fn project_of(cx: &Ops, actor: &Actor, org: &str, project: &str) -> Result<i64, ApiError> {
     let (actor, org, project) = (actor.clone(), org.to_owned(), project.to_owned());
     let work = move |tx: &mut db::Tx<'_>| Ok(lookup::project(tx, &actor, &org, &project, Scope::EventRead)?.id);
     cx.read("look a project up", work).await
@@ -209,4 +209,10 @@ pub(crate) fn latest_of_group(
     let events = Events::Groups { project_id, group_keys: vec![group_key] };
     let stored = locate::outermost(stores, &events, true)?;
     stored.map(|stored| read::summary(stores, &stored, Some(issue_id))).transpose()
+}
+
+/// Returns the newest stored events of a project, newest first: as many as are wanted, within the days one page opens.
+pub(crate) fn newest_of_project(stores: &Stores, project_id: i64, limit: usize) -> Result<Vec<StoredEvent>, Failure> {
+    let events = Events::Project { project_id };
+    Ok(locate::list(stores, &events, None, limit, limit, |_| Ok(true))?.events)
 }

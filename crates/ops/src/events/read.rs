@@ -56,7 +56,7 @@ pub(super) fn detail(stores: &Stores, stored: &StoredEvent, issue_id: Option<i64
     })
 }
 
-fn parse(payload: &[u8]) -> Result<Event<'_>, Failure> {
+pub(super) fn parse(payload: &[u8]) -> Result<Event<'_>, Failure> {
     let damaged = |_| StoreError::Damaged { what: "read an event's payload".to_owned() };
     Ok(Event::parse(payload).map_err(damaged)?)
 }

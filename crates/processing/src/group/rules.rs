@@ -13,7 +13,7 @@ mod run;
 mod show;
 
 pub(super) use base::base;
-pub(super) use glob::{Glob, Mode};
+pub(super) use glob::{COST_MAX, Glob, Mode};
 pub(super) use run::{Effect, RuleFrame, Thrown, classify};
 
 use super::RuleError;
@@ -76,6 +76,14 @@ struct Rule {
     actions: Vec<Action>,
 }
 
+impl Rule {
+    /// Returns what its patterns may cost together.
+    fn cost(&self) -> usize {
+        let matchers = self.caller.iter().chain(&self.matchers).chain(&self.callee);
+        matchers.filter_map(|matcher| Glob::new(&matcher.argument, matcher.key.mode())).map(|glob| glob.cost()).sum()
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Matcher {
     is_negated: bool,
@@ -113,6 +121,14 @@ impl Key {
             "error.mechanism" | "mechanism" => Key::Mechanism,
             _ => return None,
         })
+    }
+
+    const fn mode(self) -> Mode {
+        match self {
+            Key::Package | Key::Path => Mode::Path,
+            Key::Module | Key::Function | Key::Category | Key::Family | Key::App => Mode::Name,
+            Key::Type | Key::Value | Key::Mechanism => Mode::Name,
+        }
     }
 
     const fn is_of_exception(self) -> bool {

@@ -102,6 +102,27 @@ pub fn hashes(tx: &mut Tx<'_>, issue_id: i64) -> Result<Vec<HashRow>, StoreError
     )?)
 }
 
+/// Leads a hash to an issue of the project, unless it leads to one already. Of a merged issue it becomes the own strand's.
+///
+/// # Errors
+/// Any database error.
+pub fn lead(
+    tx: &mut Tx<'_>,
+    project_id: i64,
+    (group_key, hash): (i64, &str),
+    issue_id: i64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO issue_group (project_id, group_key, hash, issue_id, strand_id, created_at)
+         SELECT $1, $2, $3, id, (SELECT id FROM issue_strand WHERE id = $4), $5
+         FROM issue WHERE id = $4 AND project_id = $1
+         ON CONFLICT DO NOTHING",
+        &[Val::Int(project_id), Val::Int(group_key), Val::Text(hash), Val::Int(issue_id), Val::from(now)],
+    )?;
+    Ok(())
+}
+
 /// Returns how many hashes lead to these issues.
 ///
 /// # Errors

@@ -1,4 +1,6 @@
-//! `vigie projects list | create ORG/SLUG`.
+//! `vigie projects list | create ORG/SLUG | import-hashes ORG/SLUG FILE`.
+
+mod import;
 
 use super::{Usage, output};
 use crate::cli::Projects;
@@ -28,6 +30,17 @@ pub fn run(config: &Config, command: Projects) -> anyhow::Result<ExitCode> {
                 output::json(&shape(&project))?;
             } else {
                 output::line(&format!("created {}/{} (id {})", project.organization.slug, project.slug, project.id))?;
+            }
+        }
+        Projects::ImportHashes { project, file, listing } => {
+            let done = import::run(&local, &parse_project(&project)?, &file)?;
+            if listing.json {
+                output::json(&serde_json::to_value(done)?)?;
+            } else {
+                output::line(&format!(
+                    "{} hashes linked to issues, {} issues made, {} hashes were known",
+                    done.hashes_linked, done.issues_created, done.hashes_known
+                ))?;
             }
         }
     }

@@ -5,6 +5,7 @@ use super::request::{Answer, ApiRequest};
 use super::shapes;
 use ops::events::{self, IssueEvent, ListIssueEvents, ListProjectEvents};
 use ops::{ApiError, attachments, receipts};
+use serde_json::{Map, Value, json};
 
 pub(super) async fn list_of_issue(request: ApiRequest) -> Result<Answer, ApiError> {
     let input =
@@ -42,6 +43,43 @@ pub(super) async fn raw_json(request: ApiRequest) -> Result<Answer, ApiError> {
 pub(super) async fn receipt(request: ApiRequest) -> Result<Answer, ApiError> {
     let receipt = receipts::get(&request.ops, &request.caller, &request.event()).await?;
     Ok(Answer::ok(shapes::receipt(&receipt)))
+}
+
+/// `GET …/grouping-info/`: how the event is grouped now, in Sentry's shape, and beside it what was stored and decided.
+pub(super) async fn grouping_info(request: ApiRequest) -> Result<Answer, ApiError> {
+    let grouping = events::grouping(&request.ops, &request.caller, &request.event()).await?;
+    let mut variants: Map<String, Value> = Map::new();
+    for variant in &grouping.variants {
+        variants.insert(variant.name.clone(), shape_of_variant(variant, &grouping));
+    }
+    Ok(Answer::ok(json!({
+        "grouping_config": grouping.config,
+        "variants": variants,
+        "hashes": grouping.hashes,
+        "stored": grouping.stored,
+        "fingerprint": grouping.explanation["fingerprint"],
+        "stacks": grouping.explanation["stacks"],
+    })))
+}
+
+fn shape_of_variant(variant: &events::GroupingVariant, grouping: &events::EventGrouping) -> Value {
+    let has_fingerprint = grouping.explanation["fingerprint"]["entries"].as_array().is_some_and(|list| list.len() > 1);
+    let kind = match variant.name.as_str() {
+        "app" | "system" | "default" if has_fingerprint => "salted_component",
+        "app" | "system" | "default" => "component",
+        name => name,
+    };
+    json!({
+        "key": variant.name,
+        "type": kind,
+        "description": variant.name.replace('_', " "),
+        "hash": variant.hash,
+        "hashMismatch": variant.is_new,
+        "contributes": variant.contributes,
+        "hint": variant.hint,
+        "component": variant.component,
+        "config": {"id": grouping.config},
+    })
 }
 
 pub(super) async fn attachments(request: ApiRequest) -> Result<Answer, ApiError> {

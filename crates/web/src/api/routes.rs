@@ -107,6 +107,7 @@ pub static ROUTES: &[RouteInfo] = &[
     route!(GET    "/projects/{org}/{project}/events/{event_id}/json/" READ, events::raw_json),
     route!(GET    "/projects/{org}/{project}/events/{event_id}/receipt/" READ, events::receipt),
     route!(POST   "/projects/{org}/{project}/events/{event_id}/scrubbing-preview/" READ, project_settings::preview),
+    route!(GET    "/projects/{org}/{project}/events/{event_id}/grouping-info/" READ, events::grouping_info),
     route!(GET    "/projects/{org}/{project}/events/{event_id}/attachments/" READ, events::attachments),
     route!(GET    "/projects/{org}/{project}/events/{event_id}/attachments/{attachment}/" READ, events::attachment),
     route!(GET    "/system/pipeline/" ADMIN, system::pipeline),

@@ -5,6 +5,7 @@ use super::attachments::Attachments;
 use super::breadcrumbs::Breadcrumbs;
 use super::data_table::DataTable;
 use super::exception::Exception;
+use super::grouping::Grouping;
 use super::message::Message;
 use super::receipt::Receipt;
 use super::request::Request;
@@ -43,6 +44,7 @@ pub struct EventSections {
     fingerprint: Vec<String>,
     notes: Vec<String>,
     attachments: Attachments,
+    grouping: Option<Grouping>,
     receipt: Option<Receipt>,
     choice: FrameChoice,
     /// The event's page, for the links that show other frames.
@@ -55,6 +57,7 @@ impl askama::filters::HtmlSafe for EventSections {}
 pub struct EventExtras {
     pub attachments: Vec<ops::attachments::Attachment>,
     pub receipt: Option<ops::receipts::Receipt>,
+    pub grouping: Option<ops::events::EventGrouping>,
     pub choice: FrameChoice,
     /// The event's page, with its final slash.
     pub url: String,
@@ -62,7 +65,8 @@ pub struct EventExtras {
 
 impl EventSections {
     pub fn of(event: &EventDetail, extras: EventExtras) -> EventSections {
-        let EventExtras { attachments, receipt, choice, url } = extras;
+        let EventExtras { attachments, receipt, grouping, choice, url } = extras;
+        let issue_id = event.summary.issue_id.unwrap_or_default();
         let mut sections = EventSections {
             highlights: highlights(event),
             exceptions: Vec::new(),
@@ -81,6 +85,7 @@ impl EventSections {
             fingerprint: event.fingerprint.iter().map(|part| cut_to(part, 200).into_owned()).collect(),
             notes: event.errors.iter().take(NOTES_MAX).map(note).collect(),
             attachments: Attachments::of(&attachments, &url),
+            grouping: grouping.map(|grouping| Grouping::of(&grouping, issue_id)),
             receipt: receipt.as_ref().map(Receipt::of),
             choice,
             url,

@@ -88,6 +88,7 @@ pub(super) struct EventFacts {
     pub event: EventDetail,
     pub attachments: Vec<ops::attachments::Attachment>,
     pub receipt: Option<ops::receipts::Receipt>,
+    pub grouping: Option<ops::events::EventGrouping>,
 }
 
 /// `GET /issues/{id}/`
@@ -171,11 +172,12 @@ async fn event_facts(
     event: EventDetail,
 ) -> Result<EventFacts, PageError> {
     let reference = event_ref(issue, &event.summary.event_id);
-    let (attachments, receipt) = tokio::join!(
+    let (attachments, receipt, grouping) = tokio::join!(
         ops::attachments::list(&state.ops, &viewer.caller, &reference),
         ops::receipts::get(&state.ops, &viewer.caller, &reference),
+        events::grouping(&state.ops, &viewer.caller, &reference),
     );
-    Ok(EventFacts { event, attachments: attachments?, receipt: Some(receipt?) })
+    Ok(EventFacts { event, attachments: attachments?, receipt: Some(receipt?), grouping: Some(grouping?) })
 }
 
 pub(super) fn event_ref(issue: &Issue, event_id: &str) -> EventRef {
@@ -203,10 +205,10 @@ fn removal_sentence(removed: Removed) -> Option<String> {
 impl IssuePage {
     pub fn of(shell: Shell, facts: IssueFacts, choice: FrameChoice, now: Timestamp) -> IssuePage {
         let IssueFacts { issue, series, period, tags, activity, event, removed } = facts;
-        let event = event.map(|EventFacts { event, attachments, receipt }| {
+        let event = event.map(|EventFacts { event, attachments, receipt, grouping }| {
             let url = format!("/issues/{}/events/{}/", issue.id, crate::format::url_part(&event.summary.event_id));
             let bar = EventBar::of(&event, issue.id, now);
-            (bar, EventSections::of(&event, EventExtras { attachments, receipt, choice, url }))
+            (bar, EventSections::of(&event, EventExtras { attachments, receipt, grouping, choice, url }))
         });
         let activity = activity.into_iter().map(|line| ActivityLine {
             what: activity_word(&line.kind),
@@ -275,6 +277,7 @@ fn activity_word(kind: &str) -> &'static str {
         "set_regression" => "Came back",
         "merge" => "Merged in",
         "unmerge_source" => "Taken out:",
+        "import" => "Imported",
         "unmerge_destination" => "Taken out of another issue",
         _ => "Changed",
     }

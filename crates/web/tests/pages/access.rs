@@ -4,7 +4,7 @@ use super::browser::Browser;
 use axum::http::StatusCode;
 use testkit::world::{NOON, Stored, World};
 
-const PRIVATE: [&str; 10] = [
+const PRIVATE: [&str; 11] = [
     "/",
     "/issues/1/",
     "/issues/1/events/",
@@ -13,6 +13,7 @@ const PRIVATE: [&str; 10] = [
     "/projects/",
     "/projects/new/",
     "/projects/acme/shop/",
+    "/projects/acme/shop/grouping/",
     "/settings/account/",
     "/system/",
 ];

@@ -142,3 +142,39 @@ async fn issues_are_merged_and_taken_out_again_by_plain_forms() {
     }
     assert_eq!(browser.post("/issues/merge/", &[("id", "2")]).await.status, StatusCode::BAD_REQUEST);
 }
+
+#[tokio::test]
+async fn the_grouping_lab_keeps_what_is_typed_tells_and_sets() {
+    let world = World::new().await;
+    for message in ["one", "two"] {
+        world.store(&Stored::new(world.shop, message, NOON));
+    }
+    let browser = Browser::of_member(&world).await;
+    const LAB: &str = "/projects/acme/shop/grouping/";
+    assert!(browser.read("/projects/acme/shop/").await.contains(LAB));
+    assert!(browser.read(LAB).await.contains("newstyle:2026-01-20"));
+    let form = |stack: &'static str, act: &'static str| {
+        [
+            ("config", "newstyle:2026-01-20"),
+            ("stack_rules", stack),
+            ("fingerprint_rules", "value:one -> <script>alert(1)</script>"),
+            ("events", "100"),
+            ("act", act),
+        ]
+    };
+    let tried = browser.post(LAB, &form("module:app.* -app\r\n", "try")).await;
+    assert_eq!(tried.status, StatusCode::OK, "{}", tried.text());
+    let text = tried.text();
+    assert!(text.contains("2 events looked at") && text.contains("gets new hashes"), "{text}");
+    assert!(text.contains("module:app.* -app") && !text.contains("<script>alert"), "{text}");
+    let wrong = browser.post(LAB, &form("\r\nfunction:a </textarea><b>", "set")).await;
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
+    assert!(wrong.text().contains("line 2") && !wrong.text().contains("</textarea><b>"), "{}", wrong.text());
+    let set = browser.post(LAB, &form("module:app.* -app\r\n", "set")).await;
+    assert_eq!((set.status, set.location()), (StatusCode::SEE_OTHER, "/projects/acme/shop/grouping/?set=yes"));
+    assert!(browser.read(LAB).await.contains("module:app.* -app"));
+    let event = browser.read("/issues/1/").await;
+    assert!(event.contains("id=\"grouping\"") && event.contains("counts"), "{event}");
+    assert!(!event.contains("<script>alert"));
+    assert_eq!(browser.post("/projects/evil/lair/grouping/", &form("", "set")).await.status, StatusCode::NOT_FOUND);
+}

@@ -1,6 +1,7 @@
 //! The text of fingerprint rules: matchers, an arrow, the fingerprint, and perhaps a title.
 
 use super::{FingerprintRule, Key, Matcher};
+use crate::group::rules::{COST_MAX, Glob};
 use crate::group::{RuleError, variables};
 
 const RULES_MAX: usize = 2_000;
@@ -14,7 +15,8 @@ pub fn parse(text: &str) -> Result<Vec<FingerprintRule>, RuleError> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(RuleError::new(1, "the rules are longer than 256 KiB"));
     }
-    let mut rules = Vec::new();
+    let mut rules: Vec<FingerprintRule> = Vec::new();
+    let mut cost = 0;
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -23,6 +25,13 @@ pub fn parse(text: &str) -> Result<Vec<FingerprintRule>, RuleError> {
         let rule = Reader { rest: line }.rule(line).map_err(|why| RuleError::new(index + 1, why))?;
         if rules.len() == RULES_MAX {
             return Err(RuleError::new(index + 1, "more rules than 2000"));
+        }
+        cost += rule.matchers.iter().filter_map(|matcher| matcher.glob.as_ref()).map(Glob::cost).sum::<usize>();
+        if cost > COST_MAX {
+            return Err(RuleError::new(
+                index + 1,
+                "the patterns with '*' in the middle are longer than 16 KiB together",
+            ));
         }
         rules.push(rule);
     }

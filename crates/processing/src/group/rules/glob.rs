@@ -34,6 +34,10 @@ pub enum Mode {
     Path,
 }
 
+/// What the patterns of one text of rules may cost together (`Glob::cost`): some thousand patterns that hold a `*` in the
+/// middle. Rules are strangers' in an installation of many projects, and meet every frame of every event.
+pub const COST_MAX: usize = 16 << 10;
+
 impl Glob {
     /// Compiles a pattern. Returns nothing if it is malformed or stands for too many alternatives.
     pub fn new(pattern: &str, mode: Mode) -> Option<Glob> {
@@ -48,6 +52,16 @@ impl Glob {
     /// Returns whether the whole value matches. In path mode the caller has lower-cased it.
     pub fn matches(&self, value: &[u8]) -> bool {
         self.alternatives.iter().any(|shape| shape.matches(value))
+    }
+
+    /// Returns what a match may cost for each byte of a value: 0 where it is one comparison.
+    pub fn cost(&self) -> usize {
+        let cost = |shape: &Shape| match shape {
+            Shape::Exact(_) | Shape::Prefix(_) | Shape::Suffix(_) => 0,
+            Shape::Contains(bytes) => bytes.len(),
+            Shape::Sequence(tokens) => tokens.len(),
+        };
+        self.alternatives.iter().map(cost).sum()
     }
 
     pub fn alternatives(&self) -> &[Shape] {

@@ -1,7 +1,7 @@
 //! The text of stack-trace rules: one rule a line, matchers, then actions. An error names its line, and rejects the whole
 //! text: half of somebody's rules would group by neither the old nor the new ones.
 
-use super::glob::{Glob, Mode};
+use super::glob::{COST_MAX, Glob, Mode};
 use super::{Action, Key, Matcher, Range, Rule};
 use crate::group::RuleError;
 
@@ -19,6 +19,7 @@ pub fn parse(text: &str) -> Result<Vec<Rule>, RuleError> {
         return Err(RuleError::new(1, "the rules are longer than 256 KiB"));
     }
     let mut rules = Vec::new();
+    let mut cost = 0;
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -27,6 +28,13 @@ pub fn parse(text: &str) -> Result<Vec<Rule>, RuleError> {
         let rule = Reader { rest: line }.rule().map_err(|why| RuleError::new(index + 1, why))?;
         if rules.len() == RULES_MAX {
             return Err(RuleError::new(index + 1, "more rules than 2000"));
+        }
+        cost += rule.cost();
+        if cost > COST_MAX {
+            return Err(RuleError::new(
+                index + 1,
+                "the patterns with '*' in the middle are longer than 16 KiB together",
+            ));
         }
         rules.push(rule);
     }
@@ -207,5 +215,7 @@ mod tests {
         check("\n\nfunction:a max-frames=x", 3, "a number");
         check("type:[a +app", 1, "malformed");
         check("function: +app", 1, "name:pattern");
+        check(&"function:a*{b,c}*{d,e}*f +app\n".repeat(1_999), 586, "16 KiB");
+        check(&format!("function:*{}*b +app\n", "a".repeat(2_000)).repeat(20), 9, "16 KiB");
     }
 }

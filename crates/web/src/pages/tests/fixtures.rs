@@ -5,7 +5,7 @@ use crate::shell::{Nav, Shell, ShellUser};
 use crate::state::{HealthCheck, PipelineHealth, PipelineLight};
 use crate::viewer::Theme;
 use ops::attachments::Attachment;
-use ops::events::{EventDetail, EventEntry, EventSummary};
+use ops::events::{EventDetail, EventEntry, EventGrouping, EventSummary, GroupingVariant};
 use ops::issues::{
     Issue, IssueActivity, IssueHash, IssueProject, IssueStatus, IssueTag, Lineage, SeriesPeriod, Strand, TagValue,
 };
@@ -215,10 +215,41 @@ pub fn issue_facts(text: &str) -> IssueFacts {
         issues: vec![text.to_owned()],
         at: minutes_ago(90),
     };
-    let event = EventFacts { event: event(text), attachments: vec![attachment(text)], receipt: Some(receipt(text)) };
+    let event = EventFacts {
+        event: event(text),
+        attachments: vec![attachment(text)],
+        receipt: Some(receipt(text)),
+        grouping: Some(grouping(text)),
+    };
     let removed = ops::events::Removed { events: 7, at: Some(now()) };
     let (period, event) = (SeriesPeriod::Day, Some(event));
     IssueFacts { issue, series, period, tags: tags(text), activity: vec![line], event, removed }
+}
+
+pub fn grouping(text: &str) -> EventGrouping {
+    let part = |id: &str, on: bool| json!({"id": id, "contributes": on, "hint": text, "rule": text, "values": [text]});
+    let root = json!({"id": "app", "contributes": true, "hint": null, "rule": null, "values": [
+        {"id": "exception", "contributes": true, "hint": null, "rule": null,
+         "values": [part("type", true), part("value", false)]}]});
+    let variant = |name: &str, contributes, component| GroupingVariant {
+        name: name.to_owned(),
+        hash: Some(text.to_owned()),
+        contributes,
+        hint: Some(text.to_owned()),
+        is_new: true,
+        component,
+    };
+    EventGrouping {
+        config: "newstyle:2026-01-20".to_owned(),
+        variants: vec![variant("app", true, root), variant("system", false, json!(null))],
+        hashes: vec![text.to_owned()],
+        stored: json!({"revision": 3, "hashes": [text]}),
+        explanation: json!({
+            "fingerprint": {"entries": [text], "rule": text},
+            "stacks": [{"frames": [{"in_app_rule": text, "category_rule": null}],
+                        "rules": [{"rule": text, "frames": [0]}]}],
+        }),
+    }
 }
 
 pub fn lineage(text: &str) -> Lineage {

@@ -7,8 +7,11 @@ use crate::components::pager::Pager;
 use crate::components::snippets::Snippets;
 use crate::components::stacktrace::FrameChoice;
 use crate::format::Ago;
-use crate::pages::{account, errors, event_list, issue, issue_list, login, merged, project, project_list};
+use crate::pages::{
+    account, errors, event_list, grouping_lab, issue, issue_list, login, merged, project, project_list,
+};
 use askama::Template;
+use ops::grouping::{Destination, Outcome, TrialReport};
 use ops::issues::{IssueStatus, SeriesPeriod};
 use ops::keys::Key;
 use ops::page::PageLink;
@@ -25,6 +28,7 @@ pub fn every_page(text: &str) -> Vec<(&'static str, String)> {
             ("issue.html", render(&issue_page(text, is_superuser, FrameChoice::App))),
             ("issue.html", render(&issue_page(text, is_superuser, FrameChoice::All))),
             ("event_list.html", render(&event_list(text, is_superuser))),
+            ("grouping_lab.html", render(&grouping_lab(text, is_superuser))),
             ("merged.html", render(&merged(text, is_superuser))),
             ("project_list.html", render(&project_list(text, is_superuser))),
             ("project_new.html", render(&project_form(text, is_superuser))),
@@ -102,6 +106,36 @@ fn event_list(text: &str, is_superuser: bool) -> event_list::EventListPage {
         head: issue::IssueHead::of(&fixtures::issue(text), now()),
         rows: vec![event_list::EventRow::of(&event, "/issues/17/events/", now())],
         pager: pager(),
+    }
+}
+
+fn grouping_lab(text: &str, is_superuser: bool) -> grouping_lab::LabPage {
+    let issue = || fixtures::issue(text);
+    let destinations = vec![
+        (Destination::Same, 3),
+        (Destination::Other(Box::new(issue())), 2),
+        (Destination::New { hash: text.to_owned(), issues: 2 }, 1),
+        (Destination::New { hash: text.to_owned(), issues: 1 }, 1),
+    ];
+    let report = TrialReport {
+        examined: 300,
+        unchanged: 290,
+        outcomes: vec![Outcome { issue: issue(), destinations }],
+        outcomes_left_out: 2,
+        is_cut: true,
+    };
+    grouping_lab::LabPage {
+        shell: shell(is_superuser),
+        name: text.to_owned(),
+        path: "acme/shop".to_owned(),
+        config: "newstyle:2023-01-11".to_owned(),
+        stack_rules: text.to_owned(),
+        fingerprint_rules: text.to_owned(),
+        events: 300,
+        may_set: is_superuser,
+        problem: Some(text.to_owned()),
+        was_set: true,
+        report: Some(grouping_lab::ReportView::of(&report)),
     }
 }
 
@@ -243,6 +277,7 @@ fn component_marks(component: &str) -> &'static [&'static str] {
         "event_bar" => &["class=\"event-bar\""],
         "event_sections" => &["id=\"processing\""],
         "exception" => &["class=\"exception\"", "class=\"connective\""],
+        "grouping" => &["class=\"group-tree\"", "class=\"group-rules\""],
         "frame" => &["class=\"frame in-app\"", "class=\"line failing\"", "class=\"line caret\""],
         "issue_row" => &["class=\"headline\""],
         "message" => &["class=\"message-text\""],
