@@ -13,6 +13,8 @@ const ENDED_WITHIN: Duration = Duration::from_secs(60);
 const REVOKED_AFTER_S: u64 = 15;
 /// Of a task that is looked at by every command, each a Python of its own; it is ended by the last of them.
 const LONG_S: u64 = 600;
+/// Of the task that runs at the shutdown, and is seen to run before.
+const SHUTDOWN_S: u64 = 20;
 /// Starts in a second, and how many tasks are sent under that limit.
 const RATE: u32 = 2;
 const LIMITED: u32 = 5;
@@ -143,7 +145,7 @@ impl Bench {
     /// The worker ends in good order: what runs is finished.
     pub(super) fn shutdown(&mut self) -> anyhow::Result<()> {
         let mut client = self.celery.client()?;
-        let id = client.send("debug.sleep", &json!([4]), &json!({"queue": "debug"}))?;
+        let id = client.send("debug.sleep", &json!([SHUTDOWN_S]), &json!({"queue": "debug"}))?;
         self.until_active(&id)?;
         self.celery.control(NODE, &["shutdown"])?;
         let status = self.worker.ended(ENDED_WITHIN)?;
