@@ -94,14 +94,10 @@ pub async fn update(
             settings.grouping.revision = before.grouping.revision + 1;
             project_options::set(tx, project.id, GROUPING, &text(&settings.grouping), now)?;
         }
-<<<<<<< HEAD
         if settings.retention_days != before.retention_days {
             store::projects::set_retention(tx, project.id, settings.retention_days)?;
         }
-        if settings != before {
-=======
         if is_changed {
->>>>>>> 882de69 (wip)
             let note = Note::new("project.settings", &format!("{}/{}", project.organization.slug, project.slug));
             audit::note(tx, &caller, &note.of_organization(project.organization.id), now)?;
         }

@@ -26,6 +26,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("projects", "vigie projects list"),
     ("projects list", "vigie projects list --json"),
     ("projects create", "vigie projects create default/shop --platform python"),
+    ("projects import-hashes", "vigie projects import-hashes default/shop hashes.csv"),
     ("projects update", "vigie projects update default/shop --name Shop"),
     ("projects delete", "vigie projects delete default/shop"),
     ("keys", "vigie keys list default/shop"),
