@@ -1,9 +1,14 @@
-//! The metrics registry: names, kinds, units and helps are declared in tables; the Prometheus text is rendered from
-//! what was recorded. Labels are bounded by the declaring crate: no project or issue ids.
+//! The metrics registry: names, kinds, units and helps are declared in tables; what was
+//! recorded is rendered for Prometheus, sent to statsd, or logged. Labels are bounded by the declaring crate: no project or issue ids.
 
+mod fan;
 pub mod forward;
+pub mod push;
 
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use fan::Fan;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use push::{Push, PushConfig};
+use std::sync::Arc;
 
 pub use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
@@ -28,14 +33,52 @@ pub struct Metric {
     pub series_max: usize,
 }
 
-/// Renders what was recorded.
+/// Where metrics go.
+#[derive(Clone, Debug)]
+pub struct Backends {
+    /// Kept to be asked for, at `/metrics`.
+    pub has_prometheus: bool,
+    /// Sent by `Registry::flush`.
+    pub push: Option<PushConfig>,
+}
+
+impl Backends {
+    /// Returns the default: they are kept to be asked for.
+    pub fn prometheus() -> Backends {
+        Backends { has_prometheus: true, push: None }
+    }
+}
+
+/// Renders and sends what was recorded.
 #[derive(Clone)]
-pub struct Registry(PrometheusHandle);
+pub struct Registry {
+    prometheus: Option<PrometheusHandle>,
+    push: Option<Arc<Push>>,
+}
 
 /// The metrics recorder could not be installed.
 #[derive(Debug, thiserror::Error)]
 #[error("install the metrics recorder: {0}")]
 pub struct InstallError(String);
+
+pub const METRICS: &[Metric] = &[
+    Metric {
+        name: "vigie_metrics_lines_sent_total",
+        kind: Kind::Counter,
+        unit: "lines",
+        help: "Lines that were sent to statsd servers or the log",
+        labels: &[],
+        series_max: 1,
+    },
+    Metric {
+        name: "vigie_metrics_lines_dropped_total",
+        kind: Kind::Counter,
+        unit: "lines",
+        help: "Lines that no statsd server took, and samples and series beyond their bounds",
+        labels: &[],
+        series_max: 1,
+    },
+];
 
 /// Seconds, from half a millisecond to ten seconds: wide enough for a disk that stalls.
 const DURATION_BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
@@ -44,16 +87,23 @@ const DURATION_BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 
 ///
 /// # Errors
 /// If a recorder is installed already.
-pub fn install(tables: &[&[Metric]]) -> Result<Registry, InstallError> {
-    let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &DURATION_BUCKETS)
-        .map_err(|error| InstallError(error.to_string()))?
-        .install_recorder()
-        .map_err(|error| InstallError(error.to_string()))?;
+pub fn install(tables: &[&[Metric]], backends: Backends) -> Result<Registry, InstallError> {
+    let Backends { has_prometheus, push } = backends;
+    let prometheus = if has_prometheus { Some(prometheus()?) } else { None };
+    let push = push.map(|config| Arc::new(Push::new(config)));
+    let registry = Registry { prometheus: prometheus.as_ref().map(PrometheusRecorder::handle), push: push.clone() };
+    metrics::set_global_recorder(Fan { prometheus, push }).map_err(|error| InstallError(error.to_string()))?;
     for metric in tables.iter().copied().flatten() {
         describe(metric);
     }
-    Ok(Registry(handle))
+    Ok(registry)
+}
+
+fn prometheus() -> Result<PrometheusRecorder, InstallError> {
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &DURATION_BUCKETS)
+        .map_err(|error| InstallError(error.to_string()))?;
+    Ok(builder.build_recorder())
 }
 
 /// Metrics without labels show zero before their first event; a gauge that vanishes looks like a dead process.
@@ -78,11 +128,30 @@ fn describe(metric: &Metric) {
 impl Registry {
     /// Returns everything in Prometheus' text format.
     pub fn render(&self) -> String {
-        self.0.render()
+        match &self.prometheus {
+            Some(prometheus) => prometheus.render(),
+            None => "# prometheus is not among metrics.backends\n".to_owned(),
+        }
     }
 
     /// Folds recorded samples into buckets; call it every few seconds, or memory grows with the samples.
     pub fn fold(&self) {
-        self.0.run_upkeep();
+        if let Some(prometheus) = &self.prometheus {
+            prometheus.run_upkeep();
+        }
+    }
+
+    /// Tells whether anything is to be sent.
+    pub fn is_pushing(&self) -> bool {
+        self.push.is_some()
+    }
+
+    /// Sends what was gathered, where something is to be sent; call it every few seconds on a thread that may wait.
+    pub fn flush(&self) {
+        if let Some(push) = &self.push {
+            let sent = push.flush();
+            counter!("vigie_metrics_lines_sent_total").increment(sent.lines);
+            counter!("vigie_metrics_lines_dropped_total").increment(sent.dropped);
+        }
     }
 }

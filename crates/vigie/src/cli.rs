@@ -416,6 +416,8 @@ pub enum Workers {
 
 #[derive(Debug, Subcommand)]
 pub enum MetricsCommand {
+    /// Send a test value to every backend of metrics.backends and say what came of it
+    Test,
     /// Every metric with its kind, unit, labels and meaning
     Catalogue(Listing),
     #[command(external_subcommand)]

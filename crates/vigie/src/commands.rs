@@ -65,7 +65,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Queues(command) => queues::run(&Config::load(&flags)?, command),
         Command::Workers(command) => workers::run(&Config::load(&flags)?, &command),
         Command::Schedules(command) => schedules::run(&Config::load(&flags)?, &command),
-        Command::Metrics(command) => metrics::run(&command),
+        Command::Metrics(command) => metrics::run(&flags, &command),
         Command::Status(listing) => status::run(&Config::load(&flags)?, listing),
         Command::Upgrade { dry_run } => upgrade::run(&Config::load(&flags)?, dry_run),
         Command::Cleanup(Cleanup { worker: Some(parent), .. }) => cleanup::run_worker(&Config::load(&flags)?, parent),

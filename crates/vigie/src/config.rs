@@ -27,6 +27,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use stdx::{ByteSize, Proxies, Redacted};
 use store::options::OptionRow;
+use telemetry::metrics::Backends;
+use telemetry::metrics::push::{PushConfig, Target};
 use telemetry::reporting::Dsn;
 
 /// Everything the process needs to know, typed.
@@ -60,6 +62,7 @@ pub struct Config {
     pub spool_bytes_max: ByteSize,
     pub disk_free_min: ByteSize,
     pub envelope_bytes_max: ByteSize,
+    pub metrics: Backends,
     pub self_reporting: SelfReporting,
 }
 
@@ -224,6 +227,10 @@ impl Config {
             queue_jobs_max: number("queue.max-jobs"),
             disk_free_min: bytes("disk.min-free"),
             envelope_bytes_max: bytes("ingest.max-envelope-bytes"),
+            metrics: Backends {
+                has_prometheus: kind::list(text("metrics.backends")).any(|name| name == "prometheus"),
+                push: push_of(text, text("metrics.sample-rate").parse().expect(CHECKED)),
+            },
             self_reporting: SelfReporting {
                 is_enabled: switch("self-reporting.enabled"),
                 upstream: dsn("self-reporting.upstream-dsn"),
@@ -235,4 +242,17 @@ impl Config {
         };
         Config { layers, ..config }
     }
+}
+
+/// Where metrics are sent; `None` where they are only asked for, or not at all.
+fn push_of<'a>(text: impl Fn(&str) -> &'a str, sample_rate: f64) -> Option<PushConfig> {
+    let target = |name| match name {
+        "statsd" => Some(Target::Statsd),
+        "dogstatsd" => Some(Target::DogStatsd),
+        "logging" => Some(Target::Log),
+        _ => None,
+    };
+    let targets: Vec<Target> = kind::list(text("metrics.backends")).filter_map(target).collect();
+    let (prefix, address) = (text("metrics.prefix").to_owned(), text("metrics.statsd-address").to_owned());
+    (!targets.is_empty()).then_some(PushConfig { targets, prefix, sample_rate, address })
 }

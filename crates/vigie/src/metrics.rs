@@ -104,8 +104,13 @@ pub const METRICS: &[Metric] = &[
 ];
 
 /// Every table of the binary.
-pub const TABLES: &[&[Metric]] =
-    &[METRICS, ingest::metrics::METRICS, pipeline::metrics::METRICS, telemetry::reporting::metrics::METRICS];
+pub const TABLES: &[&[Metric]] = &[
+    METRICS,
+    ingest::metrics::METRICS,
+    pipeline::metrics::METRICS,
+    telemetry::reporting::metrics::METRICS,
+    telemetry::metrics::METRICS,
+];
 
 /// Sets the gauges that are looked at rather than counted; called before each rendering. Asking the queue may wait.
 pub fn look(queue: &dyn Queue, now: Timestamp) {

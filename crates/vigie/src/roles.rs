@@ -11,7 +11,7 @@ use crate::boot::Boot;
 use crate::broker;
 use crate::config::{Config, Live};
 use crate::reporting::{self, SelfReporting};
-use crate::{host, options, services, supervisor};
+use crate::{host, metrics, options, services, supervisor};
 use anyhow::Context;
 use queue::Queue;
 use std::process::ExitCode;
@@ -20,9 +20,13 @@ use std::time::Duration;
 use stdx::component::{ComponentError, Ended};
 use stdx::{Clock, Component, Components, Shutdown, SystemClock};
 use store::Stores;
+use telemetry::metrics::{Backends, Registry};
 
 pub use child::{end_with, leave_signals_to_the_parent, run as run_child};
 pub use worker::WorkerOptions;
+
+/// Pause between two foldings and sendings of metrics.
+const SEND_EVERY: Duration = Duration::from_secs(5);
 
 /// Pause between two looks whether a thread has ended for good.
 const THREADS_LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -74,6 +78,7 @@ pub(crate) struct Base {
     pub stores: Arc<Stores>,
     pub queue: Arc<dyn Queue>,
     pub reporting: SelfReporting,
+    pub registry: Registry,
     pub boot: Boot,
     pub shutdown: Shutdown,
 }
@@ -108,6 +113,7 @@ async fn serve(config: &Config, role: Role, options: WorkerOptions, mut boot: Bo
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let node = options.node_name(role.name());
     boot.note("logging", || Ok(config.log_level.clone()))?;
+    let registry = boot.step("metrics", || install_metrics(config, role))?;
     boot.note("migrations", || migrate(config, &*clock))?;
     let stores = Arc::new(boot.step("stores", || open_stores(config, &*clock))?);
     let live = boot.step("options", || live(config, &stores))?;
@@ -117,17 +123,24 @@ async fn serve(config: &Config, role: Role, options: WorkerOptions, mut boot: Bo
     let queue = boot.step("queue", || broker::of_role(config, role, &node))?;
     let reporting = start_reporting(config, &mut boot, &stores, &queue, &clock, &node)?;
     let config = config.clone();
-    let base = Base { config, live, role, node, clock, stores, queue, reporting, boot, shutdown: shutdown.clone() };
+    let base =
+        Base { config, live, role, node, clock, stores, queue, registry, reporting, boot, shutdown: shutdown.clone() };
     let mut components = Components::default();
     let base = add_roles(base, options, &mut components).await?;
     base.boot.tell(base.role.name());
     let following = options::keep_following(base.live.clone(), base.stores.clone(), hangup, base.shutdown.clone());
     components.push(Component::new("options", following));
+    let asked = base.role.has(Role::Web).then(|| (base.queue.clone(), base.clock.clone()));
+    let registry = base.registry.clone();
+    components.push(Component::new("metrics", keep_sending(registry.clone(), asked, base.shutdown.clone())));
     components.push(supervisor::component(base.shutdown.clone()));
     components.push(Component::new("threads", watch_threads(base.shutdown.clone())));
     let grace = base.config.shutdown_grace;
     drop(base);
-    Ok(components.run(shutdown, grace).await)
+    let ended = components.run(shutdown, grace).await;
+    // What the last work recorded.
+    registry.flush();
+    Ok(ended)
 }
 
 /// After the queue, which it needs; what fails before is in the log alone.
@@ -184,6 +197,37 @@ fn migrate(config: &Config, clock: &dyn Clock) -> anyhow::Result<String> {
     let applied = Stores::migrate(&config.data_dir, clock.now())
         .with_context(|| format!("migrate the stores in {}", config.data_dir.display()))?;
     Ok(if applied.is_empty() { "none needed".to_owned() } else { format!("applied {}", applied.join(", ")) })
+}
+
+/// A process without pages has nobody who asks it: it keeps only what is to be sent.
+fn install_metrics(config: &Config, role: Role) -> anyhow::Result<Registry> {
+    let has_prometheus = config.metrics.has_prometheus && role.has(Role::Web);
+    let backends = Backends { has_prometheus, push: config.metrics.push.clone() };
+    Ok(telemetry::metrics::install(metrics::TABLES, backends)?)
+}
+
+/// Folds and sends metrics. Levels that are looked at rather than recorded are looked at by the process with the pages.
+async fn keep_sending(
+    registry: Registry,
+    looked_at: Option<(Arc<dyn Queue>, Arc<dyn Clock>)>,
+    shutdown: Shutdown,
+) -> Result<(), ComponentError> {
+    loop {
+        tokio::select! {
+            () = shutdown.triggered() => return Ok(()),
+            () = tokio::time::sleep(SEND_EVERY) => registry.fold(),
+        }
+        if registry.is_pushing() {
+            let (registry, looked_at) = (registry.clone(), looked_at.clone());
+            let send = move || {
+                if let Some((queue, clock)) = looked_at {
+                    metrics::look(&*queue, clock.now());
+                }
+                registry.flush();
+            };
+            tokio::task::spawn_blocking(send).await?;
+        }
+    }
 }
 
 /// Returns the configuration with the store's runtime options.

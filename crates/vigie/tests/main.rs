@@ -2,6 +2,7 @@
 
 mod boot;
 mod configuration;
+mod metrics;
 mod running;
 mod runtime_options;
 mod services;

@@ -1,23 +1,25 @@
-//! `vigie metrics catalogue`: every metric that is declared, from the tables that the processes install. It needs no
-//! configuration and no store, and creates none.
+//! `vigie metrics catalogue`: every metric that is declared, from the tables that the processes install. `vigie metrics
+//! test`: whether backends take a value. Neither needs a store.
 
 use super::{output, unknown};
 use crate::cli::MetricsCommand;
+use crate::config::{Config, Flags};
 use crate::metrics::TABLES;
 use serde_json::json;
 use std::process::ExitCode;
+use std::time::Duration;
+use telemetry::metrics::push::{Push, PushConfig, Target};
 use telemetry::metrics::{Kind, Metric};
 
-const NOT_YET: &[&str] = &["test"];
+/// A refusal of the first datagram is heard by the next one.
+const TRIES: usize = 3;
+const PAUSE: Duration = Duration::from_millis(100);
 
-pub fn run(command: &MetricsCommand) -> anyhow::Result<ExitCode> {
+pub fn run(flags: &Flags, command: &MetricsCommand) -> anyhow::Result<ExitCode> {
     let listing = match command {
         MetricsCommand::Catalogue(listing) => listing,
-        MetricsCommand::Unknown(words) => {
-            let name = words.first().map(String::as_str).unwrap_or_default();
-            anyhow::ensure!(!NOT_YET.contains(&name), "'metrics {name}' is not built yet (README, \"Not yet\")");
-            return Err(unknown("metrics command", words));
-        }
+        MetricsCommand::Test => return test(&Config::load(flags)?),
+        MetricsCommand::Unknown(words) => return Err(unknown("metrics command", words)),
     };
     let metrics = catalogue();
     if listing.json {
@@ -27,6 +29,50 @@ pub fn run(command: &MetricsCommand) -> anyhow::Result<ExitCode> {
         output::table(&["METRIC", "KIND", "UNIT", "LABELS", "MEANING"], &rows)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sends a test value by each backend on its own.
+fn test(config: &Config) -> anyhow::Result<ExitCode> {
+    let metrics = &config.metrics;
+    if metrics.has_prometheus {
+        output::line("prometheus: ask the running web role at /metrics")?;
+    }
+    let targets = metrics.push.iter().flat_map(|push| push.targets.iter().map(move |target| (push, *target)));
+    let mut is_all_sent = true;
+    for (push, target) in targets {
+        let config = PushConfig { targets: vec![target], ..push.clone() };
+        let dropped = tries(&Push::new(config));
+        is_all_sent &= dropped == 0;
+        let name = match target {
+            Target::Statsd => format!("statsd at {} by UDP", push.address),
+            Target::DogStatsd => format!("dogstatsd at {} by UDP", push.address),
+            Target::Log => "logging".to_owned(),
+        };
+        output::line(&match (dropped, target) {
+            (0, Target::Log) => format!("{name}: written"),
+            (0, Target::Statsd | Target::DogStatsd) => {
+                format!("{name}: {}metrics.test was sent and not refused; look for it there", push.prefix)
+            }
+            (_, _) => format!("{name}: refused: nobody listens there, or the name is not known"),
+        })?;
+    }
+    if !metrics.has_prometheus && metrics.push.is_none() {
+        output::line("metrics.backends is none: metrics go nowhere")?;
+    }
+    Ok(if is_all_sent { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Returns how many of the tries were refused.
+fn tries(push: &Push) -> u64 {
+    let mut dropped = 0;
+    for attempt in 0..TRIES {
+        if attempt > 0 {
+            std::thread::sleep(PAUSE);
+        }
+        push.add("metrics.test", 1);
+        dropped += push.flush().dropped;
+    }
+    dropped
 }
 
 /// Every declared metric, by name.

@@ -56,6 +56,8 @@ pub fn shown(key: &Key, text: &str) -> String {
         | Kind::Fraction
         | Kind::Dsn
         | Kind::Choice(_)
+        | Kind::Choices(_)
+        | Kind::Server
         | Kind::Level
         | Kind::Networks => text.to_owned(),
     }

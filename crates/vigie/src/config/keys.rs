@@ -176,6 +176,20 @@ pub const KEYS: &[Key] = &[
     )
     .runtime(),
     key(
+        "metrics.backends",
+        "prometheus",
+        Kind::Choices(&["prometheus", "statsd", "dogstatsd", "logging", "none"]),
+        "where metrics go, several at once: prometheus at /metrics, statsd and dogstatsd by UDP, logging to the log",
+    ),
+    key("metrics.prefix", "vigie.", Kind::Text, "stands before every name but at /metrics"),
+    key(
+        "metrics.sample-rate",
+        "1.0",
+        Kind::Fraction,
+        "share of samples of timings and distributions that is sent; counts and levels are exact",
+    ),
+    key("metrics.statsd-address", "127.0.0.1:8125", Kind::Server, "host and UDP port of the statsd server"),
+    key(
         "self-reporting.enabled",
         "on",
         Kind::Switch,

@@ -28,6 +28,10 @@ pub enum Kind {
     /// Where reports go: `https://key@host/project`.
     Dsn,
     Choice(&'static [&'static str]),
+    /// A list of such words.
+    Choices(&'static [&'static str]),
+    /// `host:port`, the host by name or number.
+    Server,
     /// A level, or a filter such as `queue=debug`.
     Level,
     /// A list of addresses and networks.
@@ -73,6 +77,14 @@ impl Kind {
             }
             Kind::Choice(words) if words.contains(&text) => Ok(()),
             Kind::Choice(words) => Err(format!("'{text}' is not one of {}", words.join(", "))),
+            Kind::Choices(words) => match list(text).find(|item| !words.contains(item)) {
+                Some(item) => Err(format!("'{item}' is not one of {}", words.join(", "))),
+                None => Ok(()),
+            },
+            Kind::Server => match text.rsplit_once(':') {
+                Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0) => Ok(()),
+                _ => Err(format!("'{text}' is not a host and port such as 127.0.0.1:8125")),
+            },
             Kind::Level => telemetry::logging::check(text).map_err(|error| error.to_string()),
             Kind::Networks => Proxies::parse(text)
                 .map(|_| ())
@@ -99,6 +111,8 @@ impl Kind {
             Kind::Fraction => "a number from 0 to 1".to_owned(),
             Kind::Dsn => "a DSN such as https://key@errors.example.org/1".to_owned(),
             Kind::Choice(words) => format!("one of {}", words.join(", ")),
+            Kind::Choices(words) => format!("a list of {}", words.join(", ")),
+            Kind::Server => "a host and port".to_owned(),
             Kind::Level => "error, warn, info, debug, trace, or a filter such as queue=debug".to_owned(),
             Kind::Networks => "a list of addresses and networks such as 10.0.0.0/8".to_owned(),
             Kind::Broker => "the address of a broker".to_owned(),
@@ -108,7 +122,7 @@ impl Kind {
 
     pub fn is_list(self) -> bool {
         match self {
-            Kind::Networks => true,
+            Kind::Networks | Kind::Choices(_) => true,
             Kind::Text
             | Kind::Url
             | Kind::Address
@@ -119,6 +133,7 @@ impl Kind {
             | Kind::Fraction
             | Kind::Dsn
             | Kind::Choice(_)
+            | Kind::Server
             | Kind::Level
             | Kind::Broker
             | Kind::Store { .. } => false,
@@ -130,7 +145,7 @@ impl Kind {
         match self {
             Kind::Number { .. } | Kind::Fraction => text.to_owned(),
             Kind::Switch => (parse_switch(text) == Some(true)).to_string(),
-            Kind::Networks => {
+            Kind::Networks | Kind::Choices(_) => {
                 let quoted: Vec<String> = list(text).map(quoted).collect();
                 format!("[{}]", quoted.join(", "))
             }
@@ -141,6 +156,7 @@ impl Kind {
             | Kind::Duration
             | Kind::Dsn
             | Kind::Choice(_)
+            | Kind::Server
             | Kind::Level
             | Kind::Broker
             | Kind::Store { .. } => quoted(text),

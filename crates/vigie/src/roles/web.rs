@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::control::{self, Answerer, Question};
 use crate::health::Doctor;
 use crate::site::{self, Vitals};
-use crate::{broker, host, metrics, options, public_address};
+use crate::{broker, host, options, public_address};
 use anyhow::Context;
 use ingest::accounting::Accounting;
 use ingest::keyring::Keyring;
@@ -28,13 +28,11 @@ use web::WebState;
 const LISTEN_BACKLOG: u32 = 4_096;
 /// Pause between two looks at the health, for the dot on the pages.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Pause between two foldings of metric samples.
-const FOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// Adds the role's components, and says on standard output where it listens.
 pub(super) async fn add(base: &mut Base, listener: TcpListener, components: &mut Components) -> anyhow::Result<()> {
     let config = base.config.clone();
-    let registry = base.boot.step("metrics", || Ok(telemetry::metrics::install(metrics::TABLES)?))?;
+    let registry = base.registry.clone();
     let bound = listener.local_addr().context("read the listener's address")?;
     let url = public_address::of_listener(&config, bound);
     let schedule = pipeline::schedules::all().context("read the schedule table")?;
@@ -64,7 +62,6 @@ pub(super) async fn add(base: &mut Base, listener: TcpListener, components: &mut
     components.push(Component::new("refusal-counts", flush::flush_counts(accounting, base.stores.clone(), stop())));
     components.push(Component::new("health", keep_looking(vitals.doctor.clone(), stop())));
     components.push(Component::new("pulse", keep_sampling(ops.clone(), stop())));
-    components.push(Component::new("metrics", keep_folding(vitals.clone(), stop())));
     let answerer = answerer(base, vitals, ops);
     components.push(Component::new("control", control::serve(config.data_dir, answerer, stop())));
     Ok(())
@@ -179,15 +176,6 @@ async fn keep_sampling(ops: Arc<Ops>, shutdown: Shutdown) -> Result<(), Componen
         tokio::select! {
             () = shutdown.triggered() => return Ok(()),
             () = tokio::time::sleep(ops::pulse::SAMPLE_EVERY) => {}
-        }
-    }
-}
-
-async fn keep_folding(vitals: Vitals, shutdown: Shutdown) -> Result<(), ComponentError> {
-    loop {
-        tokio::select! {
-            () = shutdown.triggered() => return Ok(()),
-            () = tokio::time::sleep(FOLD_EVERY) => vitals.registry.fold(),
         }
     }
 }
