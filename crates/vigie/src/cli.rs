@@ -1,7 +1,25 @@
 //! The command line: names, flags and help. It decides nothing; `commands` does what it asks.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+mod accounts;
+mod examples;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+
+pub use accounts::{
+    Api, ApiMethod, CreateUser, Keys, Members, PermissionOf, Permissions, Projects, Tokens, Users, YesNo,
+};
+
+/// Reads the process's arguments; wrong ones end it with code 2 and what was meant.
+pub fn parse() -> Cli {
+    let matches = command().get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// Returns the whole command line with its examples.
+pub fn command() -> clap::Command {
+    examples::with_examples(Cli::command())
+}
 
 /// A self-hosted error tracker for every Sentry SDK.
 #[derive(Debug, Parser)]
@@ -64,15 +82,26 @@ pub enum Command {
     },
     /// Create or update a person who may log in
     Createuser(CreateUser),
-    /// List and create projects
+    /// Give, take and list what superusers may do
+    #[command(subcommand)]
+    Permissions(Permissions),
+    /// List, change and delete people
+    #[command(subcommand)]
+    Users(Users),
+    /// List, add, change and remove members of an organization
+    #[command(subcommand)]
+    Members(Members),
+    /// List, create, change and delete projects
     #[command(subcommand)]
     Projects(Projects),
-    /// List and create the DSN keys of a project
+    /// List, create, change and delete the DSN keys of a project
     #[command(subcommand)]
     Keys(Keys),
     /// Create, list and revoke API tokens
     #[command(subcommand)]
     Tokens(Tokens),
+    /// Call the web API from here, without a running Vigie
+    Api(Api),
     /// Look at the job queues, hold, empty and feed them
     #[command(subcommand)]
     Queues(Queues),
@@ -205,80 +234,6 @@ pub struct Cleanup {
     /// A process that works for such a command, with the process it belongs to; its units come over standard input
     #[arg(long, hide = true, value_name = "PID")]
     pub worker: Option<u32>,
-}
-
-#[derive(Debug, Args)]
-pub struct CreateUser {
-    #[arg(long, value_name = "E")]
-    pub email: String,
-    #[arg(long, value_name = "P", conflicts_with = "no_password")]
-    pub password: Option<String>,
-    /// The person cannot log in with a password
-    #[arg(long)]
-    pub no_password: bool,
-    #[arg(long)]
-    pub superuser: bool,
-    /// Change the person if the address is taken
-    #[arg(long)]
-    pub force_update: bool,
-    /// Never ask; missing answers are errors
-    #[arg(long)]
-    pub no_input: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Projects {
-    List(Listing),
-    Create {
-        #[arg(value_name = "ORG/SLUG")]
-        project: String,
-        #[arg(long, value_name = "P")]
-        platform: Option<String>,
-        #[command(flatten)]
-        listing: Listing,
-    },
-    /// Lead hashes of another tracker to issues, from CSV or JSON
-    ImportHashes {
-        #[arg(value_name = "ORG/SLUG")]
-        project: String,
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-        #[command(flatten)]
-        listing: Listing,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Keys {
-    List {
-        #[arg(value_name = "ORG/SLUG")]
-        project: String,
-        #[command(flatten)]
-        listing: Listing,
-    },
-    Create {
-        #[arg(value_name = "ORG/SLUG")]
-        project: String,
-        #[command(flatten)]
-        listing: Listing,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Tokens {
-    Create {
-        #[arg(long, value_name = "E")]
-        email: String,
-        /// Without it the token has all scopes
-        #[arg(long, value_name = "S")]
-        scope: Vec<String>,
-        #[command(flatten)]
-        listing: Listing,
-    },
-    List(Listing),
-    Revoke {
-        id: i64,
-    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,6 +1,8 @@
 //! What each command does, one file each. A command opens the stores beside a running process, calls `ops`, and prints
 //! people's text or JSON; it holds no rules of its own.
 
+mod api;
+mod ask;
 mod check;
 mod cleanup;
 mod config;
@@ -8,17 +10,20 @@ mod createuser;
 mod event;
 mod init;
 mod keys;
+mod members;
 mod metrics;
 pub mod output;
+mod permissions;
 mod projects;
 mod queues;
 mod schedules;
 mod status;
 mod tokens;
 mod upgrade;
+mod users;
 mod workers;
 
-use crate::cli::{Cleanup, Cli, Command, Global, LogFormatArg, Pool, Run};
+use crate::cli::{self, Cleanup, Cli, Command, Global, LogFormatArg, Pool, Run};
 use crate::config::{Config, Flags};
 use crate::roles::{self, Role, WorkerOptions};
 use std::ffi::OsString;
@@ -30,7 +35,7 @@ use std::process::ExitCode;
 pub struct Usage(pub String);
 
 /// Commands of the design that this release does not have.
-const NOT_YET: &[&str] = &["permissions", "backup", "restore"];
+const NOT_YET: &[&str] = &["backup", "restore"];
 
 /// Runs the command line.
 ///
@@ -57,8 +62,12 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Event(command) => event::run(&command, &flags),
         Command::Init { folder, no_clobber } => init::run(folder, no_clobber),
         Command::Config(command) => config::run(&flags, command),
-        Command::Unknown(words) => Err(unknown("command", &words)),
+        Command::Unknown(words) => Err(unknown("", &words)),
         Command::Createuser(input) => createuser::run(&Config::load(&flags)?, input),
+        Command::Permissions(command) => permissions::run(&Config::load(&flags)?, command),
+        Command::Users(command) => users::run(&Config::load(&flags)?, command),
+        Command::Members(command) => members::run(&Config::load(&flags)?, command),
+        Command::Api(call) => api::run(&Config::load(&flags)?, call),
         Command::Projects(command) => projects::run(&Config::load(&flags)?, command),
         Command::Keys(command) => keys::run(&Config::load(&flags)?, command),
         Command::Tokens(command) => tokens::run(&Config::load(&flags)?, command),
@@ -116,12 +125,19 @@ fn global_arguments(global: &Global) -> Vec<OsString> {
     texts.chain(paths).flatten().collect()
 }
 
-/// A name of the design that is not built says so; any other is wrong usage.
-fn unknown(kind: &str, words: &[String]) -> anyhow::Error {
+/// A name of the design that is not built says so; any other is wrong usage, with the nearest name there is. `parent` is
+/// the command it stood under, empty for Vigie itself.
+fn unknown(parent: &str, words: &[String]) -> anyhow::Error {
     let name = words.first().map(String::as_str).unwrap_or_default();
-    if NOT_YET.contains(&name) {
-        anyhow::anyhow!("'{name}' is not built yet (README, \"Not yet\")")
-    } else {
-        Usage(format!("unknown {kind} '{name}'; see vigie --help")).into()
+    let known = cli::command();
+    let known = if parent.is_empty() { Some(&known) } else { known.find_subcommand(parent) };
+    let names = known.into_iter().flat_map(clap::Command::get_subcommands).map(clap::Command::get_name);
+    let line = format!("vigie {parent}").trim_end().to_owned();
+    match stdx::nearest(name, names) {
+        _ if parent.is_empty() && NOT_YET.contains(&name) => {
+            anyhow::anyhow!("'{name}' is not built yet (README, \"Not yet\")")
+        }
+        Some(meant) => Usage(format!("unknown command '{line} {name}'; did you mean '{line} {meant}'?")).into(),
+        None => Usage(format!("unknown command '{line} {name}'; see {line} --help")).into(),
     }
 }

@@ -52,23 +52,38 @@ impl Local {
     /// # Errors
     /// The operation's refusal, in the words its client would see.
     pub fn wait<T>(&self, operation: impl Future<Output = Result<T, ApiError>>) -> anyhow::Result<T> {
-        self.runtime.block_on(operation).map_err(|error| {
-            let shown = match &error {
-                ApiError::Store { .. } | ApiError::Queue { .. } => error.to_string(),
-                ApiError::Unauthenticated
-                | ApiError::InvalidToken
-                | ApiError::WrongPassword
-                | ApiError::Forbidden { .. }
-                | ApiError::SuperuserNeeded
-                | ApiError::PermissionMissing { .. }
-                | ApiError::Refused { .. }
-                | ApiError::TimedOut
-                | ApiError::NotFound
-                | ApiError::Invalid { .. }
-                | ApiError::Conflict { .. }
-                | ApiError::RateLimited { .. } => error.detail(),
-            };
-            anyhow::Error::new(error).context(shown)
-        })
+        self.try_wait(operation).map_err(Local::shown)
+    }
+
+    /// Runs one operation to its end, for those who look at the refusal.
+    ///
+    /// # Errors
+    /// The operation's own.
+    pub fn try_wait<T>(&self, operation: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
+        self.run(operation)
+    }
+
+    /// Runs anything to its end.
+    pub fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// Returns a refusal in the words its client would see.
+    pub fn shown(error: ApiError) -> anyhow::Error {
+        match &error {
+            ApiError::Store { .. } | ApiError::Queue { .. } => anyhow::Error::new(error),
+            ApiError::Unauthenticated
+            | ApiError::InvalidToken
+            | ApiError::WrongPassword
+            | ApiError::Forbidden { .. }
+            | ApiError::SuperuserNeeded
+            | ApiError::PermissionMissing { .. }
+            | ApiError::Refused { .. }
+            | ApiError::TimedOut
+            | ApiError::NotFound
+            | ApiError::Invalid { .. }
+            | ApiError::Conflict { .. }
+            | ApiError::RateLimited { .. } => anyhow::Error::msg(error.detail()),
+        }
     }
 }

@@ -19,7 +19,6 @@ mod services;
 mod site;
 mod supervisor;
 
-use clap::Parser;
 use std::process::ExitCode;
 use telemetry::logging::LogFormat;
 
@@ -33,7 +32,7 @@ const EXIT_CONFIG: u8 = 78;
 
 fn main() -> ExitCode {
     host::give_freed_memory_back_soon();
-    let cli = cli::Cli::parse();
+    let cli = cli::parse();
     let flags = commands::flags(&cli.global);
     if let Some(Err(error)) = flags.log_level.as_deref().map(telemetry::logging::check) {
         return fail(&error.to_string(), EXIT_USAGE);

@@ -1,5 +1,6 @@
 //! The built binary, as a person and a supervisor meet it: output, exit codes, files.
 
+mod accounts;
 mod boot;
 mod configuration;
 mod metrics;

@@ -50,7 +50,16 @@ impl IntoResponse for PageError {
             let cause = error.source().map(ToString::to_string);
             tracing::error!(incident.id = %incident, error = %error, error.cause = cause, "page failed");
         }
-        let detail = matches!(error, ApiError::Invalid { .. } | ApiError::Conflict { .. }).then(|| error.detail());
+        // Why somebody may not is as much worth saying as what is wrong with a form.
+        let is_for_people = matches!(
+            error,
+            ApiError::Invalid { .. }
+                | ApiError::Conflict { .. }
+                | ApiError::SuperuserNeeded
+                | ApiError::PermissionMissing { .. }
+                | ApiError::Refused { .. }
+        );
+        let detail = is_for_people.then(|| error.detail());
         facts_response(ErrorFacts { status, incident, detail })
     }
 }

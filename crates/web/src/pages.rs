@@ -80,6 +80,7 @@ pub fn router(state: WebState) -> Router {
         .route("/system/schedules/", get(system::schedules::show))
         .route("/system/storage/", get(system::storage::show))
         .route("/system/events/", get(system::events::show))
+        .route("/system/audit/", get(system::audit::show))
         .route("/system/config/", get(system::config::show).post(system::config::change))
         .route("/auth/login/", get(login::show).post(login::log_in))
         .route("/auth/logout/", post(login::log_out))

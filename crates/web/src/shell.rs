@@ -5,6 +5,7 @@ use crate::components::notice::Notice;
 use crate::format::grouped;
 use crate::state::{PipelineHealth, PipelineLight, WebState};
 use crate::viewer::{Browser, Theme, Viewer};
+use ops::{Permission, Permissions, UserActor};
 
 pub struct Shell {
     pub title: String,
@@ -20,6 +21,7 @@ pub struct Shell {
 pub struct ShellUser {
     pub email: String,
     pub is_superuser: bool,
+    pub permissions: Permissions,
 }
 
 /// Which entry of the rail is lit.
@@ -34,7 +36,8 @@ pub enum Nav {
 
 impl Shell {
     pub fn of(state: &WebState, viewer: &Viewer, nav: Nav, title: impl Into<String>) -> Shell {
-        let user = ShellUser { email: viewer.user.email.clone(), is_superuser: viewer.user.is_superuser };
+        let UserActor { email, is_superuser, permissions, .. } = &*viewer.user;
+        let user = ShellUser { email: email.clone(), is_superuser: *is_superuser, permissions: *permissions };
         Shell { user: Some(user), nav, ..Shell::anonymous(state, &viewer.browser, title) }
     }
 
@@ -73,6 +76,11 @@ impl Shell {
 
     pub fn is_superuser(&self) -> bool {
         self.user.as_ref().is_some_and(|user| user.is_superuser)
+    }
+
+    /// Whether to show the buttons that act on queues and dead letters; the operations decide when one is pressed.
+    pub fn may_act_on_queues(&self) -> bool {
+        self.user.as_ref().is_some_and(|user| user.permissions.has(Permission::QueuesAdmin))
     }
 
     pub fn lit(&self, nav: Nav) -> &'static str {

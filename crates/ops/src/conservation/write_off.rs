@@ -27,7 +27,7 @@ pub struct WrittenOff {
 /// which both lie it cannot be told whose events are lost, and the first named lose first.
 ///
 /// # Errors
-/// `Forbidden` for anybody but superusers and the system, `Queue` while it does not say what it holds.
+/// `PermissionMissing` without `queues.admin`, `Queue` while it does not say what it holds.
 pub async fn write_off(cx: &Ops, caller: &Caller) -> Result<WrittenOff, ApiError> {
     caller.require_permission(Permission::QueuesAdmin)?;
     let mut last = balance(cx, caller).await?;

@@ -2,6 +2,7 @@
 
 use super::Listing;
 use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct CreateUser {
@@ -169,6 +170,15 @@ pub enum Projects {
         /// Do not ask
         #[arg(short, long)]
         force: bool,
+    },
+    /// Lead hashes of another tracker to issues, from CSV or JSON
+    ImportHashes {
+        #[arg(value_name = "ORG/SLUG")]
+        project: String,
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        listing: Listing,
     },
 }
 

@@ -23,7 +23,7 @@ pub fn run(flags: &Flags, command: ConfigCommand) -> anyhow::Result<ExitCode> {
         ConfigCommand::GenerateSecretKey => output::line(&init::fresh_secret_key())?,
         ConfigCommand::Check => check(flags)?,
         ConfigCommand::Import { from_sentry, dry_run } => import(flags, &from_sentry, dry_run)?,
-        ConfigCommand::Unknown(words) => return Err(unknown("config command", &words)),
+        ConfigCommand::Unknown(words) => return Err(unknown("config", &words)),
     }
     Ok(ExitCode::SUCCESS)
 }

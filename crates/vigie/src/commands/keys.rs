@@ -1,11 +1,11 @@
-//! `vigie keys list | create ORG/SLUG`: the DSNs of a project, in Sentry's key shape with `--json`.
+//! `vigie keys list | create | update | delete ORG/SLUG`: the DSNs of a project, in Sentry's key shape with `--json`.
 
 use super::output;
 use super::projects::parse_project;
-use crate::cli::Keys;
+use crate::cli::{Keys, YesNo};
 use crate::config::Config;
 use crate::local::Local;
-use ops::keys::{CreateKey, Key};
+use ops::keys::{CreateKey, Key, KeyRef, UpdateKey};
 use std::process::ExitCode;
 
 pub fn run(config: &Config, command: Keys) -> anyhow::Result<ExitCode> {
@@ -28,6 +28,20 @@ pub fn run(config: &Config, command: Keys) -> anyhow::Result<ExitCode> {
             } else {
                 output::line(&key.dsn_public)?;
             }
+        }
+        Keys::Update { project, key, label, active, listing } => {
+            let key = KeyRef { project: parse_project(&project)?, key };
+            let input = UpdateKey { key, label, is_active: active.map(YesNo::is_yes) };
+            let key = local.wait(ops::keys::update(&local.ops, &local.caller(), input))?;
+            match listing.json {
+                true => output::json(&shape(&local, &key))?,
+                false => output::line(&format!("changed {}", row(&key)[..3].join(" ")))?,
+            }
+        }
+        Keys::Delete { project, key } => {
+            let wanted = KeyRef { project: parse_project(&project)?, key };
+            local.wait(ops::keys::delete(&local.ops, &local.caller(), &wanted))?;
+            output::line(&format!("deleted key {} of {project}", wanted.key))?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -19,7 +19,7 @@ pub fn run(flags: &Flags, command: &MetricsCommand) -> anyhow::Result<ExitCode> 
     let listing = match command {
         MetricsCommand::Catalogue(listing) => listing,
         MetricsCommand::Test => return test(&Config::load(flags)?),
-        MetricsCommand::Unknown(words) => return Err(unknown("metrics command", words)),
+        MetricsCommand::Unknown(words) => return Err(unknown("metrics", words)),
     };
     let metrics = catalogue();
     if listing.json {

@@ -10,6 +10,18 @@ pub fn json(value: &serde_json::Value) -> anyhow::Result<()> {
     print(&value.to_string())
 }
 
+/// Prints an answer as it is: JSON, or a file for whoever asked for it.
+///
+/// # Errors
+/// If standard output is closed.
+pub fn raw(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
+    match out.write_all(bytes).and_then(|()| out.write_all(b"\n")) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Prints a line. A closed pipe (`vigie … | head`) is the reader's choice, not a failure.
 ///
 /// # Errors

@@ -1,12 +1,12 @@
-//! `vigie projects list | create ORG/SLUG | import-hashes ORG/SLUG FILE`.
+//! `vigie projects list | create | update | delete ORG/SLUG | import-hashes ORG/SLUG FILE`.
 
 mod import;
 
-use super::{Usage, output};
-use crate::cli::Projects;
+use super::{Usage, ask, output};
+use crate::cli::{Listing, Projects};
 use crate::config::Config;
 use crate::local::Local;
-use ops::projects::{CreateProject, Project, ProjectRef};
+use ops::projects::{CreateProject, Project, ProjectRef, UpdateProject};
 use serde_json::json;
 use std::process::ExitCode;
 
@@ -26,11 +26,23 @@ pub fn run(config: &Config, command: Projects) -> anyhow::Result<ExitCode> {
             let ProjectRef { org, project } = parse_project(&project)?;
             let input = CreateProject { org, slug: project, name: None, platform };
             let project = local.wait(ops::projects::create(&local.ops, &local.caller(), input))?;
-            if listing.json {
-                output::json(&shape(&project))?;
-            } else {
-                output::line(&format!("created {}/{} (id {})", project.organization.slug, project.slug, project.id))?;
+            say("created", &project, listing)?;
+        }
+        Projects::Update { project, name, slug, platform, listing } => {
+            let input = UpdateProject { project: parse_project(&project)?, name, slug, platform };
+            let project = local.wait(ops::projects::update(&local.ops, &local.caller(), input))?;
+            say("changed", &project, listing)?;
+        }
+        Projects::Delete { project, force } => {
+            let wanted = parse_project(&project)?;
+            local.wait(ops::projects::get(&local.ops, &local.caller(), &wanted))?;
+            if !force {
+                anyhow::ensure!(ask::is_possible(), "not asked on a terminal; say --force to delete {project}");
+                let question = format!("Delete the project {project}? Its DSNs are refused from then on");
+                anyhow::ensure!(ask::is_agreed(&question)?, "nothing was deleted");
             }
+            local.wait(ops::projects::delete(&local.ops, &local.caller(), &wanted))?;
+            output::line(&format!("deleted {project}"))?;
         }
         Projects::ImportHashes { project, file, listing } => {
             let done = import::run(&local, &parse_project(&project)?, &file)?;
@@ -45,6 +57,13 @@ pub fn run(config: &Config, command: Projects) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn say(done: &str, project: &Project, listing: Listing) -> anyhow::Result<()> {
+    match listing.json {
+        true => output::json(&shape(project)),
+        false => output::line(&format!("{done} {}/{} (id {})", project.organization.slug, project.slug, project.id)),
+    }
 }
 
 /// Reads `ORG/SLUG`.

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 pub fn run(config: &Config, command: Queues) -> anyhow::Result<ExitCode> {
     match command {
-        Queues::Unknown(words) => Err(unknown("queues command", &words)),
+        Queues::Unknown(words) => Err(unknown("queues", &words)),
         Queues::List(listing) => list(&Local::open(config)?, listing),
         Queues::Purge { queue, force, listing } => purge(&Local::open(config)?, &queue, force, listing),
         Queues::Pause { queue } => {

@@ -1,6 +1,7 @@
 //! The console: what the pipeline does, for operators. One page a file; all say the same by `vigie` commands and by
 //! `/api/0/system/`. Pages refresh themselves, by a plain reload where there is no JavaScript.
 
+pub mod audit;
 pub mod config;
 pub mod dead_letters;
 pub mod events;
@@ -24,10 +25,11 @@ pub enum Tab {
     Storage,
     Events,
     Config,
+    Audit,
 }
 
 impl Tab {
-    pub const ALL: [Tab; 8] = [
+    pub const ALL: [Tab; 9] = [
         Tab::Pipeline,
         Tab::Queues,
         Tab::Workers,
@@ -36,6 +38,7 @@ impl Tab {
         Tab::Storage,
         Tab::Events,
         Tab::Config,
+        Tab::Audit,
     ];
 
     pub fn name(self) -> &'static str {
@@ -48,6 +51,7 @@ impl Tab {
             Tab::Storage => "Storage",
             Tab::Events => "Event lookup",
             Tab::Config => "Configuration",
+            Tab::Audit => "Audit log",
         }
     }
 
@@ -61,6 +65,7 @@ impl Tab {
             Tab::Storage => "/system/storage/",
             Tab::Events => "/system/events/",
             Tab::Config => "/system/config/",
+            Tab::Audit => "/system/audit/",
         }
     }
 }

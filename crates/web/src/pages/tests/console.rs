@@ -3,10 +3,13 @@
 use super::fixtures::{self, now, shell};
 use super::templates::render;
 use crate::components::receipt::Receipt;
-use crate::pages::system::{config, dead_letters, events, pipeline, queues, schedules, storage, workers};
+use crate::pages::system::{audit, config, dead_letters, events, pipeline, queues, schedules, storage, workers};
+use ops::Page;
+use ops::audit::Entry;
 use ops::conservation::{Balance, BalanceRow};
 use ops::dead_letters::DeadLetter;
 use ops::options::{KnownOption, OnDisk, OptionView};
+use ops::page::PageLink;
 use ops::pulse::{Flow, Pulse, Rate, SpoolState, Tendency};
 use ops::queues::QueueDepth;
 use ops::schedules::ScheduleRow;
@@ -40,6 +43,7 @@ pub fn pages(text: &str) -> Vec<(&'static str, String)> {
         ("system/dead_letter.html", render(&dead_letters::DeadLetterPage::of(shell(true), &letters[0]))),
         ("system/schedules.html", render(&schedules::SchedulesPage::of(shell(true), &[schedule(text)], &workers))),
         ("system/storage.html", render(&storage::StoragePage::of(shell(true), &stored(text)))),
+        ("system/audit.html", render(&audit::AuditPage::of(shell(true), log(text)))),
         (
             "system/events.html",
             render(&events::EventsPage { shell: shell(true), event_id: text.to_owned(), found: vec![found] }),
@@ -102,6 +106,23 @@ fn stored(text: &str) -> Storage {
         forecast: Forecast::Days(9),
         sweeps: vec![sweep],
     }
+}
+
+fn log(text: &str) -> Page<Entry> {
+    let entry = Entry {
+        id: 1,
+        at: now(),
+        actor: text.to_owned(),
+        actor_id: None,
+        channel: "api".to_owned(),
+        request_id: text.to_owned(),
+        org_id: None,
+        action: text.to_owned(),
+        target: text.to_owned(),
+        detail: text.to_owned(),
+    };
+    let link = || PageLink { cursor: "0:1:0".to_owned(), has_results: true };
+    Page { items: vec![entry], previous: link(), next: link() }
 }
 
 fn depth(text: &str) -> QueueDepth {

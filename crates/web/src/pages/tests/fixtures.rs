@@ -4,6 +4,7 @@ use crate::pages::issue::{EventFacts, IssueFacts};
 use crate::shell::{Nav, Shell, ShellUser};
 use crate::state::{HealthCheck, PipelineHealth, PipelineLight};
 use crate::viewer::Theme;
+use ops::Permission;
 use ops::attachments::Attachment;
 use ops::events::{EventDetail, EventEntry, EventGrouping, EventSummary, GroupingVariant};
 use ops::issues::{
@@ -30,7 +31,11 @@ pub fn shell(is_superuser: bool) -> Shell {
     Shell {
         title: "Page".to_owned(),
         nav: Nav::Issues,
-        user: Some(ShellUser { email: "ana@example.com".to_owned(), is_superuser }),
+        user: Some(ShellUser {
+            email: "ana@example.com".to_owned(),
+            is_superuser,
+            permissions: Permission::all().collect(),
+        }),
         health: PipelineHealth {
             light: PipelineLight::Green,
             summary: "Nothing waits".to_owned(),
