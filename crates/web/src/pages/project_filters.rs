@@ -60,7 +60,7 @@ pub async fn show(
 ) -> Result<Response, PageError> {
     let reference = ProjectRef { org, project };
     let settings = project_settings::get(&state.ops, &viewer.caller, &reference).await?;
-    let mut page = FiltersPage::of(&state, &viewer, &reference, &settings);
+    let mut page = FiltersPage::of(shell(&state, &viewer), &reference, &settings);
     page.is_saved = query.as_deref() == Some("saved");
     html(&page)
 }
@@ -88,7 +88,7 @@ pub async fn save(
         Err(ApiError::Invalid { detail }) => {
             let mut typed = before;
             apply(&mut typed, &fields);
-            let mut page = FiltersPage::of(&state, &viewer, &reference, &typed);
+            let mut page = FiltersPage::of(shell(&state, &viewer), &reference, &typed);
             page.problem = Some(detail);
             Ok((StatusCode::BAD_REQUEST, html(&page)?).into_response())
         }
@@ -116,14 +116,18 @@ fn apply(settings: &mut ProjectSettings, fields: &[(String, String)]) {
     }
 }
 
+fn shell(state: &WebState, viewer: &Viewer) -> Shell {
+    Shell::of(state, viewer, Nav::Projects, "Filters")
+}
+
 impl FiltersPage {
-    fn of(state: &WebState, viewer: &Viewer, project: &ProjectRef, settings: &ProjectSettings) -> FiltersPage {
+    pub fn of(shell: Shell, project: &ProjectRef, settings: &ProjectSettings) -> FiltersPage {
         let filters = &settings.filters;
         let switch = |name, label, hint, is_on| SwitchRow { name, label, hint, is_on };
         let list = |name, label, hint, lines: &[String]| ListRow { name, label, hint, text: lines.join("\n") };
         let is_listed = |name| LegacyBrowser::from_name(name).is_some_and(|it| filters.legacy_browsers.contains(&it));
         FiltersPage {
-            shell: Shell::of(state, viewer, Nav::Projects, "Filters"),
+            shell,
             path: format!("{}/{}", project.org, project.project),
             is_saved: false,
             problem: None,

@@ -8,13 +8,16 @@ use crate::components::snippets::Snippets;
 use crate::components::stacktrace::FrameChoice;
 use crate::format::Ago;
 use crate::pages::{
-    account, errors, event_list, grouping_lab, issue, issue_list, login, merged, project, project_list,
+    account, errors, event_list, grouping_lab, issue, issue_list, login, merged, project, project_filters,
+    project_list, project_scrubbing,
 };
 use askama::Template;
 use ops::grouping::{Destination, Outcome, TrialReport};
 use ops::issues::{IssueStatus, SeriesPeriod};
 use ops::keys::Key;
 use ops::page::PageLink;
+use ops::project_settings::ProjectSettings;
+use ops::projects::ProjectRef;
 use ops::sessions::Session;
 use ops::tokens::Token;
 use std::path::Path;
@@ -33,6 +36,8 @@ pub fn every_page(text: &str) -> Vec<(&'static str, String)> {
             ("project_list.html", render(&project_list(text, is_superuser))),
             ("project_new.html", render(&project_form(text, is_superuser))),
             ("project.html", render(&project(text, is_superuser))),
+            ("project_filters.html", render(&filters(text, is_superuser))),
+            ("project_scrubbing.html", render(&scrubbing(text, is_superuser))),
             ("account.html", render(&account(text, is_superuser))),
         ]);
     }
@@ -40,6 +45,34 @@ pub fn every_page(text: &str) -> Vec<(&'static str, String)> {
     pages.extend(super::console::pages(text));
     pages.extend(empty_lists(text).iter().map(|page| ("issue_list.html", render(page))));
     pages
+}
+
+fn filters(text: &str, is_superuser: bool) -> project_filters::FiltersPage {
+    let project = ProjectRef { org: text.to_owned(), project: text.to_owned() };
+    let mut settings = ProjectSettings::default();
+    settings.filters.error_messages = vec![text.to_owned()];
+    settings.filters.releases = vec![text.to_owned()];
+    let mut page = project_filters::FiltersPage::of(shell(is_superuser), &project, &settings);
+    page.problem = Some(text.to_owned());
+    page
+}
+
+fn scrubbing(text: &str, is_superuser: bool) -> project_scrubbing::ScrubbingPage {
+    let change = project_scrubbing::ChangeRow { path: text.to_owned(), rule: text.to_owned(), what: "removed" };
+    project_scrubbing::ScrubbingPage {
+        shell: shell(is_superuser),
+        path: text.to_owned(),
+        is_saved: false,
+        problem: Some(text.to_owned()),
+        form: project_scrubbing::ScrubbingForm {
+            sensitive_fields: text.to_owned(),
+            safe_fields: text.to_owned(),
+            rules: text.to_owned(),
+            event: text.to_owned(),
+            ..Default::default()
+        },
+        preview: Some(project_scrubbing::Preview { changes: vec![change], more: 2, event: text.to_owned() }),
+    }
 }
 
 pub fn render(page: &impl Template) -> String {
