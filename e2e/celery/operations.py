@@ -15,9 +15,12 @@ def about():
     return {"celery": celery.__version__, "kombu": kombu.__version__}
 
 
-def send(task, args=(), kwargs=None, options=None):
-    """Publishes by name; returns the id."""
-    return app.send_task(task, args=args, kwargs=kwargs or {}, **(options or {})).id
+def send(task, args=(), kwargs=None, options=None, queue_arguments=None):
+    """Publishes by name; returns the id. A queue that was declared with arguments has to be sent to with them."""
+    options = options or {}
+    if queue_arguments:
+        options["queue"] = ranked(options["queue"], queue_arguments)
+    return app.send_task(task, args=args, kwargs=kwargs or {}, **options).id
 
 
 def get(id, timeout=20):
@@ -36,7 +39,11 @@ def get(id, timeout=20):
 def declare(queue, arguments):
     """Declares a queue as an application does that asks for more than Celery's defaults."""
     with app.connection_for_write() as connection:
-        Queue(queue, Exchange(queue), routing_key=queue, queue_arguments=arguments)(connection).declare()
+        ranked(queue, arguments)(connection).declare()
+
+
+def ranked(queue, arguments):
+    return Queue(queue, Exchange(queue), routing_key=queue, queue_arguments=arguments)
 
 
 def shout(bodies):

@@ -87,10 +87,15 @@ fn results_of_python(both: &Both) -> anyhow::Result<()> {
 /// On RabbitMQ 9 is first for both sides, in a queue that was declared with priorities.
 fn priorities(both: &mut Both) -> anyhow::Result<()> {
     both.vigie_worker.terminate()?;
-    both.client.call("declare", json!({ "queue": RANKED, "arguments": {"x-max-priority": 10} }))?;
+    let arguments = json!({"x-max-priority": 10});
+    both.client.call("declare", json!({ "queue": RANKED, "arguments": arguments }))?;
     for priority in [0, 9, 3, 6] {
         let line = format!("python {priority}");
-        both.client.send("debug.append", &json!(["order", line]), &json!({"queue": RANKED, "priority": priority}))?;
+        let options = json!({"queue": RANKED, "priority": priority});
+        let call = json!({
+            "task": "debug.append", "args": ["order", line], "options": options, "queue_arguments": arguments
+        });
+        both.client.call("send", call)?;
     }
     for priority in ["1", "8"] {
         let line = json!(["order", format!("vigie {priority}")]);
