@@ -39,7 +39,7 @@ pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
     let url = rabbit.url();
     let celery = Celery::over(&url, &house.folder)?;
     // A worker of Celery's declares its queues; ours know one that is not named as `celery` is when they are told.
-    let house = house.through(&[("BROKER_URL", &format!("{url}?celery_queues=python"))]);
+    let house = house.through(&[("BROKER_URL", &format!("{url}?celery_queues=python,{RANKED}"))]);
     let mut both = Both::start_on(house, Server::RabbitMq(rabbit), &celery)?;
     let saw = both.client.scenarios(FROM_PYTHON)?;
     let file = both.house.folder.join("notes");
@@ -101,7 +101,7 @@ fn priorities(both: &mut Both) -> anyhow::Result<()> {
         let line = json!(["order", format!("vigie {priority}")]);
         both.house.send("debug.append", &line, &["--queue", RANKED, "--priority", priority])?;
     }
-    both.vigie_worker = both.house.worker("interop", &["-c", "1"])?;
+    both.vigie_worker = both.house.worker("interop", &["-c", "1", "-Q", &format!("default,debug,{RANKED}")])?;
     let lines = eventually("every line of its priority", RESULT_WITHIN, || {
         let lines = both.house.appended("order");
         Ok((lines.len() >= 6).then_some(lines))
