@@ -47,9 +47,9 @@ impl Celery {
 
     fn new(version: Version, url: &str, folder: &Path) -> Celery {
         // RabbitMQ keeps no results: they are sent to whoever called.
-        let config = match url.starts_with("redis") {
-            false => json!({ "broker_url": url, "result_backend": "rpc://" }),
-            true => json!({
+        let config = match url.starts_with("amqp") {
+            true => json!({ "broker_url": url, "result_backend": "rpc://" }),
+            false => json!({
                 "broker_url": url,
                 "result_backend": url,
                 "broker_transport_options": {
