@@ -140,17 +140,6 @@ impl Reporting {
         let both = [&self.upstream, &self.relay];
         both.into_iter().flatten().map(|destination| (destination.name(), destination.tally())).collect()
     }
-
-    /// Reports an event that is made for the purpose; returns its id.
-    pub fn report(&self, message: &str) -> String {
-        let event = Event { message: Some(message.to_owned()), ..Event::default() };
-        self.client.capture_event(event, None).simple().to_string()
-    }
-
-    /// Waits for what was captured to be sent, for at most `within`; returns whether it was.
-    pub fn flush(&self, within: Duration) -> bool {
-        self.client.flush(Some(within))
-    }
 }
 
 impl Drop for Reporting {

@@ -1,14 +1,16 @@
 //! Starts self-reporting: where the configuration sends reports, and their short way into this installation's own queue.
 
 use crate::config::Config;
+use db::Tx;
 use ingest::keyring::KeyEntry;
 use pipeline::tasks::{DIGEST_TASK, EVENTS_QUEUE};
 use protocol::EventId;
 use queue::{Queue, QueueError};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use stdx::{Clock, Redacted};
+use stdx::{Clock, Redacted, Timestamp};
 use store::conservation::AcceptedRow;
+use store::projects::NewProject;
 use store::{StoreError, Stores};
 use telemetry::reporting::{
     Answer, Deliver, Destinations, Dsn, HttpDelivery, Reporting, ReportingConfig, set_internal_project,
@@ -67,8 +69,8 @@ pub fn start(config: &Config, parts: Parts) -> (SelfReporting, String) {
 /// A failure is told and no more: it may be what there is to report, and the first migration may be still to come.
 fn find(stores: &Stores) -> Option<i64> {
     let found = stores.db.read_blocking(|tx| -> Result<Option<i64>, StoreError> {
-        let Some(organization) = store::organizations::list(tx)?.into_iter().next() else { return Ok(None) };
-        Ok(store::projects::by_slug(tx, organization.id, INTERNAL_PROJECT)?.map(|project| project.id))
+        let Some(organization) = organization(tx)? else { return Ok(None) };
+        Ok(store::projects::by_slug(tx, organization, INTERNAL_PROJECT)?.map(|project| project.id))
     });
     found.unwrap_or_else(|error| {
         tracing::warn!(error = %error, "the internal project was not looked up");
@@ -142,36 +144,34 @@ impl Inlet {
             return Ok(owner);
         }
         let now = self.parts.clock.now();
-        let owner = self.parts.stores.db.write_blocking(|tx| -> Result<KeyEntry, StoreError> {
-            let organization = match store::organizations::list(tx)?.into_iter().next() {
-                Some(organization) => organization,
-                None => return Err(StoreError::Missing { what: "an organization".to_owned() }),
-            };
-            let project = match store::projects::by_slug(tx, organization.id, INTERNAL_PROJECT)? {
-                Some(project) => project,
-                None => {
-                    let name = "Vigie itself";
-                    let new = store::projects::NewProject {
-                        org_id: organization.id,
-                        slug: INTERNAL_PROJECT,
-                        name,
-                        platform: Some("rust"),
-                    };
-                    store::projects::create(tx, &new, now)?
-                }
-            };
-            let keys = store::keys::list(tx, project.id)?;
-            let key = match keys.iter().find(|key| key.is_active).or(keys.first()) {
-                Some(key) => key.clone(),
-                None => store::keys::create(tx, organization.id, project.id, KEY_LABEL, now)?,
-            };
-            let is_active = key.is_active && project.is_active();
-            Ok(KeyEntry { key_id: key.id, org_id: organization.id, project_id: project.id, is_active })
-        })?;
+        let owner = self.parts.stores.db.write_blocking(|tx| find_or_make_owner(tx, now))?;
         set_internal_project(Some(owner.project_id));
         self.owner = Some(owner);
         Ok(owner)
     }
+}
+
+/// The internal project and its first key that is active.
+fn find_or_make_owner(tx: &mut Tx<'_>, now: Timestamp) -> Result<KeyEntry, StoreError> {
+    let missing = || StoreError::Missing { what: "an organization".to_owned() };
+    let org_id = organization(tx)?.ok_or_else(missing)?;
+    let new = NewProject { org_id, slug: INTERNAL_PROJECT, name: "Vigie itself", platform: Some("rust") };
+    let project = match store::projects::by_slug(tx, org_id, INTERNAL_PROJECT)? {
+        Some(project) => project,
+        None => store::projects::create(tx, &new, now)?,
+    };
+    let keys = store::keys::list(tx, project.id)?;
+    let key = match keys.iter().find(|key| key.is_active).or(keys.first()) {
+        Some(key) => key.clone(),
+        None => store::keys::create(tx, org_id, project.id, KEY_LABEL, now)?,
+    };
+    let is_active = key.is_active && project.is_active();
+    Ok(KeyEntry { key_id: key.id, org_id, project_id: project.id, is_active })
+}
+
+/// The first organization's id; none before the first run.
+fn organization(tx: &mut Tx<'_>) -> Result<Option<i64>, StoreError> {
+    Ok(store::organizations::list(tx)?.first().map(|organization| organization.id))
 }
 
 /// The first line of an envelope is JSON with its event's id.
