@@ -163,6 +163,54 @@ fn a_request_whose_confirmation_never_came_is_repeated_and_kept_once() {
 }
 
 #[test]
+fn what_was_never_confirmed_is_no_job_after_a_while_and_gives_up_its_key() {
+    if !rabbit_is_here() {
+        return;
+    }
+    let server = RabbitServer::start();
+    let place = RabbitPlace::on(&server.url());
+    let proxy = Proxy::to(server.port);
+    let through = place.config_at(&format!("amqp://guest:guest@127.0.0.1:{}/?heartbeat=1", proxy.port));
+    let clock = manual();
+    let broker = open(through, &clock);
+    publish(&broker, &["before"]).expect("kept");
+    let with_key = |id: &str| {
+        let unique = queue::JobOptions { unique_key: Some("one at a time".to_owned()), ..queue::JobOptions::default() };
+        NewJob { options: unique, ..job(id) }
+    };
+    proxy.break_requests();
+    let refused = wait_for(broker.publish(vec![with_key("first")])).expect_err("it was never sent");
+    assert!(matches!(refused, QueueError::Unreachable { .. }), "{refused}");
+    proxy.cut();
+    let there_again = |id: &str| {
+        let began = Instant::now();
+        loop {
+            match wait_for(broker.publish(vec![with_key(id)])) {
+                Ok(published) => return published,
+                Err(error) => assert!(began.elapsed() < WAIT_MAX, "{error}"),
+            }
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    };
+    assert_eq!(there_again("second"), [Published::AlreadyThere], "it may be on its way");
+    assert_eq!(ready(&broker), 2);
+    clock.advance(Duration::from_secs(30));
+    assert_eq!(ready(&broker), 1, "nobody was told that it is there");
+    assert_eq!(there_again("third"), [Published::Accepted], "the key is free");
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        let jobs = claim_some(&broker, &["q"], 10);
+        finish_all(&broker, &jobs);
+        seen.extend(ids(&jobs));
+    }
+    assert_eq!((seen.iter().map(String::as_str).collect::<Vec<_>>(), ready(&broker)), (vec!["before", "third"], 0));
+}
+
+fn ready(broker: &Amqp) -> u64 {
+    broker.depths().expect("depths").iter().map(|depth| depth.ready).sum()
+}
+
+#[test]
 fn a_run_outlives_its_connection() {
     if !rabbit_is_here() {
         return;

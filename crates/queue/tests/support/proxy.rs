@@ -10,6 +10,8 @@ struct State {
     streams: Mutex<Vec<TcpStream>>,
     /// What the server says is swallowed.
     is_deaf: AtomicBool,
+    /// What the client says ends its connection.
+    is_broken: AtomicBool,
     is_closed: AtomicBool,
 }
 
@@ -43,6 +45,11 @@ impl Proxy {
         self.state.is_deaf.store(true, Ordering::SeqCst);
     }
 
+    /// From now on nothing that the client says arrives, and saying it costs the connection.
+    pub fn break_requests(&self) {
+        self.state.is_broken.store(true, Ordering::SeqCst);
+    }
+
     /// Ends all connections; new ones are passed on whole.
     pub fn cut(&self) {
         for stream in self.state.streams.lock().expect("nobody panicked").drain(..) {
@@ -50,6 +57,7 @@ impl Proxy {
             let _ = stream.shutdown(Shutdown::Both);
         }
         self.state.is_deaf.store(false, Ordering::SeqCst);
+        self.state.is_broken.store(false, Ordering::SeqCst);
     }
 }
 
@@ -75,6 +83,9 @@ impl State {
     fn pass_on(&self, mut from: TcpStream, mut to: TcpStream, is_answer: bool) {
         let mut buffer = [0; 16 << 10];
         while let Ok(length @ 1..) = from.read(&mut buffer) {
+            if !is_answer && self.is_broken.load(Ordering::SeqCst) {
+                break;
+            }
             let is_swallowed = is_answer && self.is_deaf.load(Ordering::SeqCst);
             if !is_swallowed && to.write_all(&buffer[..length]).is_err() {
                 break;

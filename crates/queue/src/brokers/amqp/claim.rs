@@ -389,7 +389,7 @@ fn insert_leased(
     leasing: &Leasing<'_>,
 ) -> Result<Answer, QueueError> {
     let unique_key = match job.options.unique_key.as_deref() {
-        Some(key) if !jobs::has_unique_key(tx, key)? => Some(key),
+        Some(key) if !jobs::has_unique_key(tx, key, leasing.now)? => Some(key),
         _ => None,
     };
     let row = NewRow {

@@ -60,7 +60,7 @@ impl Shared {
             let Some((text, tag, job)) = renewed(&letter, now) else { return Ok(false) };
             let unique_key = job.options.unique_key.as_deref();
             if let Some(key) = unique_key
-                && jobs::has_unique_key(tx, key)?
+                && jobs::has_unique_key(tx, key, now)?
             {
                 return Err(lives_already(id, "unique key"));
             }

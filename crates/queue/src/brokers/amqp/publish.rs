@@ -213,7 +213,7 @@ impl Shared {
                 Some(row) if row.state == State::Sending => Plan::Again { tag: row.tag },
                 Some(row) if row.state != State::Ended => Plan::Known,
                 row => match job.options.unique_key.as_deref() {
-                    Some(key) if keys.contains(key) || jobs::has_unique_key(tx, key)? => Plan::Known,
+                    Some(key) if keys.contains(key) || jobs::has_unique_key(tx, key, now)? => Plan::Known,
                     _ => Plan::New { is_again: row.is_some() },
                 },
             };
@@ -413,7 +413,7 @@ fn insert(
     (now, write): (Timestamp, Write),
 ) -> Result<(), QueueError> {
     let unique_key = match job.options.unique_key.as_deref() {
-        Some(key) if !jobs::has_unique_key(tx, key)? => Some(key),
+        Some(key) if !jobs::has_unique_key(tx, key, now)? => Some(key),
         _ => None,
     };
     let row = NewRow {

@@ -99,7 +99,8 @@ impl Shared {
             return Ok(());
         }
         let began = Instant::now();
-        let tallies = self.tables.read(jobs::tallies)?;
+        let now = self.clock.now();
+        let tallies = self.tables.read(|tx| jobs::tallies(tx, now))?;
         let mut watched = lock(&self.watched);
         watched.jobs = tallies.iter().map(|tally| tally.jobs).sum();
         watched.bytes = tallies.iter().map(|tally| tally.bytes).sum();
@@ -186,7 +187,7 @@ impl Shared {
         let (names, tallies, dead, buffered) = self.tables.read(|tx| {
             let heard_since = now.minus(WORKER_DEAD_AFTER);
             let buffered = names::buffered(tx, &self.session, heard_since)?;
-            Ok((names::all(tx)?, jobs::tallies(tx)?, letters::counts(tx)?, buffered))
+            Ok((names::all(tx)?, jobs::tallies(tx, now)?, letters::counts(tx)?, buffered))
         })?;
         let mut depths: BTreeMap<String, QueueDepth> = BTreeMap::new();
         let row = |queue: &str| QueueDepth { queue: queue.to_owned(), ..QueueDepth::default() };

@@ -4,7 +4,12 @@ use super::super::lanes::Seat;
 use crate::broadcast::Scheduled;
 use crate::{JobId, QueueError};
 use db::{DbError, FromRow, Row, Tx, Val};
+use std::time::Duration;
 use stdx::Timestamp;
+
+/// A name that was written so long ago and not confirmed belongs to no job: its publisher has heard that it failed, or died
+/// before it sent anything. If the server has the message after all, it comes and is run.
+const UNCONFIRMED_AFTER: Duration = Duration::from_secs(30);
 
 /// Where a job is. The numbers are those of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +135,13 @@ pub(in super::super) fn fairness_key(tx: &mut Tx<'_>, id: &str) -> Result<u64, Q
     Ok(key.map_or(0, |(key,)| key.cast_unsigned()))
 }
 
-pub(in super::super) fn has_unique_key(tx: &mut Tx<'_>, key: &str) -> Result<bool, QueueError> {
+/// Whether a job that lives has the key. One that was never confirmed gives it up: nobody was told that it is there.
+pub(in super::super) fn has_unique_key(tx: &mut Tx<'_>, key: &str, now: Timestamp) -> Result<bool, QueueError> {
+    tx.execute(
+        "UPDATE queue_job SET unique_key = NULL
+         WHERE unique_key = $1 AND state = 1 AND changed_at <= $2 AND id NOT IN (SELECT id FROM queue_message)",
+        &[Val::Text(key), Val::from(now.minus(UNCONFIRMED_AFTER))],
+    )?;
     let found: Option<(i64,)> = tx.query_opt("SELECT 1 FROM queue_job WHERE unique_key = $1", &[Val::Text(key)])?;
     Ok(found.is_some())
 }
@@ -435,11 +446,14 @@ impl FromRow for Tally {
     }
 }
 
-pub(in super::super) fn tallies(tx: &mut Tx<'_>) -> Result<Vec<Tally>, QueueError> {
+pub(in super::super) fn tallies(tx: &mut Tx<'_>, now: Timestamp) -> Result<Vec<Tally>, QueueError> {
     Ok(tx.query(
         "SELECT queue, state, COUNT(*), SUM(bytes), MIN(enqueued_at)
-         FROM queue_job WHERE state <> 6 GROUP BY queue, state",
-        &[],
+         FROM queue_job
+         WHERE state <> 6
+             AND (state <> 1 OR changed_at > $1 OR id IN (SELECT id FROM queue_message))
+         GROUP BY queue, state",
+        &[Val::from(now.minus(UNCONFIRMED_AFTER))],
     )?)
 }
 
