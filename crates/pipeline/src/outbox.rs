@@ -18,6 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The relay is done by one process at a time; when it dies another follows after this time.
 const LEASE: Duration = Duration::from_secs(10);
 const LEASE_NAME: &str = "outbox";
+const QUEUE_OF_UNKNOWN: &str = "default";
 
 /// Publishes what stands in the outbox.
 #[derive(Clone)]
@@ -85,11 +86,11 @@ impl Relay {
 
 /// The job's id is the row's: published twice it is one.
 fn job_of(row: &OutboxRow) -> NewJob {
-    let (queue, delay) = match row.task.as_str() {
-        discard_blobs::NAME => (discard_blobs::QUEUE, discard_blobs::DELAY),
+    let queue = match row.task.as_str() {
+        discard_blobs::NAME => discard_blobs::QUEUE,
         // A row of a later release: its task is parked until a worker of that release starts.
-        _ => (discard_blobs::QUEUE, Duration::ZERO),
+        _ => QUEUE_OF_UNKNOWN,
     };
     let id = JobId::new(&format!("outbox-{}-{}", row.id, row.created_at.micros()));
-    NewJob { delay, ..NewJob::new(id, &row.task, queue, row.payload.clone().into()) }
+    NewJob::new(id, &row.task, queue, row.payload.clone().into())
 }

@@ -15,6 +15,7 @@ pub enum Aged {
     Session,
     Token,
     Removal,
+    SpentBody,
     Sweep,
 }
 
@@ -65,6 +66,7 @@ impl Aged {
                 is_due: "NOT EXISTS (SELECT 1 FROM event_day d WHERE d.day = event_removal.day AND d.state = 'open')",
                 ..shape("event_removal", "day, project_id", "project_id", "day", Unit::Day, 40)
             },
+            Aged::SpentBody => shape("spent_body", "blob_key", "0", "day", Unit::Day, 200),
             Aged::Sweep => shape("retention_sweep", "id", "0", "started_at", Unit::Time, 1_000),
         }
     }

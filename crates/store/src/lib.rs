@@ -32,6 +32,7 @@ pub mod outcomes;
 pub mod receipts;
 pub mod removals;
 pub mod short_id;
+pub mod spent_bodies;
 
 pub mod blobs;
 pub mod check;

@@ -34,6 +34,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "0007_runtime_option",
         sql: include_str!("../migrations/sqlite/0007_runtime_option.sql"),
     },
+    Migration { number: 8, name: "0008_spent_bodies", sql: include_str!("../migrations/sqlite/0008_spent_bodies.sql") },
 ];
 
 /// The migration that made the table of runtime options.

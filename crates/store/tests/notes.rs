@@ -3,9 +3,10 @@
 use super::{NOW, event_id, in_fresh_store};
 use db::Val;
 use std::time::Duration;
+use store::expiry::{self, Aged};
 use store::outcomes::OutcomeRow;
 use store::receipts::ReceiptRow;
-use store::{attachments, leases, outbox, outcomes, receipts, settings};
+use store::{attachments, leases, outbox, outcomes, receipts, settings, spent_bodies};
 
 #[test]
 fn outcomes_add_up() {
@@ -49,6 +50,20 @@ fn a_remark_is_kept_once() {
         assert!(!receipts::insert(tx, 1, &event_id(1), &row)?);
         assert_eq!(receipts::list(tx, 1, &event_id(1))?, [row]);
         assert!(receipts::list(tx, 2, &event_id(1))?.is_empty());
+        Ok(())
+    });
+}
+
+#[test]
+fn spent_bodies_are_told_from_others_until_their_day_expires() {
+    in_fresh_store(|tx| {
+        spent_bodies::note(tx, NOW.day(), "a")?;
+        spent_bodies::note(tx, NOW.day(), "a")?;
+        assert!(spent_bodies::is_spent(tx, "a")?);
+        assert!(!spent_bodies::is_spent(tx, "b")?);
+        assert_eq!(expiry::delete(tx, Aged::SpentBody, NOW, None, 9)?, 0);
+        assert_eq!(expiry::delete(tx, Aged::SpentBody, NOW.plus(Duration::from_secs(86_400)), None, 9)?, 1);
+        assert!(!spent_bodies::is_spent(tx, "a")?);
         Ok(())
     });
 }

@@ -1,7 +1,6 @@
 //! Secrets in every place an SDK can put one, sent in every way; afterwards the whole data directory is searched, rows
 //! and what is compressed in them too: none is there. A text that is no secret is found, so the search does look.
-//! Bodies too large for a job are left out: they lie in the blob store as they came until an hour after their digest
-//! (docs/decisions/0070-scrub-what-was-sent.md).
+//! Bodies too large for a job are among what is sent: they lie in the blob store as they came until they are digested.
 
 use super::sdk::run_client;
 use super::{Case, Place, Verdict, eventually, programs};
@@ -10,6 +9,7 @@ use anyhow::{Context, ensure};
 use base64::Engine;
 use bench::event::gzip;
 use bench::http::request;
+use bench::random::Random;
 use bench::server::Dsn;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -30,6 +30,10 @@ const OWN_PLACES: &[&str] = &[
 /// Enough for a dictionary to be trained, so that some bodies are compressed with it.
 const EVENTS_MIN: usize = 330;
 const VISIBLE: &str = "canary-in-plain-sight";
+/// Of the places, every so many come in a large body too.
+const LARGE_EVERY: usize = 9;
+/// A body with so much beside its event does not fit into its job, compressed or not.
+const LARGE_BYTES: usize = (1 << 20) + 4_096;
 const DRAIN_WITHIN: Duration = Duration::from_secs(120);
 /// The queue holds bodies as they came; what was digested is gone a second after the last of them (design, 4).
 const GONE_WITHIN: Duration = Duration::from_secs(10);
@@ -51,6 +55,7 @@ pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
         sender.event(&place, template)?;
     }
     sender.attachments_by_rule(&place)?;
+    sender.large_bodies(&place, &places)?;
     sender.event(&place, &format!(r#"{{"message":"{VISIBLE}"}}"#))?;
     place.drained(DRAIN_WITHIN)?;
 
@@ -82,7 +87,7 @@ fn set_own_rules(place: &mut Place) -> anyhow::Result<()> {
     let authorization = format!("Bearer {}", place.token()?);
     let rules = json!({
         "rules": { "agent": { "type": "pattern", "pattern": "agent-[a-z0-9-]+", "redaction": { "method": "replace" } } },
-        "applications": { "**": ["agent"], "$attachments.'notes.txt'": ["agent"], "$attachments.'all.bin'": ["@anything:remove"] },
+        "applications": { "**": ["agent"], "$attachments.'notes.txt'": ["agent"], "$attachments.'all.bin'": ["@anything:remove"], "$minidump": ["agent"] },
     });
     let settings = json!({ "sensitiveFields": ["patient"], "relayPiiConfig": rules.to_string() });
     let headers =
@@ -163,6 +168,32 @@ impl Sender {
         self.post(place, "envelope", &[], &with_attachment("all.bin", all.as_bytes()))
     }
 
+    /// Bodies that are kept as blobs until they are digested: plain, compressed, sent twice, and a crash report.
+    fn large_bodies(&mut self, place: &Place, places: &[&str]) -> anyhow::Result<()> {
+        for template in places.iter().step_by(LARGE_EVERY) {
+            let event = template.replace('§', &self.secret()).replace('¤', &self.card());
+            self.post(place, "envelope", &[], &large(&event, "filler.bin", b""))?;
+        }
+        let event_id = Random::new(2).event_id();
+        let event = format!(r#"{{"event_id":"{event_id}","extra":{{"password":"{}"}}}}"#, self.secret());
+        for _ in 0..2 {
+            let body = gzip(&large(&event, "filler.bin", b""));
+            self.post(place, "envelope", &[("Content-Encoding", "gzip")], &body)?;
+        }
+        for name in ["notes.txt", "all.bin"] {
+            let within = format!("agent-{} was here", self.secret());
+            self.post(place, "envelope", &[], &large(r#"{"message":"m"}"#, name, within.as_bytes()))?;
+        }
+        let (beside, within) = (self.secret(), self.secret());
+        let head = format!(
+            "--xx\r\nContent-Disposition: form-data; name=\"sentry\"\r\n\r\n{{\"extra\":{{\"password\":\"{beside}\"}}}}\r\n\
+             --xx\r\nContent-Disposition: form-data; name=\"upload_file_minidump\"; filename=\"a.dmp\"\r\n\r\nMDMP \
+             agent-{within} "
+        );
+        let report = [head.as_bytes(), &filler(), b"\r\n--xx--\r\n"].concat();
+        self.post(place, "minidump", &[("Content-Type", "multipart/form-data; boundary=xx")], &report)
+    }
+
     fn post(&mut self, place: &Place, endpoint: &str, headers: &[(&str, &str)], body: &[u8]) -> anyhow::Result<()> {
         let target = format!("/api/{}/{endpoint}/?sentry_key={}", self.project.project, self.project.key);
         let headers: Vec<(&str, &str)> = headers.iter().copied().chain([("Connection", "close")]).collect();
@@ -171,6 +202,20 @@ impl Sender {
         self.sent += 1;
         Ok(())
     }
+}
+
+/// An envelope with an event and an attachment that makes it too large for a job.
+fn large(event: &str, name: &str, within: &[u8]) -> Vec<u8> {
+    let attachment = [within, b"\n", &filler()].concat();
+    let header = json!({ "type": "attachment", "filename": name, "length": attachment.len() });
+    let head = format!("{{}}\n{{\"type\":\"event\"}}\n{event}\n{header}\n");
+    [head.as_bytes(), &attachment, b"\n"].concat()
+}
+
+/// Bytes that do not compress, the same each time.
+fn filler() -> Vec<u8> {
+    let mut random = Random::new(1);
+    (0..LARGE_BYTES / 8).flat_map(|_| random.next_u64().to_le_bytes()).collect()
 }
 
 /// What raven-ruby and raven-node send.

@@ -26,12 +26,12 @@ impl Ingest {
             return answer::accepted(None);
         };
         let job = self.job(head, &taken, event_id);
-        match self.broker.publish(vec![job]).await {
+        match self.enqueue(job, &taken, event_id).await {
             Ok(published) => {
-                match published.first() {
+                match published {
                     _ if !taken.examined.has_event => received.accept_loose(),
-                    Some(Published::AlreadyThere) => received.accept_duplicate(head.received_at),
-                    Some(Published::Accepted) | None => received.accept(head.received_at),
+                    Published::AlreadyThere => received.accept_duplicate(head.received_at),
+                    Published::Accepted => received.accept(head.received_at),
                 }
                 match (&head.method, head.endpoint) {
                     (&Method::GET, _) => answer::pixel(),
@@ -44,6 +44,26 @@ impl Ingest {
                 self.refuse(Some(received), &refusal)
             }
         }
+    }
+
+    /// Writes the job durably.
+    ///
+    /// A second copy of a large event gets a job of its own. Its body is a blob, which nothing but a digest takes away; and
+    /// whether it is another's is not known here: a broker that was asked twice says of our own job that it is there.
+    async fn enqueue(&self, job: NewJob, taken: &Taken, event_id: EventId) -> Result<Published, QueueError> {
+        let published = self.publish_one(job.clone()).await?;
+        match (published, &taken.body) {
+            (Published::AlreadyThere, TakenBody::Blob { .. }) => {
+                let id = job_id_of_its_own(taken.key.project_id, event_id);
+                self.publish_one(NewJob { id, ..job }).await.map(|_| Published::Accepted)
+            }
+            (published, TakenBody::Blob { .. } | TakenBody::Inline(_)) => Ok(published),
+        }
+    }
+
+    async fn publish_one(&self, job: NewJob) -> Result<Published, QueueError> {
+        let published = self.broker.publish(vec![job]).await?;
+        Ok(published.first().copied().unwrap_or(Published::Accepted))
     }
 
     fn job(&self, head: &Head, taken: &Taken, event_id: EventId) -> NewJob {
@@ -102,6 +122,10 @@ fn job_id(taken: &Taken, event_id: EventId) -> JobId {
     if taken.examined.has_event {
         return event_job_id(project_id, event_id);
     }
+    job_id_of_its_own(project_id, event_id)
+}
+
+fn job_id_of_its_own(project_id: i64, event_id: EventId) -> JobId {
     JobId::new(&format!("{project_id}-{event_id}-{}", stdx::random::hex::<8>()))
 }
 

@@ -93,7 +93,7 @@ impl Batch {
 fn expire(stores: &Stores, day: Day, batch: &Batch, now: Timestamp) -> Result<Applied, StoreError> {
     stores.db.write_blocking(|tx| {
         digest::apply_expired(tx, day, &batch.events)?;
-        discard_bodies(tx, &batch.body_blobs, now)
+        discard_bodies(tx, day, &batch.body_blobs, now)
     })?;
     metrics::count_events("expired", batch.events.len());
     Ok(Applied::default())
@@ -155,15 +155,18 @@ fn apply_facts(stores: &Stores, day: &OpenDay, batch: &Batch, now: Timestamp) ->
         }
         let applied = digest::apply(tx, day.day, &batch.events, now)?;
         digest::apply_loose(tx, day.day, &batch.loose)?;
-        discard_bodies(tx, &batch.body_blobs, now)?;
+        discard_bodies(tx, day.day, &batch.body_blobs, now)?;
         Ok(applied)
     })
 }
 
-/// Bodies that came as blobs are of no use once their content is in the stores.
-fn discard_bodies(tx: &mut db::Tx<'_>, bodies: &[String], now: Timestamp) -> Result<(), StoreError> {
+/// Bodies that came as blobs are of no use once their content is in the stores, and hold what was scrubbed from it.
+fn discard_bodies(tx: &mut db::Tx<'_>, day: Day, bodies: &[String], now: Timestamp) -> Result<(), StoreError> {
     if bodies.is_empty() {
         return Ok(());
+    }
+    for body in bodies {
+        store::spent_bodies::note(tx, day, body)?;
     }
     store::outbox::add(tx, discard_blobs::NAME, &discard_blobs::payload(bodies), now)
 }

@@ -46,6 +46,11 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Tells whether a blob is not there.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, OpenError::Store(StoreError::Missing { .. }))
+    }
+
     /// Tells whether the blob store cannot be used now, so that the same job may be opened later.
     pub fn is_unwritable(&self) -> bool {
         match self {

@@ -73,6 +73,9 @@ pub enum PlanError {
         #[source]
         source: Box<StoreError>,
     },
+    /// An earlier run had its effect, and died before it said so.
+    #[error("job {id} was digested before, its body is gone")]
+    Spent { id: String },
 }
 
 impl PlanError {
@@ -80,6 +83,10 @@ impl PlanError {
     pub fn into_outcome(self) -> Outcome {
         let text = stdx::causes::on_one_line(&self);
         let waits = match &self {
+            PlanError::Spent { id } => {
+                tracing::info!(job.id = id, "job was digested before");
+                return Outcome::Done;
+            }
             PlanError::Open { source, .. } => source.is_unwritable(),
             PlanError::Compress { source, .. } => source.is_unwritable(),
             PlanError::Policy { source, .. } => source.is_unwritable(),
@@ -92,7 +99,7 @@ impl PlanError {
         tracing::error!(error = text, "job cannot be planned");
         match self {
             PlanError::Policy { .. } => Outcome::Retry { error: text },
-            PlanError::Job { .. } | PlanError::Open { .. } | PlanError::Compress { .. } => {
+            PlanError::Job { .. } | PlanError::Open { .. } | PlanError::Compress { .. } | PlanError::Spent { .. } => {
                 Outcome::Dead { error: text }
             }
         }
@@ -122,7 +129,21 @@ pub fn plan(stores: &Stores, policies: &mut BatchPolicies<'_>, job: &Claimed) ->
         AcceptedBody::Blob { key, .. } => Some(key.to_string()),
         AcceptedBody::Inline(_) => None,
     };
-    Ok(Planned { plan: plan_accepted(stores, &policy, &accepted, job)?, body_blob })
+    match plan_accepted(stores, &policy, &accepted, job) {
+        Ok(plan) => Ok(Planned { plan, body_blob }),
+        // Asked only now: another run of the job may be what took the body away meanwhile.
+        Err(PlanError::Open { source, .. }) if source.is_missing() && is_spent(stores, job, body_blob.as_deref())? => {
+            Err(PlanError::Spent { id: id() })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Tells whether the body that is not there is one that an earlier run of the job digested.
+fn is_spent(stores: &Stores, job: &Claimed, body_blob: Option<&str>) -> Result<bool, PlanError> {
+    let Some(key) = body_blob else { return Ok(false) };
+    let found = stores.db.read_blocking(|tx| store::spent_bodies::is_spent(tx, key));
+    found.map_err(|source| PlanError::Open { id: job.id.to_string(), source: Box::new(source.into()) })
 }
 
 fn plan_accepted(

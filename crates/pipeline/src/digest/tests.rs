@@ -19,6 +19,7 @@ struct House {
     org_id: i64,
     project_id: i64,
     sent: u8,
+    received_at: Timestamp,
     _folder: tempfile::TempDir,
 }
 
@@ -36,7 +37,7 @@ impl House {
             .unwrap();
         let clock = Arc::new(ManualClock::at(NOW));
         let digest = Digest::new(stores.clone(), clock);
-        House { stores, digest, org_id, project_id, sent: 0, _folder: folder }
+        House { stores, digest, org_id, project_id, sent: 0, received_at: NOW, _folder: folder }
     }
 
     fn set(&self, name: &str, value: &serde_json::Value) {
@@ -46,25 +47,32 @@ impl House {
 
     /// Digests an envelope with an event and an attachment. Returns the event's id.
     fn send(&mut self, event: &str) -> [u8; 16] {
-        self.sent += 1;
-        let event_id = protocol::EventId::random([self.sent; 16]);
         let attachment = r#"{"type":"attachment","length":12,"filename":"a.log"}"#;
         let body = format!("{{}}\n{{\"type\":\"event\"}}\n{event}\n{attachment}\nmail a@b.co!\n");
+        let claimed = self.claimed(AcceptedBody::Inline(body.as_bytes()));
+        let outcomes = self.digest.run(&[claimed.clone(), claimed]);
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done)), "{outcomes:?}");
+        protocol::EventId::random([self.sent; 16]).bytes()
+    }
+
+    /// Returns the job of the next event.
+    fn claimed(&mut self, body: AcceptedBody<'_>) -> Claimed {
+        self.sent += 1;
         let job = AcceptedJob {
             org_id: self.org_id,
             project_id: self.project_id,
             key_id: 1,
-            event_id,
-            received_at: NOW,
+            event_id: protocol::EventId::random([self.sent; 16]),
+            received_at: self.received_at,
             sent_at: None,
             client_ip: Some("203.0.113.9".into()),
             auth_client: None,
             user_agent: None,
             endpoint: Endpoint::Envelope,
             content_encoding: Encoding::Identity,
-            body: AcceptedBody::Inline(body.as_bytes()),
+            body,
         };
-        let claimed = Claimed {
+        Claimed {
             lease: LeaseId(1),
             id: JobId::new("1"),
             task: "ingest.digest".into(),
@@ -73,10 +81,7 @@ impl House {
             enqueued_at: NOW,
             payload: job.encode().into(),
             options: JobOptions::default(),
-        };
-        let outcomes = self.digest.run(&[claimed.clone(), claimed]);
-        assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done)), "{outcomes:?}");
-        event_id.bytes()
+        }
     }
 
     /// Returns the stored body, header line and all, if the event is stored.
@@ -223,4 +228,5 @@ fn settings_of_a_later_release_do_not_stop_events() {
     assert!(!house.body(&id).unwrap().contains(SECRET));
 }
 
+mod bodies;
 mod grouping;

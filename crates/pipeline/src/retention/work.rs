@@ -201,9 +201,10 @@ impl Bench<'_> {
         let Some(aged) = model.aged() else { return Ok(Step { is_done: true, returned_bytes: 0 }) };
         let deleted = self.write(|tx| {
             let deleted = expiry::delete(tx, aged, before, project_id, ROWS_AT_ONCE)?;
-            // What is known of removals goes with the ids they are about.
+            // What is known of removals and of bodies goes with the ids they are about.
             if model == Model::Digested && project_id.is_none() {
                 expiry::delete(tx, expiry::Aged::Removal, before, None, ROWS_AT_ONCE)?;
+                expiry::delete(tx, expiry::Aged::SpentBody, before, None, ROWS_AT_ONCE)?;
             }
             Ok(deleted)
         })?;

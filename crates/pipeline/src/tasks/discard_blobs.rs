@@ -1,8 +1,8 @@
 //! Task `blobs.discard`: deletes blobs that nothing refers to any more, such as the bodies of large requests once their
 //! content is in the stores.
 //!
-//! Safe to run twice: a blob that is gone is fine. It comes an hour after the change that made the blobs useless, so that
-//! a digest that died after its commit and runs again still finds its body.
+//! Safe to run twice: a blob that is gone is fine. It comes as soon as the change is durable that made the blobs useless; a
+//! digest that died after its commit and runs again finds recorded that its body is spent (`store::spent_bodies`).
 
 use queue::{Claimed, Outcome, Policy, RunContext, Task};
 use std::sync::Arc;
@@ -12,8 +12,6 @@ use store::Stores;
 
 pub const NAME: &str = "blobs.discard";
 pub const QUEUE: &str = "default";
-/// Far more than a digest's lease and its retries.
-pub const DELAY: Duration = Duration::from_secs(3_600);
 
 /// For tries of a disk that does not delete.
 const ATTEMPTS_MAX: u32 = 10;
