@@ -313,6 +313,8 @@ impl World {
         // Of the life that ends: after a takeover its lease may be held by a run of an earlier one.
         let keeps_result = |known: &&mut Known| known.lives.iter().any(|life| life.keeps_result);
         let Some(known) = self.jobs.get_mut(run.id.as_str()).filter(keeps_result) else { return };
+        // Which of several lives came back after a crash may be unknown, and not each of them keeps a result.
+        let is_kept = is_kept && known.lives.iter().all(|life| life.keeps_result);
         let result = match finish {
             Finish::Done => JobResult::Success { value: serde_json::Value::Null },
             Finish::Returned { value } => JobResult::Success { value: value.clone() },
