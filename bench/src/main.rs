@@ -1,4 +1,5 @@
-//! The load generator: `cargo run --release -p bench -- accept | sustained | startup | disk | pages | fill | queue | send | check`.
+//! The load generator: `cargo run --release -p bench -- accept | sustained | startup | disk | pages | fill | queue |
+//! metrics | send | check`.
 //! Each scenario starts a private server of the release build, measures, and prints one JSON report on standard output.
 
 mod scenarios;
@@ -55,6 +56,8 @@ enum Scenario {
     Fill(scenarios::fill::Options),
     /// Publishing, consuming and waiting times of the queue, embedded, on Redis and on RabbitMQ, beside real Celery
     Queue(scenarios::queue::Options),
+    /// What recording a metric costs, alone and from many threads while no server takes them
+    Metrics(scenarios::metrics::Options),
     /// Load on a server that runs already
     Send(scenarios::send::Send),
     /// Compare accepted ids with stored ids, one by one; exit 1 if any was lost or doubled
@@ -118,6 +121,7 @@ fn main() -> ExitCode {
         Scenario::Pages { events, requests, groups, place } => scenarios::pages::run(&events, requests, groups, &place),
         Scenario::Fill(options) => scenarios::fill::run(&options),
         Scenario::Queue(options) => scenarios::queue::run(&options),
+        Scenario::Metrics(options) => scenarios::metrics::run(&options),
         Scenario::Send(send) => scenarios::send::run(&send),
         Scenario::Check(check) => scenarios::check::run(&check),
     };

@@ -4,6 +4,7 @@ pub mod accept;
 pub mod check;
 pub mod disk;
 pub mod fill;
+pub mod metrics;
 pub mod pages;
 pub mod place;
 pub mod queue;

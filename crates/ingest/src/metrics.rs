@@ -1,6 +1,6 @@
 //! Metrics of ingest. No project or key in labels; reasons are a closed set.
 
-use telemetry::metrics::{Kind, Metric, counter, gauge, histogram};
+use telemetry::metrics::{Kind, Metric, gauge, incr, timing};
 
 pub const METRICS: &[Metric] = &[
     Metric {
@@ -38,17 +38,17 @@ pub const METRICS: &[Metric] = &[
 ];
 
 pub(crate) fn count_accepted() {
-    counter!("vigie_ingest_requests_accepted_total").increment(1);
+    incr("vigie_ingest_requests_accepted_total", 1, &[]);
 }
 
 pub(crate) fn count_refused(reason: &'static str) {
-    counter!("vigie_ingest_requests_refused_total", "reason" => reason).increment(1);
+    incr("vigie_ingest_requests_refused_total", 1, &[("reason", reason)]);
 }
 
 pub(crate) fn record_accept(took: std::time::Duration) {
-    histogram!("vigie_ingest_accept_duration_seconds").record(took.as_secs_f64());
+    timing("vigie_ingest_accept_duration_seconds", took, &[]);
 }
 
 pub(crate) fn set_bytes_in_flight(bytes: usize) {
-    gauge!("vigie_ingest_bytes_in_flight").set(bytes as f64);
+    gauge("vigie_ingest_bytes_in_flight", bytes as f64, &[]);
 }

@@ -1,6 +1,6 @@
 //! Metrics of the pipeline. No project or issue ids in labels.
 
-use telemetry::metrics::{Kind, Metric, counter, histogram};
+use telemetry::metrics::{Kind, Metric, incr, timing};
 
 pub const METRICS: &[Metric] = &[
     Metric {
@@ -47,18 +47,18 @@ pub const METRICS: &[Metric] = &[
 
 /// Records how long a sweep took.
 pub fn record_cleanup(origin: &'static str, took: std::time::Duration) {
-    histogram!("vigie_cleanup_duration_seconds", "origin" => origin).record(took.as_secs_f64());
+    timing("vigie_cleanup_duration_seconds", took, &[("origin", origin)]);
 }
 
 pub(crate) fn count_events(fate: &'static str, count: usize) {
-    counter!("vigie_digest_events_total", "fate" => fate).increment(count as u64);
+    incr("vigie_digest_events_total", count as u64, &[("fate", fate)]);
 }
 
 pub(crate) fn record_stage(stage: &'static str, took: std::time::Duration) {
-    histogram!("vigie_digest_batch_duration_seconds", "stage" => stage).record(took.as_secs_f64());
+    timing("vigie_digest_batch_duration_seconds", took, &[("stage", stage)]);
 }
 
 pub(crate) fn count_issues(created: usize, regressed: usize) {
-    counter!("vigie_digest_issues_created_total").increment(created as u64);
-    counter!("vigie_digest_issues_regressed_total").increment(regressed as u64);
+    incr("vigie_digest_issues_created_total", created as u64, &[]);
+    incr("vigie_digest_issues_regressed_total", regressed as u64, &[]);
 }

@@ -1,19 +1,29 @@
-//! The metrics registry: names, kinds, units and helps are declared in tables; what was
-//! recorded is rendered for Prometheus, sent to statsd, or logged. Labels are bounded by the declaring crate: no project or issue ids.
+//! Metrics: names, kinds, units and helps are declared in tables; code records by `incr`, `gauge`, `timing`, `distribution`
+//! and `timer`; what was recorded is rendered for Prometheus, sent to statsd, or logged. A record goes to the thread's own
+//! slot, a timer gathers the slots into series, and backends are told of series: the three know nothing of each other's pace.
 
-mod fan;
 pub mod forward;
+mod hub;
+mod key;
+mod prometheus;
 pub mod push;
+mod record;
+mod series;
+mod slot;
+#[cfg(test)]
+mod tests;
 
-use fan::Fan;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+pub use key::Tags;
+pub use record::{RESULT_LABEL, Timer, distribution, gauge, incr, timer, timing};
+
+use hub::Hub;
 use push::{Push, PushConfig};
-use std::sync::Arc;
-
-pub use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use serde::{Deserialize, Serialize};
+use std::sync::{Arc, OnceLock};
 
 /// What a metric counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     Counter,
     Gauge,
@@ -29,7 +39,7 @@ pub struct Metric {
     pub unit: &'static str,
     pub help: &'static str,
     pub labels: &'static [&'static str],
-    /// The most label combinations there can be.
+    /// The most label combinations there can be; what is beyond is counted in one whose values are `other`.
     pub series_max: usize,
 }
 
@@ -40,26 +50,33 @@ pub struct Backends {
     pub has_prometheus: bool,
     /// Sent by `Registry::flush`.
     pub push: Option<PushConfig>,
+    /// Labels of every series.
+    pub tags: Vec<(String, String)>,
 }
 
 impl Backends {
     /// Returns the default: they are kept to be asked for.
     pub fn prometheus() -> Backends {
-        Backends { has_prometheus: true, push: None }
+        Backends { has_prometheus: true, push: None, tags: Vec::new() }
     }
 }
 
 /// Renders and sends what was recorded.
 #[derive(Clone)]
 pub struct Registry {
-    prometheus: Option<PrometheusHandle>,
+    hub: Arc<Hub>,
+    has_prometheus: bool,
+    tags: Arc<[(String, String)]>,
     push: Option<Arc<Push>>,
 }
 
-/// The metrics recorder could not be installed.
+/// Metrics are installed once in a process.
 #[derive(Debug, thiserror::Error)]
-#[error("install the metrics recorder: {0}")]
-pub struct InstallError(String);
+#[error("install metrics: they were installed before in this process")]
+pub struct InstallError;
+
+/// What records go to.
+static HUB: OnceLock<Arc<Hub>> = OnceLock::new();
 
 pub const METRICS: &[Metric] = &[
     Metric {
@@ -74,71 +91,63 @@ pub const METRICS: &[Metric] = &[
         name: "vigie_metrics_lines_dropped_total",
         kind: Kind::Counter,
         unit: "lines",
-        help: "Lines that no statsd server took, and samples and series beyond their bounds",
+        help: "Lines that no statsd server took, and samples beyond their bound between two sendings",
+        labels: &[],
+        series_max: 1,
+    },
+    Metric {
+        name: "vigie_metrics_records_merged_total",
+        kind: Kind::Counter,
+        unit: "records",
+        help: "Records beyond their metric's bound of label combinations, counted in the one whose labels say other",
         labels: &[],
         series_max: 1,
     },
 ];
 
-/// Seconds, from half a millisecond to ten seconds: wide enough for a disk that stalls.
-const DURATION_BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
-
-/// Installs the process-wide recorder and describes every metric of `tables`.
+/// Installs the process's metrics.
 ///
 /// # Errors
-/// If a recorder is installed already.
-pub fn install(tables: &[&[Metric]], backends: Backends) -> Result<Registry, InstallError> {
-    let Backends { has_prometheus, push } = backends;
-    let prometheus = if has_prometheus { Some(prometheus()?) } else { None };
-    let push = push.map(|config| Arc::new(Push::new(config)));
-    let registry = Registry { prometheus: prometheus.as_ref().map(PrometheusRecorder::handle), push: push.clone() };
-    metrics::set_global_recorder(Fan { prometheus, push }).map_err(|error| InstallError(error.to_string()))?;
-    for metric in tables.iter().copied().flatten() {
-        describe(metric);
-    }
+/// If they are installed already.
+pub fn install(tables: &[&'static [Metric]], backends: Backends) -> Result<Registry, InstallError> {
+    let mut registry = install_hub(tables, backends.push.as_ref().map(|push| push.sample_rate))?;
+    registry.hub.show_zeroes();
+    registry.has_prometheus = backends.has_prometheus;
+    registry.tags = backends.tags.into();
+    registry.push = backends.push.map(|config| Arc::new(Push::new(config)));
     Ok(registry)
 }
 
-fn prometheus() -> Result<PrometheusRecorder, InstallError> {
-    let builder = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &DURATION_BUCKETS)
-        .map_err(|error| InstallError(error.to_string()))?;
-    Ok(builder.build_recorder())
+fn install_hub(tables: &[&'static [Metric]], sample_rate: Option<f64>) -> Result<Registry, InstallError> {
+    let hub = Arc::new(Hub::new(tables, sample_rate));
+    HUB.set(hub.clone()).map_err(|_| InstallError)?;
+    Ok(Registry { hub, has_prometheus: false, tags: Arc::default(), push: None })
 }
 
-/// Metrics without labels show zero before their first event; a gauge that vanishes looks like a dead process.
-fn describe(metric: &Metric) {
-    match metric.kind {
-        Kind::Counter => {
-            metrics::describe_counter!(metric.name, metric.help);
-            if metric.labels.is_empty() {
-                counter!(metric.name).absolute(0);
-            }
+impl Kind {
+    /// Returns its name, in Prometheus' words too.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
         }
-        Kind::Gauge => {
-            metrics::describe_gauge!(metric.name, metric.help);
-            if metric.labels.is_empty() {
-                gauge!(metric.name).set(0.0);
-            }
-        }
-        Kind::Histogram => metrics::describe_histogram!(metric.name, metric.help),
     }
 }
 
 impl Registry {
     /// Returns everything in Prometheus' text format.
     pub fn render(&self) -> String {
-        match &self.prometheus {
-            Some(prometheus) => prometheus.render(),
-            None => "# prometheus is not among metrics.backends\n".to_owned(),
+        if !self.has_prometheus {
+            return "# prometheus is not among metrics.backends\n".to_owned();
         }
+        self.gather();
+        prometheus::render(&self.hub, &self.tags)
     }
 
-    /// Folds recorded samples into buckets; call it every few seconds, or memory grows with the samples.
-    pub fn fold(&self) {
-        if let Some(prometheus) = &self.prometheus {
-            prometheus.run_upkeep();
-        }
+    /// Brings together what threads have recorded; call it every few seconds, which also frees what ended threads left.
+    pub fn gather(&self) {
+        self.hub.gather();
     }
 
     /// Tells whether anything is to be sent.
@@ -146,12 +155,13 @@ impl Registry {
         self.push.is_some()
     }
 
-    /// Sends what was gathered, where something is to be sent; call it every few seconds on a thread that may wait.
+    /// Sends what was recorded, where something is to be sent; call it every few seconds on a thread that may wait.
     pub fn flush(&self) {
+        self.gather();
         if let Some(push) = &self.push {
-            let sent = push.flush();
-            counter!("vigie_metrics_lines_sent_total").increment(sent.lines);
-            counter!("vigie_metrics_lines_dropped_total").increment(sent.dropped);
+            let sent = push.flush(&self.hub);
+            incr("vigie_metrics_lines_sent_total", sent.lines, &[]);
+            incr("vigie_metrics_lines_dropped_total", sent.dropped, &[]);
         }
     }
 }

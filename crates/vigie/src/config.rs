@@ -230,6 +230,7 @@ impl Config {
             metrics: Backends {
                 has_prometheus: kind::list(text("metrics.backends")).any(|name| name == "prometheus"),
                 push: push_of(text, text("metrics.sample-rate").parse().expect(CHECKED)),
+                tags: tags_of(text),
             },
             self_reporting: SelfReporting {
                 is_enabled: switch("self-reporting.enabled"),
@@ -254,5 +255,11 @@ fn push_of<'a>(text: impl Fn(&str) -> &'a str, sample_rate: f64) -> Option<PushC
     };
     let targets: Vec<Target> = kind::list(text("metrics.backends")).filter_map(target).collect();
     let (prefix, address) = (text("metrics.prefix").to_owned(), text("metrics.statsd-address").to_owned());
-    (!targets.is_empty()).then_some(PushConfig { targets, prefix, sample_rate, address })
+    let tags = tags_of(text);
+    (!targets.is_empty()).then_some(PushConfig { targets, prefix, sample_rate, address, tags })
+}
+
+fn tags_of<'a>(text: impl Fn(&str) -> &'a str) -> Vec<(String, String)> {
+    let labels = kind::list(text("metrics.tags")).filter_map(kind::label);
+    labels.map(|(label, value)| (label.to_owned(), value.to_owned())).collect()
 }

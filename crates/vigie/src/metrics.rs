@@ -11,7 +11,7 @@ pub const METRICS: &[Metric] = &[
         unit: "jobs",
         help: "Jobs in the queue by queue and state",
         labels: &["queue", "state"],
-        series_max: 100,
+        series_max: 500,
     },
     Metric {
         name: "vigie_queue_oldest_age_seconds",
@@ -19,7 +19,7 @@ pub const METRICS: &[Metric] = &[
         unit: "seconds",
         help: "Age of the oldest job that is ready",
         labels: &["queue"],
-        series_max: 20,
+        series_max: 100,
     },
     Metric {
         name: "vigie_queue_paused",
@@ -27,7 +27,7 @@ pub const METRICS: &[Metric] = &[
         unit: "boolean",
         help: "1 while nothing is claimed from the queue",
         labels: &["queue"],
-        series_max: 20,
+        series_max: 100,
     },
     Metric {
         name: "vigie_workers_alive",
@@ -115,7 +115,7 @@ pub const TABLES: &[&[Metric]] = &[
 /// Sets the gauges that are looked at rather than counted; called before each rendering. Asking the queue may wait.
 pub fn look(queue: &dyn Queue, now: Timestamp) {
     if let Some(bytes) = crate::host::resident_bytes() {
-        gauge!("vigie_process_resident_bytes").set(bytes as f64);
+        gauge("vigie_process_resident_bytes", bytes as f64, &[]);
     }
     match (queue.depths(), queue.workers()) {
         (Ok(depths), Ok(workers)) => {
@@ -136,11 +136,11 @@ fn show_depths(depths: Vec<QueueDepth>) {
             ("parked", depth.parked),
         ];
         for (state, count) in counts {
-            gauge!("vigie_queue_jobs", "queue" => depth.queue.clone(), "state" => state).set(count as f64);
+            gauge("vigie_queue_jobs", count as f64, &[("queue", &depth.queue), ("state", state)]);
         }
         let age = depth.oldest_age.unwrap_or_default().as_secs_f64();
-        gauge!("vigie_queue_oldest_age_seconds", "queue" => depth.queue.clone()).set(age);
-        gauge!("vigie_queue_paused", "queue" => depth.queue).set(f64::from(u8::from(depth.paused)));
+        gauge("vigie_queue_oldest_age_seconds", age, &[("queue", &depth.queue)]);
+        gauge("vigie_queue_paused", f64::from(u8::from(depth.paused)), &[("queue", &depth.queue)]);
     }
 }
 
@@ -148,16 +148,16 @@ fn show_workers(rows: &[WorkerRow], now: Timestamp) {
     let is_alive = |row: &&WorkerRow| now.since(row.heard_at) < WORKER_DEAD_AFTER;
     let (workers, schedulers): (Vec<&WorkerRow>, Vec<&WorkerRow>) =
         rows.iter().filter(is_alive).partition(|row| row.slots > 0);
-    gauge!("vigie_workers_alive").set(workers.len() as f64);
-    gauge!("vigie_schedulers_alive").set(schedulers.len() as f64);
-    gauge!("vigie_workers_slots").set(workers.iter().map(|row| f64::from(row.slots)).sum::<f64>());
+    gauge("vigie_workers_alive", workers.len() as f64, &[]);
+    gauge("vigie_schedulers_alive", schedulers.len() as f64, &[]);
+    gauge("vigie_workers_slots", workers.iter().map(|row| f64::from(row.slots)).sum::<f64>(), &[]);
     let children = || workers.iter().flat_map(|row| &row.pool.children);
-    gauge!("vigie_workers_children").set(children().count() as f64);
+    gauge("vigie_workers_children", children().count() as f64, &[]);
     let resident: u64 = children().map(|child| child.resident_bytes).sum();
-    gauge!("vigie_workers_children_resident_bytes").set(resident as f64);
-    gauge!("vigie_workers_children_died").set(workers.iter().map(|row| row.pool.died as f64).sum::<f64>());
+    gauge("vigie_workers_children_resident_bytes", resident as f64, &[]);
+    gauge("vigie_workers_children_died", workers.iter().map(|row| row.pool.died as f64).sum::<f64>(), &[]);
     let runs = || workers.iter().flat_map(|row| &row.running);
-    gauge!("vigie_workers_running").set(runs().count() as f64);
+    gauge("vigie_workers_running", runs().count() as f64, &[]);
     let longest = runs().map(|run| now.since(run.since)).max().unwrap_or_default();
-    gauge!("vigie_workers_longest_run_seconds").set(longest.as_secs_f64());
+    gauge("vigie_workers_longest_run_seconds", longest.as_secs_f64(), &[]);
 }

@@ -202,11 +202,11 @@ fn migrate(config: &Config, clock: &dyn Clock) -> anyhow::Result<String> {
 /// A process without pages has nobody who asks it: it keeps only what is to be sent.
 fn install_metrics(config: &Config, role: Role) -> anyhow::Result<Registry> {
     let has_prometheus = config.metrics.has_prometheus && role.has(Role::Web);
-    let backends = Backends { has_prometheus, push: config.metrics.push.clone() };
+    let backends = Backends { has_prometheus, ..config.metrics.clone() };
     Ok(telemetry::metrics::install(metrics::TABLES, backends)?)
 }
 
-/// Folds and sends metrics. Levels that are looked at rather than recorded are looked at by the process with the pages.
+/// Gathers and sends metrics. Levels that are looked at rather than recorded are looked at by the process with the pages.
 async fn keep_sending(
     registry: Registry,
     looked_at: Option<(Arc<dyn Queue>, Arc<dyn Clock>)>,
@@ -215,7 +215,7 @@ async fn keep_sending(
     loop {
         tokio::select! {
             () = shutdown.triggered() => return Ok(()),
-            () = tokio::time::sleep(SEND_EVERY) => registry.fold(),
+            () = tokio::time::sleep(SEND_EVERY) => registry.gather(),
         }
         if registry.is_pushing() {
             let (registry, looked_at) = (registry.clone(), looked_at.clone());

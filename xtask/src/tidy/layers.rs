@@ -20,7 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["stdx", "telemetry", "protocol", "db", "store", "queue", "processing", "ops", "ingest", "pipeline", "web"],
     ),
     ("testkit", &["stdx", "telemetry", "protocol", "db", "store", "queue", "processing", "ops"]),
-    ("bench", &["stdx", "queue", "store"]),
+    ("bench", &["stdx", "queue", "store", "telemetry"]),
     ("xtask", &["stdx", "bench"]),
     ("fuzz", &["stdx", "protocol", "processing"]),
     // For cargo-fuzz, and no member of the workspace.

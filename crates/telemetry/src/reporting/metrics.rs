@@ -1,6 +1,6 @@
 //! What became of reports, in the names that operators of Sentry know.
 
-use crate::metrics::{Kind, Metric, counter};
+use crate::metrics::{Kind, Metric, incr};
 
 /// Every metric of this module.
 pub const METRICS: &[Metric] = &[
@@ -63,22 +63,21 @@ pub const METRICS: &[Metric] = &[
 ];
 
 pub(super) fn captured(is_upstream: bool) {
-    counter!(if is_upstream {
-        "internal_captured_events_upstream_total"
-    } else {
-        "internal_captured_events_relay_total"
-    })
-    .increment(1);
+    let (upstream, relay) = ("internal_captured_events_upstream_total", "internal_captured_events_relay_total");
+    incr(if is_upstream { upstream } else { relay }, 1, &[]);
 }
 
 pub(super) fn uncaptured(is_upstream: bool, reason: &'static str) {
-    counter!(if is_upstream { "internal_uncaptured_events_upstream_total" } else { "internal_uncaptured_events_relay_total" }, "reason" => reason).increment(1);
+    let (upstream, relay) = ("internal_uncaptured_events_upstream_total", "internal_uncaptured_events_relay_total");
+    incr(if is_upstream { upstream } else { relay }, 1, &[("reason", reason)]);
 }
 
 pub(super) fn sent(is_upstream: bool, status: u16) {
-    counter!(if is_upstream { "internal_sent_requests_upstream_events_total" } else { "internal_sent_requests_relay_events_total" }, "status" => status.to_string()).increment(1);
+    let (upstream, relay) =
+        ("internal_sent_requests_upstream_events_total", "internal_sent_requests_relay_events_total");
+    incr(if is_upstream { upstream } else { relay }, 1, &[("status", &status.to_string())]);
 }
 
 pub(super) fn dropped(destination: &'static str, reason: &'static str) {
-    counter!("internal_dropped_events_total", "destination" => destination, "reason" => reason).increment(1);
+    incr("internal_dropped_events_total", 1, &[("destination", destination), ("reason", reason)]);
 }

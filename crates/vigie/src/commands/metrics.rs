@@ -8,8 +8,8 @@ use crate::metrics::TABLES;
 use serde_json::json;
 use std::process::ExitCode;
 use std::time::Duration;
+use telemetry::metrics::Metric;
 use telemetry::metrics::push::{Push, PushConfig, Target};
-use telemetry::metrics::{Kind, Metric};
 
 /// A refusal of the first datagram is heard by the next one.
 const TRIES: usize = 3;
@@ -69,8 +69,7 @@ fn tries(push: &Push) -> u64 {
         if attempt > 0 {
             std::thread::sleep(PAUSE);
         }
-        push.add("metrics.test", 1);
-        dropped += push.flush().dropped;
+        dropped += push.send_one("metrics.test").dropped;
     }
     dropped
 }
@@ -84,22 +83,14 @@ fn catalogue() -> Vec<&'static Metric> {
 
 fn shape(metric: &Metric) -> serde_json::Value {
     json!({
-        "name": metric.name, "kind": kind(metric.kind), "unit": metric.unit, "labels": metric.labels,
+        "name": metric.name, "kind": metric.kind.name(), "unit": metric.unit, "labels": metric.labels,
         "series_max": metric.series_max, "help": metric.help,
     })
 }
 
 fn row(metric: &Metric) -> Vec<String> {
-    let cells = [metric.name, kind(metric.kind), metric.unit, &metric.labels.join(", "), metric.help];
+    let cells = [metric.name, metric.kind.name(), metric.unit, &metric.labels.join(", "), metric.help];
     cells.map(str::to_owned).to_vec()
-}
-
-fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Counter => "counter",
-        Kind::Gauge => "gauge",
-        Kind::Histogram => "histogram",
-    }
 }
 
 #[cfg(test)]

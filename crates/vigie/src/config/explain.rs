@@ -49,6 +49,7 @@ pub fn shown(key: &Key, text: &str) -> String {
         Kind::Broker | Kind::Store { .. } | Kind::Url => without_password(text),
         Kind::Text
         | Kind::Address
+        | Kind::Labels
         | Kind::Bytes
         | Kind::Number { .. }
         | Kind::Duration

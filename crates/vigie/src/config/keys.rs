@@ -181,6 +181,12 @@ pub const KEYS: &[Key] = &[
         Kind::Choices(&["prometheus", "statsd", "dogstatsd", "logging", "none"]),
         "where metrics go, several at once: prometheus at /metrics, statsd and dogstatsd by UDP, logging to the log",
     ),
+    key(
+        "metrics.tags",
+        "",
+        Kind::Labels,
+        "labels of every metric, such as region=eu; instance=NAME tells one process from another",
+    ),
     key("metrics.prefix", "vigie.", Kind::Text, "stands before every name but at /metrics"),
     key(
         "metrics.sample-rate",

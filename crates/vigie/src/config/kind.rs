@@ -36,6 +36,8 @@ pub enum Kind {
     Level,
     /// A list of addresses and networks.
     Networks,
+    /// A list of labels and their values, `label=value`.
+    Labels,
     /// Where jobs are queued.
     Broker,
     /// Begins with one of these; the schemes after `|` in design are not built yet and are refused by name.
@@ -89,6 +91,10 @@ impl Kind {
             Kind::Networks => Proxies::parse(text)
                 .map(|_| ())
                 .map_err(|entry| format!("'{entry}' is no address and no network such as 10.0.0.0/8")),
+            Kind::Labels => match list(text).find(|item| label(item).is_none()) {
+                Some(item) => Err(format!("'{item}' is not a label such as region=eu, of letters, digits and _")),
+                None => Ok(()),
+            },
             Kind::Broker => crate::broker::check_url(text),
             Kind::Store { built, .. } if built.contains(&text) => Ok(()),
             Kind::Store { built, later } => match later.iter().find(|scheme| text.starts_with(*scheme)) {
@@ -115,6 +121,7 @@ impl Kind {
             Kind::Server => "a host and port".to_owned(),
             Kind::Level => "error, warn, info, debug, trace, or a filter such as queue=debug".to_owned(),
             Kind::Networks => "a list of addresses and networks such as 10.0.0.0/8".to_owned(),
+            Kind::Labels => "a list of labels such as region=eu".to_owned(),
             Kind::Broker => "the address of a broker".to_owned(),
             Kind::Store { built, .. } => format!("one of {}", built.join(", ")),
         }
@@ -122,7 +129,7 @@ impl Kind {
 
     pub fn is_list(self) -> bool {
         match self {
-            Kind::Networks | Kind::Choices(_) => true,
+            Kind::Networks | Kind::Labels | Kind::Choices(_) => true,
             Kind::Text
             | Kind::Url
             | Kind::Address
@@ -145,7 +152,7 @@ impl Kind {
         match self {
             Kind::Number { .. } | Kind::Fraction => text.to_owned(),
             Kind::Switch => (parse_switch(text) == Some(true)).to_string(),
-            Kind::Networks | Kind::Choices(_) => {
+            Kind::Networks | Kind::Labels | Kind::Choices(_) => {
                 let quoted: Vec<String> = list(text).map(quoted).collect();
                 format!("[{}]", quoted.join(", "))
             }
@@ -171,6 +178,14 @@ fn quoted(text: &str) -> String {
 /// Returns the items of a list.
 pub fn list(text: &str) -> impl Iterator<Item = &str> {
     text.split([',', ' ', '\t']).filter(|item| !item.is_empty())
+}
+
+/// Reads `label=value`. `None` if it is none that every backend takes.
+pub fn label(item: &str) -> Option<(&str, &str)> {
+    let (label, value) = item.split_once('=')?;
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let is_name = label.chars().all(is_word) && label.starts_with(|c: char| c.is_ascii_alphabetic());
+    (is_name && !value.is_empty()).then_some((label, value))
 }
 
 fn is_web_address(text: &str) -> bool {
@@ -223,6 +238,15 @@ mod tests {
     fn proxies_are_addresses_and_networks() {
         assert_eq!(Kind::Networks.check("10.0.0.0/8, ::1"), Ok(()));
         assert!(Kind::Networks.check("10.0.0.0/8, lb.example").is_err_and(|refusal| refusal.contains("'lb.example'")));
+    }
+
+    #[test]
+    fn labels_have_a_name_and_a_value() {
+        assert_eq!(Kind::Labels.check("region=eu, instance=web-1"), Ok(()));
+        assert_eq!(label("region=eu=1"), Some(("region", "eu=1")));
+        for text in ["region", "region=", "=eu", "1st=a", "a-b=c"] {
+            assert!(Kind::Labels.check(text).is_err_and(|refusal| refusal.contains(text)), "{text}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::open_stores;
 use crate::config::{Config, Live};
-use crate::options;
+use crate::{metrics, options};
 use anyhow::Context;
 use pipeline::pace;
 use pipeline::tasks::{self, EventDays, TaskWorld};
@@ -26,7 +26,8 @@ pub fn run(config: &Config, worker: u32) -> anyhow::Result<ExitCode> {
     end_with(worker)?;
     let _signals = leave_signals_to_the_parent().context("leave signals to the worker")?;
     pace::lower_thread_priority();
-    let notes = telemetry::metrics::forward::install()?;
+    let sample_rate = config.metrics.push.as_ref().map(|push| push.sample_rate);
+    let notes = telemetry::metrics::forward::install(metrics::TABLES, sample_rate)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let stores = Arc::new(open_stores(config, &*clock)?);
     let live = super::live(config, &stores)?;

@@ -1,8 +1,8 @@
 //! A value as a line of statsd's protocol. Names are `<prefix><area>.<noun>`; labels are tags for dogstatsd, and part of
 //! the name for statsd, which knows none: series that differ must not fall into one.
 
-use super::Value;
-use metrics::Key;
+use super::{PushConfig, Value};
+use crate::metrics::key::Key;
 
 /// Which of the two a server speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,12 +12,12 @@ pub enum Dialect {
     DogStatsd,
 }
 
-pub(super) fn render(dialect: Dialect, prefix: &str, key: &Key, value: &Value, sample_rate: f64) -> String {
-    let mut line = format!("{prefix}{}", dotted(key.name()));
+pub(super) fn render(dialect: Dialect, config: &PushConfig, key: &Key, value: &Value) -> String {
+    let mut line = format!("{}{}", config.prefix, dotted(key.name()));
     if dialect == Dialect::Statsd {
-        for label in key.labels() {
+        for (_, value) in key.labels() {
             line.push('.');
-            line.push_str(&plain(label.value()));
+            line.push_str(&plain(value));
         }
     }
     let is_time = key.name().ends_with("_seconds");
@@ -34,12 +34,13 @@ pub(super) fn render(dialect: Dialect, prefix: &str, key: &Key, value: &Value, s
             Dialect::DogStatsd => line.push_str(&format!(":{sample}|d")),
         },
     }
-    if matches!(value, Value::Sample(_)) && sample_rate < 1.0 {
-        line.push_str(&format!("|@{sample_rate}"));
+    if matches!(value, Value::Sample(_)) && config.sample_rate < 1.0 {
+        line.push_str(&format!("|@{}", config.sample_rate));
     }
     if dialect == Dialect::DogStatsd {
+        let of_all = config.tags.iter().map(|(label, value)| (label.as_str(), value.as_str()));
         let tags: Vec<String> =
-            key.labels().map(|tag| format!("{}:{}", plain(tag.key()), plain(tag.value()))).collect();
+            key.labels().chain(of_all).map(|(label, value)| format!("{}:{}", plain(label), plain(value))).collect();
         if !tags.is_empty() {
             line.push_str(&format!("|#{}", tags.join(",")));
         }
@@ -64,12 +65,18 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use metrics::Label;
+
+    fn config(prefix: &str, sample_rate: f64, tags: &[(&str, &str)]) -> PushConfig {
+        let tags = tags.iter().map(|(label, value)| ((*label).to_owned(), (*value).to_owned())).collect();
+        let (prefix, address) = (prefix.to_owned(), String::new());
+        PushConfig { targets: Vec::new(), prefix, sample_rate, address, tags }
+    }
 
     #[test]
     fn values_are_written_in_both_dialects() {
-        let key = |name: &'static str, labels: &[(&'static str, &'static str)]| {
-            Key::from_parts(name, labels.iter().map(|(name, value)| Label::new(*name, *value)).collect::<Vec<_>>())
+        let key = |name: &'static str, labels: &[(&'static str, &str)]| {
+            let labels = labels.iter().map(|(label, value)| ((*label).into(), (*value).to_owned())).collect();
+            Key::new(name.into(), labels)
         };
         let jobs = key("vigie_queue_jobs", &[("queue", "a:b"), ("state", "ready")]);
         let took = key("vigie_digest_batch_seconds", &[]);
@@ -87,10 +94,18 @@ mod tests {
                 "internal.captured.events.upstream:1|c",
             ),
         ] {
-            assert_eq!(render(Dialect::Statsd, "vigie.", key, &value, rate), format!("vigie.{statsd}"));
-            assert_eq!(render(Dialect::DogStatsd, "vigie.", key, &value, rate), format!("vigie.{dogstatsd}"));
+            let config = config("vigie.", rate, &[]);
+            assert_eq!(render(Dialect::Statsd, &config, key, &value), format!("vigie.{statsd}"));
+            assert_eq!(render(Dialect::DogStatsd, &config, key, &value), format!("vigie.{dogstatsd}"));
         }
-        let below = render(Dialect::Statsd, "", &took, &Value::Level(-1.5), 1.0);
+        let tagged = config("", 1.0, &[("region", "eu")]);
+        let line = render(Dialect::DogStatsd, &tagged, &stored, &Value::Count(7));
+        assert_eq!(line, "events.stored:7|c|#task:ingest.digest,region:eu");
+        assert_eq!(
+            render(Dialect::Statsd, &tagged, &captured, &Value::Count(1)),
+            "internal.captured.events.upstream:1|c"
+        );
+        let below = render(Dialect::Statsd, &config("", 1.0, &[]), &took, &Value::Level(-1.5));
         assert_eq!(below, "digest.batch_seconds:0|g\ndigest.batch_seconds:-1.5|g");
     }
 }

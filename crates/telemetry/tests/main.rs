@@ -1,0 +1,3 @@
+//! The tests of the crate as others see it.
+
+mod records;

@@ -1,0 +1,120 @@
+//! Recording from many threads, through the process's own metrics, which are installed once: so this is one test.
+
+use std::net::UdpSocket;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use telemetry::metrics::push::{PushConfig, Target};
+use telemetry::metrics::{Backends, InstallError, Kind, METRICS, Metric, Registry, forward};
+use telemetry::metrics::{distribution, gauge, incr, install, timer};
+
+const THREADS: u64 = 8;
+const RECORDS: u64 = 1_000_000;
+const SERIES_MAX: usize = 4;
+
+const DECLARED: &[Metric] = &[
+    Metric {
+        name: "jobs_total",
+        kind: Kind::Counter,
+        unit: "jobs",
+        help: "Jobs",
+        labels: &["task"],
+        series_max: SERIES_MAX,
+    },
+    Metric { name: "took_seconds", kind: Kind::Histogram, unit: "seconds", help: "Time", labels: &[], series_max: 1 },
+];
+
+#[test]
+fn check_11_a_million_records_of_8_threads_are_exact_though_no_backend_listens() {
+    incr("jobs_total", 5, &[("task", "before")]);
+    let (registry, address) = install_without_a_listener();
+    assert!(matches!(forward::install(&[DECLARED], None), Err(InstallError)), "once in a process");
+    let has_ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            while !has_ended.load(Ordering::Relaxed) {
+                registry.flush();
+            }
+        });
+        let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || record(thread))).collect();
+        threads.into_iter().for_each(|thread| thread.join().expect("recording does not panic"));
+        has_ended.store(true, Ordering::Relaxed);
+        sender.join().expect("sending does not panic");
+    });
+    registry.flush();
+    let text = registry.render();
+    assert_eq!(value(&text, "jobs_total{task=\"digest\"}"), RECORDS, "{text}");
+    assert_eq!(value(&text, "took_seconds_count"), RECORDS / 100);
+    assert!(!text.contains("before"), "what is recorded before metrics are installed goes nowhere");
+    // Memory: so many series and no more, and what is beyond is counted together.
+    let series = text.lines().filter(|line| line.starts_with("jobs_total{")).count();
+    assert_eq!(series, SERIES_MAX + 1);
+    let flood: u64 = text.lines().filter(|line| line.starts_with("jobs_total{")).filter_map(number).sum();
+    assert_eq!(flood - RECORDS, RECORDS / 100);
+    assert!(value(&text, "vigie_metrics_records_merged_total") > 0);
+    assert!(value(&text, "vigie_metrics_lines_dropped_total") > 0, "{text}");
+
+    let socket = UdpSocket::bind(&address).expect("the port is free");
+    socket.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
+    incr("jobs_total", 3, &[("task", "digest")]);
+    registry.flush();
+    let mut heard = [0; 2_000];
+    let length = socket.recv(&mut heard).expect("the server is back");
+    let heard = String::from_utf8_lossy(&heard[..length]);
+    assert!(heard.lines().any(|line| line == "jobs:3|c|#task:digest"), "only what is new: {heard}");
+    timers_and_levels(&registry);
+    reports_of_children(&registry);
+}
+
+fn install_without_a_listener() -> (Registry, String) {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let address = socket.local_addr().expect("an address").to_string();
+    let push = PushConfig {
+        targets: vec![Target::DogStatsd],
+        prefix: String::new(),
+        sample_rate: 1.0,
+        address: address.clone(),
+        tags: Vec::new(),
+    };
+    let backends = Backends { push: Some(push), ..Backends::prometheus() };
+    (install(&[DECLARED, METRICS], backends).expect("the first"), address)
+}
+
+fn record(thread: u64) {
+    for count in 0..RECORDS / THREADS {
+        incr("jobs_total", 1, &[("task", "digest")]);
+        if count % 100 == 0 {
+            let task = format!("{thread}-{count}");
+            incr("jobs_total", 1, &[("task", &task)]);
+            distribution("took_seconds", 0.01, &[]);
+        }
+    }
+}
+
+fn timers_and_levels(registry: &Registry) {
+    timer("run_seconds", &[("task", "a")]).succeed();
+    drop(timer("run_seconds", &[("task", "a")]));
+    gauge("level", 2.0, &[]);
+    std::thread::spawn(|| gauge("level", -3.5, &[])).join().expect("it set a level");
+    let text = registry.render();
+    assert_eq!(value(&text, "run_seconds_count{task=\"a\",result=\"success\"}"), 1);
+    assert_eq!(value(&text, "run_seconds_count{task=\"a\",result=\"failure\"}"), 1);
+    assert!(text.contains("\nlevel -3.5\n"), "the last one counts: {text}");
+}
+
+fn reports_of_children(registry: &Registry) {
+    let report = br#"[{"name":"jobs_total","labels":[["task","digest"]],"kind":"counter",
+        "change":{"count":7,"level":null,"counts":[],"sum":0.0,"samples":[],"lost":0}}]"#;
+    let before = value(&registry.render(), "jobs_total{task=\"digest\"}");
+    forward::record(report);
+    forward::record(b"not a report");
+    assert_eq!(value(&registry.render(), "jobs_total{task=\"digest\"}"), before + 7);
+}
+
+fn value(text: &str, series: &str) -> u64 {
+    let line = text.lines().find(|line| line.rsplit_once(' ').is_some_and(|(name, _)| name == series));
+    line.and_then(number).unwrap_or_else(|| panic!("{series} is not in {text}"))
+}
+
+fn number(line: &str) -> Option<u64> {
+    line.rsplit_once(' ')?.1.parse().ok()
+}
