@@ -29,6 +29,18 @@ pub fn of_process(pid: u32) -> Usage {
     Usage { rss_mib: field("VmRSS:"), rss_peak_mib: field("VmHWM:"), cpu_seconds: ticks / TICKS_A_SECOND }
 }
 
+/// Returns the processor seconds of a process and of all that live in the group that it leads: a script's server too.
+pub fn cpu_with_group(leader: u32) -> f64 {
+    let Ok(processes) = std::fs::read_dir("/proc") else { return 0.0 };
+    let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|pid| *pid == leader || group_of(*pid) == Some(leader)).map(|pid| of_process(pid).cpu_seconds).sum()
+}
+
+fn group_of(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.split_whitespace().nth(2)?.parse().ok()
+}
+
 /// Returns the disk space of every file under a folder, in bytes (blocks, not lengths).
 pub fn disk_bytes(folder: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };

@@ -76,7 +76,7 @@ pub fn run(options: &Options) -> anyhow::Result<Value> {
         "appendonly": options.appendonly,
     });
     if options.wants("embedded") {
-        report["embedded"] = measure("embedded", options, &|| open_embedded(&folder))?;
+        report["embedded"] = measure("embedded", options, None, &|| open_embedded(&folder))?;
         report["embedded"]["worker_rss_mib"] = worker_memory(&options.place, &folder.join("alone"), "embedded:")?;
     }
     if options.wants("redis") {
@@ -100,7 +100,7 @@ impl Options {
 
 fn on_redis(options: &Options, folder: &Path) -> anyhow::Result<Value> {
     let redis = Redis::start(folder, redis::Options { appendonly: options.appendonly, ..redis::Options::default() })?;
-    let mut report = measure("redis", options, &|| open_redis(&redis.url(0)))?;
+    let mut report = measure("redis", options, Some(redis.pid()), &|| open_redis(&redis.url(0)))?;
     report["worker_rss_mib"] = worker_memory(&options.place, &folder.join("over-redis"), &redis.url(1))?;
     beside_celery(&mut report, options, &celery::OverRedis(&redis), folder)?;
     Ok(report)
@@ -113,7 +113,7 @@ fn on_rabbitmq(options: &Options, folder: &Path) -> anyhow::Result<Value> {
         if options.wants(name) {
             // Each of its own names: a queue that is there is taken as it is.
             let url = format!("{}?queue_type={kind}", rabbit.url());
-            report[kind] = measure(name, options, &|| open_rabbitmq(&url, kind, folder))?;
+            report[kind] = measure(name, options, Some(rabbit.pid()), &|| open_rabbitmq(&url, kind, folder))?;
         }
     }
     report["worker_rss_mib"] = worker_memory(&options.place, &folder.join("over-rabbitmq"), &rabbit.url())?;
@@ -167,19 +167,48 @@ fn open_rabbitmq(url: &str, kind: &str, folder: &Path) -> anyhow::Result<Arc<dyn
     Ok(Arc::new(Amqp::open(config, Arc::new(SystemClock)).context("open the queue on RabbitMQ")?))
 }
 
-fn measure(name: &str, options: &Options, open: &dyn Fn() -> anyhow::Result<Arc<dyn Queue>>) -> anyhow::Result<Value> {
+fn measure(
+    name: &str,
+    options: &Options,
+    server: Option<u32>,
+    open: &dyn Fn() -> anyhow::Result<Arc<dyn Queue>>,
+) -> anyhow::Result<Value> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let queue = open()?;
+    let start = Spent::now(server);
     let published = publish(&runtime, &queue, options)?;
+    let between = Spent::now(server);
     let consumed = consume(queue.clone(), options)?;
+    let end = Spent::now(server);
     let idle = wait_times(&runtime, &queue, options)?;
     let report = json!({
-        "published_per_second": round(published), "consumed_per_second": round(consumed),
+        "published_per_second": round(published), "publishing_cpu_us": between.since(start, options.jobs),
+        "consumed_per_second": round(consumed), "consuming_cpu_us": end.since(between, options.jobs),
         "publish_to_start_ms": latency(&idle),
     });
     // The whole report comes minutes later.
     eprintln!("{name}: {report}");
     Ok(report)
+}
+
+/// Processor time so far: what a job costs depends less on what else the machine does than how many there are a second.
+#[derive(Clone, Copy)]
+struct Spent {
+    ours: f64,
+    server: f64,
+}
+
+impl Spent {
+    fn now(server: Option<u32>) -> Spent {
+        let ours = usage::of_process(std::process::id()).cpu_seconds;
+        Spent { ours, server: server.map_or(0.0, usage::cpu_with_group) }
+    }
+
+    /// Microseconds a job.
+    fn since(self, before: Spent, jobs: u64) -> Value {
+        let each = |seconds: f64| round(seconds * 1e6 / jobs as f64);
+        json!({ "ours": each(self.ours - before.ours), "server": each(self.server - before.server) })
+    }
 }
 
 /// Every producer publishes its next job when the last one is durable; returns jobs a second.
