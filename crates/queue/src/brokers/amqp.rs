@@ -3,10 +3,11 @@
 //! was tried and how its workers ended.
 //!
 //! `link` is the connection, `lanes` and `registry` which queues of the server carry ours, `wire` the messages, `publish` the
-//! thread that publishes, `streams` the consumers and `desk` what they brought, `claim` and `leases` what is taken and held,
-//! `finish` how it ends, `tables` the ledger, `watch` what is looked at each second, `broadcast` what Celery's tools say and
-//! hear, `replies` what Python workers answer.
+//! thread that publishes, `streams` the consumers, `desk` what they brought and `acks` what the server is told of it, `claim`
+//! and `leases` what is taken and held, `finish` how it ends, `tables` the ledger, `watch` what is looked at each second,
+//! `broadcast` what Celery's tools say and hear, `replies` what Python workers answer.
 
+mod acks;
 mod broadcast;
 mod claim;
 mod config;

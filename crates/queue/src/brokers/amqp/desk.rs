@@ -1,8 +1,8 @@
 //! What has been delivered and waits to be claimed: entries by class and lane, in their order. Pure bookkeeping; it knows no
 //! connection. A buffer is small: what stays here no other process can take.
 
+use super::acks::Ticket;
 use super::lanes::{LANES, Seat};
-use super::streams::Ticket;
 use super::wire::Message;
 use crate::celery::{Received, Undecodable};
 use std::collections::{BTreeMap, HashMap};

@@ -1,6 +1,7 @@
-//! The consumers: one for each lane of a queue that somebody claims from, with a credit that follows what the claims ask for,
-//! and the acknowledgements of what they delivered. A consumer that nobody asks ends, and gives back what it had.
+//! The consumers: one for each lane of a queue that somebody claims from, with a credit that follows what the claims ask for.
+//! A consumer that nobody asks ends, and gives back what it had.
 
+use super::acks::{LaneChannel, Ticket};
 use super::desk::Entry;
 use super::lanes::{Lane, Seat};
 use super::link::{ANSWER_MAX, Fault, Open, lock};
@@ -8,16 +9,15 @@ use super::wire::Message;
 use super::{Shared, claim::SETTLE_SILENCE};
 use crate::{QueueBounds, QueueError};
 use futures_core::Stream;
+use lapin::Consumer;
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
+use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
-use lapin::{Channel, Consumer};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Deliveries under way to one consumer at most: what is running counts too, so that there is something to claim while
 /// a few threads hold as much as a claim may take.
@@ -28,68 +28,6 @@ const CREDIT_FIRST: usize = 64;
 const BUFFER_BYTES_MAX: usize = 64 << 20;
 /// A consumer that nobody asked for so long ends.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
-
-/// A delivery's channel, and what is not acknowledged there.
-pub(super) struct LaneChannel {
-    epoch: u64,
-    channel: Channel,
-    unacked: Mutex<Unacked>,
-    /// To the task that speaks on the channel; sent to while `unacked` is locked.
-    words: UnboundedSender<Word>,
-}
-
-/// The numbers of a channel's deliveries, which the server counts from 1. They may come out of turn here: a consumer that
-/// was replaced still has some that its successor's have overtaken.
-#[derive(Default)]
-struct Unacked {
-    open: BTreeSet<u64>,
-    /// All up to this one have come.
-    whole: u64,
-    /// What came beyond a gap.
-    early: BTreeSet<u64>,
-}
-
-impl Unacked {
-    fn arrive(&mut self, number: u64) {
-        self.open.insert(number);
-        self.early.insert(number);
-        while self.early.remove(&(self.whole + 1)) {
-            self.whole += 1;
-        }
-    }
-
-    /// Notes that deliveries are done. Returns up to which all are, and which others. What has not come yet is not done: an
-    /// acknowledgement of many that took it along would lose it.
-    fn done(&mut self, mut numbers: BTreeSet<u64>) -> (Option<u64>, BTreeSet<u64>) {
-        for number in &numbers {
-            self.open.remove(number);
-        }
-        let first_open = self.open.first().map_or(u64::MAX, |number| *number).min(self.whole + 1);
-        let single = numbers.split_off(&first_open);
-        (numbers.last().copied(), single)
-    }
-}
-
-/// What is said of deliveries. It is said in the order in which it was decided: if an acknowledgement of many overtook
-/// what gives one of them back, that one would be lost; one that is overtaken costs the channel.
-enum Word {
-    DoneUpTo(u64),
-    Done(u64),
-    Back(u64),
-}
-
-/// What must be shown to acknowledge a delivery.
-#[derive(Clone)]
-pub(super) struct Ticket {
-    channel: Arc<LaneChannel>,
-    number: u64,
-}
-
-impl Ticket {
-    pub fn epoch(&self) -> u64 {
-        self.channel.epoch
-    }
-}
 
 struct Running {
     channel: Arc<LaneChannel>,
@@ -136,7 +74,7 @@ impl Streams {
         let Some(stream) = self.lanes.get_mut(lane) else { return };
         let Some(running) = &stream.running else { return };
         // What is beyond the credit comes when something was acknowledged.
-        let room = running.credit.saturating_sub(lock(&running.channel.unacked).open.len()) as u64;
+        let room = running.credit.saturating_sub(running.channel.unacked()) as u64;
         stream.coming = (stream.coming + messages).min(room);
         stream.moved_at = Instant::now();
     }
@@ -257,6 +195,7 @@ impl Shared {
             Ok((channel, consumer))
         });
         let (channel, consumer) = started.map_err(|fault| self.link.failed(open, &fault))?;
+        channel.set_credit(credit);
         let is_ended = Arc::new(AtomicBool::new(false));
         let reader = Reader {
             shared: self.own.clone(),
@@ -277,9 +216,8 @@ impl Shared {
     }
 
     fn arrive(&self, lane: &Lane, channel: &Arc<LaneChannel>, delivery: Delivery) {
-        lock(&channel.unacked).arrive(delivery.delivery_tag);
+        let ticket = channel.arrive(delivery.delivery_tag);
         let message = Message { properties: delivery.properties, body: delivery.data.into() };
-        let ticket = Ticket { channel: channel.clone(), number: delivery.delivery_tag };
         let job = message.decode().map(Arc::new).map_err(Arc::new);
         let tag = message.tag().map_or_else(|| tag_of_stranger(&job, &message), Arc::from);
         let (mut deaths, mut seat) = (job.as_ref().map_or((0, 0), |job| (job.deaths, job.company_deaths)), lane.seat);
@@ -317,21 +255,6 @@ impl Shared {
         });
         drop(desk);
         self.arrived.notify_all();
-    }
-
-    /// Acknowledges deliveries, several at once where all before them are done. A lost acknowledgement is a second delivery,
-    /// which the ledger recognises.
-    pub(super) fn acknowledge(&self, tickets: Vec<Ticket>) {
-        for (channel, numbers) in by_channel(tickets) {
-            channel.done(numbers);
-        }
-    }
-
-    /// Gives deliveries back to their queues.
-    pub(super) fn give_back(&self, tickets: Vec<Ticket>) {
-        for (channel, numbers) in by_channel(tickets) {
-            channel.back(&numbers);
-        }
     }
 
     /// Whether the connection that brought a delivery is still there.
@@ -386,62 +309,6 @@ fn tag_of_stranger(
     }
 }
 
-fn by_channel(tickets: Vec<Ticket>) -> Vec<(Arc<LaneChannel>, BTreeSet<u64>)> {
-    let mut channels: Vec<(Arc<LaneChannel>, BTreeSet<u64>)> = Vec::new();
-    for Ticket { channel, number } in tickets {
-        match channels.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &channel)) {
-            Some((_, numbers)) => drop(numbers.insert(number)),
-            None => channels.push((channel, BTreeSet::from([number]))),
-        }
-    }
-    channels
-}
-
-impl LaneChannel {
-    /// Wraps a channel, and starts the task that speaks on it until nothing of it is left.
-    fn on(shared: &Shared, epoch: u64, channel: Channel) -> LaneChannel {
-        let (words, heard) = unbounded_channel();
-        shared.link.handle().spawn(speak(shared.own.clone(), epoch, channel.clone(), heard));
-        LaneChannel { epoch, channel, unacked: Mutex::default(), words }
-    }
-
-    /// Acknowledges deliveries, several at once where all before them are done.
-    fn done(&self, numbers: BTreeSet<u64>) {
-        let mut unacked = lock(&self.unacked);
-        let (up_to, single) = unacked.done(numbers);
-        // Where nobody speaks any more the connection is over, and everything has gone back with it; so below.
-        let words = up_to.map(Word::DoneUpTo).into_iter().chain(single.into_iter().map(Word::Done));
-        words.for_each(|word| drop(self.words.send(word)));
-    }
-
-    fn back(&self, numbers: &BTreeSet<u64>) {
-        let mut unacked = lock(&self.unacked);
-        for number in numbers {
-            unacked.open.remove(number);
-            drop(self.words.send(Word::Back(*number)));
-        }
-    }
-}
-
-async fn speak(shared: Weak<Shared>, epoch: u64, channel: Channel, mut words: UnboundedReceiver<Word>) {
-    while let Some(word) = words.recv().await {
-        let said = match word {
-            Word::DoneUpTo(number) => channel.basic_ack(number, BasicAckOptions { multiple: true }).await,
-            Word::Done(number) => channel.basic_ack(number, BasicAckOptions::default()).await,
-            Word::Back(number) => {
-                let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
-                channel.basic_nack(number, options).await
-            }
-        };
-        if said.is_err() {
-            if let Some(shared) = shared.upgrade() {
-                shared.link.end(epoch);
-            }
-            return;
-        }
-    }
-}
-
 /// The task that takes deliveries from one consumer.
 struct Reader {
     shared: Weak<Shared>,
@@ -473,22 +340,5 @@ impl Reader {
             }
         }
         shared.arrived.notify_all();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_has_not_come_is_not_acknowledged_with_others() {
-        let mut unacked = Unacked::default();
-        [1, 2, 4, 5].into_iter().for_each(|number| unacked.arrive(number));
-        assert_eq!(unacked.done([1, 4].into()), (Some(1), [4].into()), "2 runs and 3 is on its way");
-        assert_eq!(unacked.done([2, 5].into()), (Some(2), [5].into()), "3 is on its way");
-        unacked.arrive(3);
-        unacked.arrive(6);
-        assert_eq!(unacked.done([3, 6].into()), (Some(6), [].into()));
-        assert_eq!(unacked.done([].into()), (None, [].into()));
     }
 }
