@@ -15,7 +15,8 @@ mod transient;
 
 pub(crate) use follow::{Parent, Sent, after_failure, after_success, chord_body, errors_of_chain};
 pub(crate) use message::{
-    Edit, Received, Undecodable, Wrapping, decode, decode_parcel, encode, retagged, rewrite, step_of, tag_of, wrapping,
+    Edit, Received, Undecodable, Wrapping, brief_wrapping, decode, decode_parcel, encode, retagged, rewrite, step_of,
+    tag_of, wrapping,
 };
 pub(crate) use parcel::{Fields, Parcel, field};
 pub(crate) use result::{Meta, chord_part, read_chord_part, read_result};

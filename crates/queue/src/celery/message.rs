@@ -81,8 +81,18 @@ pub(crate) struct Wrapping {
 
 /// Returns what stands around a job's payload. `origin` names the process for monitors.
 pub(crate) fn wrapping(job: &NewJob, origin: &str, now: Timestamp) -> Wrapping {
-    let (content_type, content_encoding) = if job.options.is_call { (CALL, "utf-8") } else { (OPAQUE, "binary") };
-    Wrapping { content_type, content_encoding, headers: headers(job, origin, now) }
+    let (content_type, content_encoding) = content_of(job);
+    Wrapping { content_type, content_encoding, headers: headers(job, Some(origin), now) }
+}
+
+/// The same for messages that no Python program reads: without what only monitors and old workers look at.
+pub(crate) fn brief_wrapping(job: &NewJob, now: Timestamp) -> Wrapping {
+    let (content_type, content_encoding) = content_of(job);
+    Wrapping { content_type, content_encoding, headers: headers(job, None, now) }
+}
+
+fn content_of(job: &NewJob) -> (&'static str, &'static str) {
+    if job.options.is_call { (CALL, "utf-8") } else { (OPAQUE, "binary") }
 }
 
 /// Returns the parcel of a job. `origin` names the process for monitors.
@@ -110,7 +120,7 @@ pub(crate) fn encode(job: &NewJob, tag: &str, origin: &str, now: Timestamp) -> V
     serde_json::to_vec(&message).expect("JSON values can be written")
 }
 
-fn headers(job: &NewJob, origin: &str, now: Timestamp) -> Value {
+fn headers(job: &NewJob, origin: Option<&str>, now: Timestamp) -> Value {
     let options = &job.options;
     let mut headers = json!({
         "lang": "rust",
@@ -125,8 +135,10 @@ fn headers(job: &NewJob, origin: &str, now: Timestamp) -> Value {
     if let Some(key) = &options.unique_key {
         headers[UNIQUE_KEY] = Value::from(key.as_str());
     }
-    if options.is_call {
-        add_headers_of_call(&mut headers, job, origin);
+    match origin {
+        Some(origin) if options.is_call => add_headers_of_call(&mut headers, job, origin),
+        None if options.is_call => headers["root_id"] = Value::from(job.id.as_str()),
+        Some(_) | None => {}
     }
     let travelling: Option<Map<String, Value>> =
         options.headers.as_deref().and_then(|text| serde_json::from_str(text).ok());

@@ -251,7 +251,10 @@ impl Shared {
     }
 
     fn outgoing(&self, job: &NewJob, lane: &Lane, tag: String, now: Timestamp) -> Outgoing {
-        let message = Message::of_job(job, &tag, &self.origin, now);
+        let message = match lane.is_shared {
+            true => Message::of_job(job, &tag, &self.origin, now),
+            false => Message::of_own_job(job, &tag, now),
+        };
         Outgoing { id: job.id.to_string(), tag, lane: lane.clone(), message }
     }
 
@@ -355,6 +358,7 @@ impl Shared {
                 continue;
             };
             let lane = self.lane_named(&one.lane, &one.queue, one.seat);
+            let message = if lane.is_shared { message } else { message.packed() };
             outgoing.push(Outgoing { id: one.id, tag: one.tag, lane, message });
         }
         let ids: Vec<String> = outgoing.iter().map(|one| one.id.clone()).collect();
