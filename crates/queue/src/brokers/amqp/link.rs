@@ -13,8 +13,8 @@ use lapin::options::{
 use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
-use lapin::{Channel, Confirmation, Connection, ConnectionProperties, ErrorKind, ExchangeKind};
-use std::collections::HashSet;
+use lapin::{Channel, Confirmation, Connection, ConnectionProperties, ErrorKind, ExchangeKind, PublisherConfirm};
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +27,8 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// For a farewell.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
+/// Messages sent and not confirmed. A server that is busy confirms each within its deadline, which counts from its sending.
+const UNDER_WAY_MAX: usize = 256;
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 const NOT_FOUND: u16 = 404;
@@ -400,37 +402,54 @@ impl Link {
         }
     }
 
-    /// Sends messages, all under way at once, and returns for each what the server said of it: `None` where it said nothing
+    /// Sends messages, many under way at once, and returns for each what the server said of it: `None` where it said nothing
     /// before the deadline or the end of the connection.
     pub fn send(&self, open: &Arc<Open>, messages: Vec<(Arc<str>, Message)>) -> Vec<Option<Said>> {
         let count = messages.len();
         let channel = open.publishing.clone();
-        let sent = self.run(ANSWER_MAX * 2, async move {
-            let until = tokio::time::Instant::now() + ANSWER_MAX;
-            let mut waiting = Vec::with_capacity(count);
-            for (queue, message) in messages {
-                let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-                let published =
-                    channel.basic_publish("".into(), (&*queue).into(), options, &message.body, message.properties);
-                waiting.push(tokio::time::timeout_at(until, published).await.ok().and_then(Result::ok));
-            }
-            let mut said = Vec::with_capacity(count);
-            for confirm in waiting {
-                said.push(match confirm {
-                    Some(confirm) => match tokio::time::timeout_at(until, confirm).await {
-                        Ok(Ok(confirmation)) => Some(Said::of(confirmation)),
-                        Ok(Err(_)) | Err(_) => None,
-                    },
-                    None => None,
-                });
-            }
-            Ok(said)
+        // Each wait of it has its own deadline, and the first that passes ends it.
+        let (sender, receiver) = sync_channel(1);
+        self.handle.spawn(async move {
+            // Nobody waits any more only if the broker is closed.
+            let _ = sender.send(send_all(&channel, messages).await);
         });
-        let said = sent.unwrap_or_else(|_| vec![None; count]);
+        let mut said = receiver.recv().unwrap_or_default();
+        said.resize(count, None);
         if said.contains(&None) {
             self.end(open.epoch);
         }
         said
+    }
+}
+
+/// Stops at the first message that cannot be sent, or of which nothing is heard in time.
+async fn send_all(channel: &Channel, messages: Vec<(Arc<str>, Message)>) -> Vec<Option<Said>> {
+    let mut said = Vec::with_capacity(messages.len());
+    let mut under_way = VecDeque::with_capacity(UNDER_WAY_MAX.min(messages.len()));
+    for (queue, message) in messages {
+        if under_way.len() >= UNDER_WAY_MAX
+            && let Some(first) = under_way.pop_front()
+        {
+            said.push(heard(first).await);
+        }
+        if said.last() == Some(&None) {
+            return said;
+        }
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let published = channel.basic_publish("".into(), (&*queue).into(), options, &message.body, message.properties);
+        let Ok(Ok(confirm)) = tokio::time::timeout(ANSWER_MAX, published).await else { break };
+        under_way.push_back((confirm, tokio::time::Instant::now() + ANSWER_MAX));
+    }
+    for one in under_way {
+        said.push(heard(one).await);
+    }
+    said
+}
+
+async fn heard((confirm, until): (PublisherConfirm, tokio::time::Instant)) -> Option<Said> {
+    match tokio::time::timeout_at(until, confirm).await {
+        Ok(Ok(confirmation)) => Some(Said::of(confirmation)),
+        Ok(Err(_)) | Err(_) => None,
     }
 }
 
