@@ -22,6 +22,7 @@ const SHAPE: Shape = Shape { groups: 20, bytes: 2_000 };
 const BEFORE: Duration = Duration::from_secs(2);
 const RED_WITHIN: Duration = Duration::from_secs(60);
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+/// And as long as the broker was away: events go on coming while those of the spool go out.
 const FORWARDED_WITHIN: Duration = Duration::from_secs(120);
 const DRAIN_WITHIN: Duration = Duration::from_secs(300);
 const EMAIL: &str = "spool@localhost";
@@ -46,12 +47,13 @@ fn run(case: &Case<'_>, kind: Kind) -> anyhow::Result<Verdict> {
     web.token()?;
     let stop = AtomicBool::new(false);
     let address = web.address;
+    let away = Duration::from_secs(case.options.outage_seconds);
     let sent = std::thread::scope(|scope| {
         let sender = scope.spawn(|| send(address, &dsn, &stop));
         std::thread::sleep(BEFORE);
         let went = broker.kill().and_then(|()| outage(case, &mut web, &dsn)).and_then(|marked| {
             broker.start_again()?;
-            eventually("the spool to be forwarded", FORWARDED_WITHIN, || is_empty(&mut web))?;
+            eventually("the spool to be forwarded", FORWARDED_WITHIN + away, || is_empty(&mut web))?;
             Ok(marked)
         });
         stop.store(true, Ordering::Relaxed);
@@ -60,7 +62,7 @@ fn run(case: &Case<'_>, kind: Kind) -> anyhow::Result<Verdict> {
         anyhow::Ok(steady)
     })?;
     let Steady { sent, refused, slowest } = sent;
-    web.drained(DRAIN_WITHIN)?;
+    web.drained(DRAIN_WITHIN + away)?;
     let token = web.token()?;
     let stored = accounts::stored_ids(web.address, &token, "default/default")?;
     let compared = accounts::account(&sent.accepted, &sent.unanswered, &stored);
