@@ -27,6 +27,7 @@ mod ruby_sdk;
 mod rust_sdk;
 mod sdk;
 mod secrets;
+mod security_reports;
 mod self_reporting;
 mod servers;
 mod spool_outage;
@@ -86,6 +87,7 @@ const TESTS: &[(&str, Test)] = &[
     ("rust_sdk", rust_sdk::run),
     ("native_crash", native_crash::run),
     ("secrets", secrets::run),
+    ("security_reports", security_reports::run),
     ("corpus", corpus::run),
     ("hostile", hostile::run),
     ("pages", pages::run),

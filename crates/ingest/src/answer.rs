@@ -29,6 +29,13 @@ pub fn accepted(event_id: Option<protocol::EventId>) -> Response<Body> {
     response
 }
 
+/// 200 without a word: browsers that report do not listen.
+pub fn empty() -> Response<Body> {
+    let mut response = Response::new(body(Bytes::new()));
+    add_cors(response.headers_mut());
+    response
+}
+
 /// 200 with the id as crash reporters know ids, as text.
 pub fn crash_accepted(event_id: protocol::EventId) -> Response<Body> {
     let mut response = Response::new(body(event_id.hyphenated()));

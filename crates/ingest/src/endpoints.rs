@@ -6,6 +6,7 @@ mod large;
 mod minidump;
 mod publish;
 mod route;
+mod security;
 
 use crate::accounting::{Accounting, Owner, Received};
 use crate::answer;
@@ -87,6 +88,9 @@ impl Ingest {
                 Err(refusal) => return self.refuse(None, &refusal),
             },
         };
+        if let (Endpoint::Security, Some(key), Some(auth)) = (head.endpoint, key, &head.auth) {
+            return self.answer_reports(request, &head, key, auth).await;
+        }
         let received = key.map(|key| self.receive(key));
         let taken = match self.take(request, &head, key).await {
             Ok(taken) => taken,

@@ -19,6 +19,7 @@ mod release;
 mod remarks;
 mod request;
 mod sdk;
+mod security;
 mod tags;
 mod timestamps;
 mod trimming;
@@ -59,6 +60,7 @@ const STEPS: &[Step] = &[
     timestamps::set_timestamps,
     labels::set_level,
     labels::set_names,
+    security::complete_report,
     message::merge_message,
     message::format_message,
     tags::clean_tags,

@@ -109,11 +109,11 @@ fn fingerprint_rules_match_as_written() {
 #[test]
 fn a_fingerprint_rule_may_name_the_issue() {
     let config = with_fingerprint_rules(
-        r#"type:KeyError -> cart, {{ error.type }} title="Cart: {{ error.value }} in {{ tags.t }}{{ nope }}""#,
+        r#"type:KeyError -> cart, {{ error.type }} title="Cart: {{ error.value }} in {{ tags.t }}{{ tags.u }}{{ nope }}{{ no pe }}""#,
     );
     let json = r#"{"exception":{"type":"KeyError","value":"no 5"},"tags":{"t":"x"}}"#;
     let summary = summarise_with(&normalised(json), &config);
-    assert_eq!(summary.title, "Cart: no 5 in x{{ nope }}");
+    assert_eq!(summary.title, "Cart: no 5 in x<no-value-for-tag-u><unrecognized-variable-nope>{{ no pe }}");
     assert_eq!(hash(&summary.grouping, "custom_server_fingerprint"), hash_of(&["cart", "KeyError"]));
 }
 

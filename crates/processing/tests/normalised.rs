@@ -337,3 +337,22 @@ fn forms_are_taken_apart_and_prose_is_not() {
         r#"{"a":"b c"}"#,
     );
 }
+
+#[test]
+fn a_security_report_is_completed_by_the_request_that_brought_it() {
+    let of_request = Context {
+        client_ip: Some("203.0.113.9".parse().expect("an address")),
+        user_agent: Some("Mozilla/5.0 (X11; Linux x86_64) Chrome/120.0.0.0 Safari/537.36"),
+        ..context()
+    };
+    let check = |json: &str, path: &str, expected: &str| check_in(&of_request, json, path, expected);
+    let bare = r#"{"csp":{"effective_directive":"img-src"}}"#;
+    check(bare, "logger", r#""csp""#);
+    check(bare, "user.ip_address", r#""203.0.113.9""#);
+    check(bare, "contexts.browser.name", r#""Chrome""#);
+    let own = r#"{"hpkp":{},"logger":"a","user":{"ip_address":"1.2.3.4"},"request":{"headers":[["user-agent","b"]]}}"#;
+    check(own, "logger", r#""a""#);
+    check(own, "user.ip_address", r#""1.2.3.4""#);
+    check(own, "request.headers", r#"[["User-Agent","b"]]"#);
+    check(r#"{"message":"m"}"#, "user", "-");
+}

@@ -37,12 +37,24 @@ fn the_culprit_is_the_transaction_or_the_newest_frame_of_the_application() {
         format!(r#"{{"platform":"{platform}","exception":{{"type":"A","stacktrace":{{"frames":[{frames}]}}}}}}"#)
     };
     check(r#"{"transaction":"/a","exception":{"type":"A"}}"#, "A", "/a");
+    check(r#"{"culprit":"cart.add","transaction":"/a","message":"m"}"#, "m", "cart.add");
     let frames = r#"{"module":"m","function":"f","in_app":true},{"filename":"l.py","function":"g","in_app":false}"#;
     check(&stack("python", frames), "A", "m in f");
     check(&stack("javascript", frames), "A", "f(m)");
     check(&stack("native", frames), "A", "f");
     check(&stack("python", r#"{"filename":"l.py"}"#), "A", "l.py in ?");
     check(&stack("python", r#"{"function":"f"}"#), "A", "");
+    check(&stack("python", r#"{"filename":"l.py"},{"function":"f"}"#), "A", "");
+    let chained = format!(
+        r#"{{"platform":"python","exception":[{{"type":"A","stacktrace":{{"frames":[{frames}]}}}},{{"type":"B"}}],
+            "request":{{"url":"http://x/y"}}}}"#
+    );
+    check(&chained, "B", "m in f");
+    check(
+        &stack("python", r#"{"function":"f"}"#).replacen('{', r#"{"request":{"url":"http://x/y"},"#, 1),
+        "A",
+        "http://x/y",
+    );
     check(r#"{"message":"m","request":{"url":"http://x/y?z"}}"#, "m", "http://x/y");
 }
 
@@ -60,4 +72,12 @@ fn an_exception_that_nobody_handled_marks_the_event() {
     assert!(unhandled(r#"{"exception":[{"type":"A","mechanism":{"handled":false}},{"type":"B"}]}"#));
     assert!(!unhandled(r#"{"exception":{"type":"A","mechanism":{"handled":true}}}"#));
     assert!(!unhandled(r#"{"exception":{"type":"A"}}"#));
+}
+
+#[test]
+fn security_reports_are_titled_by_what_was_blocked() {
+    let report = r#"{"csp":{"effective_directive":"img-src","blocked_uri":"https://evil.test/x.png"},
+        "logentry":{"formatted":"Blocked 'image' from 'evil.test'"},"culprit":"img-src 'self'"}"#;
+    check(report, "Blocked 'image' from 'evil.test'", "img-src 'self'");
+    check(r#"{"hpkp":{"hostname":"a.test"},"message":"Public key"}"#, "Public key", "");
 }

@@ -5,6 +5,7 @@
 //! no input makes them panic. Source of all rules that are not ours: Sentry's SDK documentation and recorded clients.
 
 pub mod accepted;
+pub mod addresses;
 pub mod auth;
 pub mod category;
 pub mod cors;
@@ -24,6 +25,7 @@ pub mod outcome;
 pub mod query;
 pub mod rate_limits;
 pub mod response;
+pub mod security;
 
 pub use accepted::AcceptedJob;
 pub use category::Category;

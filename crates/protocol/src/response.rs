@@ -53,6 +53,8 @@ pub enum Refusal {
     MissingMinidump,
     #[error("invalid minidump")]
     InvalidMinidump,
+    #[error("invalid security report: {cause}")]
+    InvalidReport { cause: String },
     #[error("invalid event id")]
     InvalidEventId,
     #[error("{0}")]
@@ -112,6 +114,7 @@ impl Refusal {
             Refusal::InvalidMultipart { .. } => (400, "invalid_multipart"),
             Refusal::MissingMinidump => (400, "missing_minidump_upload"),
             Refusal::InvalidMinidump => (400, "invalid_minidump"),
+            Refusal::InvalidReport { .. } => (400, "security_report"),
             Refusal::InvalidEventId => (400, "invalid_event_id"),
             Refusal::OverLimit(_) => (413, "too_large"),
             Refusal::BodyTooLarge { .. } => (413, "too_large"),
@@ -149,6 +152,7 @@ impl Refusal {
             | Refusal::InvalidJson { .. }
             | Refusal::MissingMinidump
             | Refusal::InvalidMinidump
+            | Refusal::InvalidReport { .. }
             | Refusal::InvalidEventId
             | Refusal::OverLimit(_)
             | Refusal::BodyTooLarge { .. }

@@ -12,4 +12,5 @@ mod hostile;
 mod items;
 mod minidump;
 mod properties;
+mod security;
 mod stream;

@@ -30,7 +30,8 @@ pub fn examine(head: &Head, auth: &Auth, decoded: &[u8]) -> Result<Examined, Ref
     match head.endpoint {
         // A crash report is an envelope by now.
         Endpoint::Envelope | Endpoint::Minidump => examine_envelope(head.project_id, auth, decoded),
-        Endpoint::Store => examine_store(decoded),
+        // Reports are events before they come here, and go their own way.
+        Endpoint::Store | Endpoint::Security => examine_store(decoded),
     }
 }
 

@@ -36,6 +36,7 @@ impl Ingest {
                 match (&head.method, head.endpoint) {
                     (&Method::GET, _) => answer::pixel(),
                     (_, Endpoint::Minidump) => answer::crash_accepted(event_id),
+                    (_, Endpoint::Security) => answer::empty(),
                     (_, Endpoint::Envelope | Endpoint::Store) => answer::accepted(Some(event_id)),
                 }
             }
@@ -80,8 +81,11 @@ impl Ingest {
             }
         };
         let endpoint = match head.endpoint {
-            Endpoint::Store if taken.examined.is_kept => accepted::Endpoint::Store,
-            Endpoint::Envelope | Endpoint::Store | Endpoint::Minidump => accepted::Endpoint::Envelope,
+            // A security report is one event by now.
+            Endpoint::Store | Endpoint::Security if taken.examined.is_kept => accepted::Endpoint::Store,
+            Endpoint::Envelope | Endpoint::Store | Endpoint::Minidump | Endpoint::Security => {
+                accepted::Endpoint::Envelope
+            }
         };
         let accepted = AcceptedJob {
             org_id: taken.key.org_id,

@@ -10,6 +10,8 @@ pub enum Endpoint {
     Store,
     /// Crash reports; what sends them tries again at once and for ever after a 429, so it never gets one.
     Minidump,
+    /// What browsers report by themselves.
+    Security,
 }
 
 impl Endpoint {
@@ -17,7 +19,7 @@ impl Endpoint {
     pub fn kindly(self, refusal: Refusal) -> Refusal {
         match (self, refusal.status()) {
             (Endpoint::Minidump, 429) => Refusal::Overloaded,
-            (Endpoint::Envelope | Endpoint::Store | Endpoint::Minidump, _) => refusal,
+            (Endpoint::Envelope | Endpoint::Store | Endpoint::Minidump | Endpoint::Security, _) => refusal,
         }
     }
 }
@@ -30,6 +32,8 @@ pub const ENDPOINTS: &[(&str, &str)] = &[
     ("POST", "/api/store/"),
     ("GET", "/api/store/"),
     ("POST", "/api/{project_id}/minidump/"),
+    ("POST", "/api/{project_id}/security/"),
+    ("POST", "/api/{project_id}/csp-report/"),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +62,7 @@ pub fn route(path: &str) -> Result<Route, Refusal> {
                 "envelope" => Endpoint::Envelope,
                 "store" => Endpoint::Store,
                 "minidump" => Endpoint::Minidump,
+                "security" | "csp-report" => Endpoint::Security,
                 _ => return Err(Refusal::UnknownEndpoint),
             };
             let project_id = dsn::read_project_id(project).ok_or(Refusal::BadProjectPath)?;
@@ -85,6 +90,8 @@ mod tests {
         check("/api/x/envelope/", None);
         check("/api/42/", None);
         check("/api/42/minidump", Some((Some(42), Endpoint::Minidump)));
+        check("/api/42/security/", Some((Some(42), Endpoint::Security)));
+        check("/api/42/csp-report", Some((Some(42), Endpoint::Security)));
         check("/api/42/unreal/", None);
         check("/api/42/envelope/more/", None);
     }

@@ -6,8 +6,10 @@ use protocol::event::Event;
 /// Returns the only variant of an event with a checksum.
 pub(super) fn variant(event: &Event<'_>) -> Option<Variant> {
     let checksum = event.checksum.as_deref().filter(|checksum| !checksum.is_empty())?;
-    let is_hash = checksum.len() == 32 && checksum.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let (name, hash) = match stdx::hex::decode(checksum).filter(|_| is_hash) {
+    // Python's `$` stands before a last line feed too.
+    let digits = checksum.strip_suffix('\n').unwrap_or(checksum);
+    let is_hash = digits.len() == 32 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let (name, hash) = match stdx::hex::decode(digits).filter(|_| is_hash) {
         Some(hash) => ("checksum", hash),
         None => ("hashed_checksum", md5_of([checksum])),
     };

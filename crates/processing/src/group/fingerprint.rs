@@ -120,20 +120,21 @@ fn hash_of(entries: &[Entry<'_>], root: Option<&Component<'_>>) -> Hash16 {
     hasher.finalize().into()
 }
 
-/// Fills variables anywhere in a text; one without a value stays as it is written.
+/// Fills variables anywhere in a text, with placeholders where they have no value.
 fn filled(title: &str, grouped: &Grouped<'_, '_>) -> String {
     let mut out = String::with_capacity(title.len());
     let mut rest = title;
     while let Some((before, after)) = rest.split_once("{{") {
         out.push_str(before);
-        let Some((inside, after)) = after.split_once("}}") else {
+        let Some((_, after)) = after.split_once("}}") else {
             out.push_str("{{");
             rest = after;
             continue;
         };
-        match variables::plain(inside.trim(), grouped) {
-            Some(value) => out.push_str(&value),
-            None => out.push_str(&format!("{{{{{inside}}}}}")),
+        let whole = &rest[before.len()..rest.len() - after.len()];
+        match variables::name_of(whole) {
+            Some(name) => out.push_str(&variables::shown(whole, name, grouped)),
+            None => out.push_str(whole),
         }
         rest = after;
     }

@@ -1,10 +1,23 @@
 //! Text as Python sees it, for hashes are of what Python made: its blanks, words and lines. Knows no field.
 
+use regex::Regex;
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 /// Returns whether Python's `str.split` and `strip` take the character for a blank.
 pub(super) fn is_blank(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}')
+}
+
+/// Returns whether Python's regular expressions take the character for a part of a word: letters and numbers of every
+/// script and the underscore, but no vowel signs and no letters in circles, which Unicode calls alphabetic too.
+pub(super) fn is_word(c: char) -> bool {
+    static SIGNS: OnceLock<Regex> = OnceLock::new();
+    if c.is_ascii() {
+        return c.is_ascii_alphanumeric() || c == '_';
+    }
+    let signs = SIGNS.get_or_init(|| Regex::new(r"[\p{M}\p{So}]").expect("a fixed pattern compiles"));
+    c.is_alphanumeric() && !signs.is_match(c.encode_utf8(&mut [0; 4]))
 }
 
 /// Returns the words of a text with one space between them.
@@ -37,13 +50,23 @@ pub(super) fn trailing_number<'t>(name: &'t str, mark: &str) -> Option<&'t str> 
 
 #[cfg(test)]
 mod tests {
-    use super::{first_lines, python_words, trailing_number};
+    use super::{first_lines, is_word, python_words, trailing_number};
 
     #[test]
     fn words_are_joined_by_one_space() {
         assert_eq!(python_words("\treturn   items[ 3 ]\u{1f}"), "return items[ 3 ]");
         assert_eq!(python_words("é\u{a0}x"), "é x");
         assert_eq!(python_words(" \t "), "");
+    }
+
+    #[test]
+    fn signs_are_no_letters() {
+        for letter in ['a', '_', '7', 'é', 'ß', '½', 'Ⅷ', '中', '٣', 'ʰ'] {
+            assert!(is_word(letter), "{letter}");
+        }
+        for sign in ['-', ' ', '\u{93e}', '\u{301}', 'Ⓐ', '€', '\u{a0}'] {
+            assert!(!is_word(sign), "{sign}");
+        }
     }
 
     #[test]

@@ -30,8 +30,12 @@ pub(super) fn resolve<'g>(entry: &'g str, grouped: &Grouped<'g, '_>) -> Cow<'g, 
     value.unwrap_or_else(|| placeholder(entry, name, grouped.config.name))
 }
 
-/// Returns a variable's value as it is in the event. This is what titles show.
-pub(super) fn plain<'g>(name: &str, grouped: &Grouped<'g, '_>) -> Option<Cow<'g, str>> {
+/// Returns what a title shows for a variable: its value as it is in the event, or its placeholder.
+pub(super) fn shown<'g>(entry: &'g str, name: &str, grouped: &Grouped<'g, '_>) -> Cow<'g, str> {
+    plain(name, grouped).unwrap_or_else(|| placeholder(entry, name, grouped.config.name))
+}
+
+fn plain<'g>(name: &str, grouped: &Grouped<'g, '_>) -> Option<Cow<'g, str>> {
     let event = grouped.event;
     let is_late = grouped.config.name == ConfigName::Newstyle20260120;
     let found = match name {

@@ -12,16 +12,12 @@ pub(super) fn set_level<'a>(event: &mut Event<'a>, _context: &Context<'_>) {
 
 /// Takes outer blanks off names; a name without text is absent.
 pub(super) fn set_names<'a>(event: &mut Event<'a>, _context: &Context<'_>) {
-    let fields = [
-        &mut event.logger,
-        &mut event.transaction,
-        &mut event.server_name,
-        &mut event.site,
-        &mut event.culprit,
-        &mut event.checksum,
-    ];
+    let fields =
+        [&mut event.logger, &mut event.transaction, &mut event.server_name, &mut event.site, &mut event.culprit];
     for field in fields {
         *field = field.take().map(|text| text.trimmed());
         drop_empty(field);
     }
+    // The group is made of it as it was sent, blanks and all.
+    drop_empty(&mut event.checksum);
 }

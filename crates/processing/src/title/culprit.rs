@@ -1,4 +1,4 @@
-//! The culprit: the transaction, or the place in the code, that an event is blamed on.
+//! The culprit: what the client or a security report says, the transaction, or the place in the code, that an event is blamed on.
 
 use crate::group::Stacks;
 use crate::group::stacks::StackFrame;
@@ -9,30 +9,28 @@ use protocol::event::Event;
 
 /// Returns the culprit of an event of which the stacks are prepared, empty when nothing tells.
 pub fn culprit(event: &Event<'_>, stacks: &Stacks<'_>) -> String {
-    if let Some(transaction) = event.transaction.as_deref().filter(|name| !name.is_empty()) {
-        return cut(transaction, CULPRIT_CHARS_MAX).into_owned();
+    let named = [&event.culprit, &event.transaction].into_iter().flatten().find(|name| !name.is_empty());
+    if let Some(name) = named {
+        return cut(name, CULPRIT_CHARS_MAX).into_owned();
     }
     let exception = event.exceptions.as_ref().and_then(|list| list.last());
     let mechanism = exception.and_then(|exception| exception.mechanism.as_ref());
     if mechanism.and_then(|mechanism| mechanism.synthetic) == Some(true) {
         return String::new();
     }
-    let of_exception = stacks.exceptions.last().map(|stack| stack.frames.as_slice());
-    let frames = of_exception.filter(|frames| !frames.is_empty()).unwrap_or(&stacks.event.frames);
-    let place = match frames.is_empty() {
-        false => of_frames(frames),
-        true => event.request.as_ref().and_then(|request| request.url.as_deref()).unwrap_or_default().to_owned(),
-    };
+    let of_exceptions = stacks.exceptions.iter().rev().map(|stack| stack.frames.as_slice());
+    let frames = of_exceptions.chain([stacks.event.frames.as_slice()]).find(|frames| !frames.is_empty());
+    let place = frames.map(of_frames).filter(|place| !place.is_empty()).unwrap_or_else(|| {
+        event.request.as_ref().and_then(|request| request.url.as_deref()).unwrap_or_default().to_owned()
+    });
     cut(&place, CULPRIT_CHARS_MAX).into_owned()
 }
 
-/// The newest frame of the application that has a place, else the newest of the others.
+/// The newest frame of the application that has a place, else the newest of the others, whether it has one or not.
 fn of_frames(frames: &[StackFrame<'_>]) -> String {
-    let newest_first = |in_app: bool| {
-        let wanted = frames.iter().rev().filter(move |frame| frame.in_app == in_app);
-        wanted.map(of_frame).find(|place| !place.is_empty())
-    };
-    newest_first(true).or_else(|| newest_first(false)).unwrap_or_default()
+    let newest_first = |in_app: bool| frames.iter().rev().filter(move |frame| frame.in_app == in_app).map(of_frame);
+    let of_app = newest_first(true).find(|place| !place.is_empty());
+    of_app.or_else(|| newest_first(false).next()).unwrap_or_default()
 }
 
 fn of_frame(frame: &StackFrame<'_>) -> String {

@@ -148,26 +148,59 @@ impl<'t> Reader<'t> {
     /// Reads a quoted text with escapes.
     fn quoted(&mut self) -> Read<String> {
         let mut out = String::new();
-        let mut chars = self.rest[1..].char_indices();
-        while let Some((at, c)) = chars.next() {
+        self.rest = &self.rest[1..];
+        while let Some(c) = self.next() {
             match c {
-                '"' => {
-                    self.rest = &self.rest[1 + at + 1..];
-                    return Ok(out);
-                }
-                '\\' => match chars.next().map(|(_, escaped)| escaped) {
-                    Some('n') => out.push('\n'),
-                    Some('t') => out.push('\t'),
-                    Some('r') => out.push('\r'),
-                    Some(plain @ ('"' | '\'' | '\\')) => out.push(plain),
-                    // Anything else keeps its backslash, as Python has it: patterns use it.
-                    Some(other) => out.extend(['\\', other]),
-                    None => break,
-                },
+                '"' => return Ok(out),
+                '\\' => self.escape(&mut out),
                 plain => out.push(plain),
             }
         }
         Err("the quote is never closed")
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let c = self.rest.chars().next()?;
+        self.rest = &self.rest[c.len_utf8()..];
+        Some(c)
+    }
+
+    /// Reads what follows a backslash as Python reads it in its texts; anything else keeps the backslash, patterns use it.
+    fn escape(&mut self, out: &mut String) {
+        let before = self.rest;
+        let Some(c) = self.next() else { return };
+        let meant = match c {
+            'n' => Some('\n'),
+            't' => Some('\t'),
+            'r' => Some('\r'),
+            'a' => Some('\x07'),
+            'b' => Some('\x08'),
+            'f' => Some('\x0c'),
+            'v' => Some('\x0b'),
+            '"' | '\'' | '\\' => Some(c),
+            'x' => self.coded(2, 16),
+            'u' => self.coded(4, 16),
+            'U' => self.coded(8, 16),
+            '0'..='7' => {
+                self.rest = before;
+                let digits = before.bytes().take(3).take_while(|byte| matches!(byte, b'0'..=b'7')).count();
+                self.coded(digits, 8)
+            }
+            _ => None,
+        };
+        match meant {
+            Some(meant) => out.push(meant),
+            None => out.extend(['\\', c]),
+        }
+    }
+
+    /// Reads the character with a number of so many digits; reads nothing if they are not there.
+    fn coded(&mut self, digits: usize, radix: u32) -> Option<char> {
+        let (number, rest) = self.rest.split_at_checked(digits)?;
+        let is_number = number.chars().all(|digit| digit.is_digit(radix));
+        let c = char::from_u32(u32::from_str_radix(number, radix).ok().filter(|_| is_number)?)?;
+        self.rest = rest;
+        Some(c)
     }
 }
 
@@ -185,6 +218,7 @@ mod tests {
         check("type:Foo -> foo", &["foo"], None);
         check("type:Foo !path:*/x -> foo, {{default}} bar", &["foo", "{{ default }}", "bar"], None);
         check("\"tags.a b\":x -> \"one two\" title=\"T {{ type }}\"", &["one two"], Some("T {{ type }}"));
+        check(r#"type:a -> "\x41\u00e9\101\d\xzz\"\\""#, &["AéA\\d\\xzz\"\\"], None);
         check("# note\n\nmessage:\"a \\\"b\\\"\" -> x-{{ type }}", &["x-", "{{ type }}"], None);
     }
 

@@ -1,5 +1,7 @@
 //! Names of generated Java classes without the numbers that generators put into them.
 
+use crate::group::text::is_word;
+
 const ACCESSORS: [&str; 2] = ["sun.reflect.GeneratedMethodAccessor", "jdk.internal.reflect.GeneratedMethodAccessor"];
 const CONSTRUCTORS: [&str; 2] =
     ["sun.reflect.GeneratedConstructorAccessor", "sun.reflect.GeneratedSerializationConstructorAccessor"];
@@ -71,7 +73,7 @@ fn constructor(text: &str) -> Option<(usize, usize)> {
 fn cglib(text: &str) -> Option<(usize, usize)> {
     let inner = text.strip_prefix("$$")?;
     inner.match_indices("CGLIB$$").filter(|(at, _)| *at > 0).find_map(|(at, mark)| {
-        let is_word = inner[..at].chars().all(is_word_char);
+        let is_word = inner[..at].chars().all(is_word);
         let kept = "$$".len() + at + mark.len();
         let hex = run(&text[kept..], |c| c.is_ascii_hexdigit());
         (is_word && hex > 0).then(|| (kept, kept + hex + number_after_underscore(&text[kept + hex..])))
@@ -97,7 +99,7 @@ fn clojure(text: &str) -> Option<(usize, usize)> {
 fn enhanced(text: &str, by: &str) -> Option<(usize, usize)> {
     let start = after_dollars(text)?;
     let maker = text[start..].strip_prefix(by)?;
-    let name = run(maker, is_word_char);
+    let name = run(maker, is_word);
     let end = start + by.len() + name;
     let kept = end + after_dollars(&text[end..]).filter(|_| name > 0)?;
     let hex = run(&text[kept..], |c| c.is_ascii_hexdigit());
@@ -110,7 +112,7 @@ fn hibernate(text: &str) -> Option<(usize, usize)> {
     let start = after_dollars(text)?;
     text[start..].strip_prefix(MARK)?;
     let kept = start + MARK.len() + after_dollars(&text[start + MARK.len()..])?;
-    let word = run(&text[kept..], is_word_char);
+    let word = run(&text[kept..], is_word);
     (word > 0).then_some((kept, kept + word))
 }
 
@@ -123,10 +125,6 @@ fn after_dollars(text: &str) -> Option<usize> {
 
 fn run(text: &str, takes: impl Fn(char) -> bool) -> usize {
     text.find(|c: char| !takes(c)).unwrap_or(text.len())
-}
-
-fn is_word_char(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
 }
 
 /// The length of `_123`, if it is there.

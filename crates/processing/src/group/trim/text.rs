@@ -1,5 +1,7 @@
 //! Cutting text between brackets, into words, and off its end. Knows nothing of functions but how compilers end them.
 
+use crate::group::text::is_word;
+
 /// Replaces every outermost group of brackets by what `replace` makes of its inner text and its place. An unclosed group
 /// vanishes; after an unmatched closing bracket nothing stays until an opening one makes up for it.
 pub fn cut_enclosed(text: &str, open: char, close: char, replace: &mut dyn FnMut(&str, usize) -> String) -> String {
@@ -66,10 +68,6 @@ const fn closer_of(c: char) -> Option<char> {
         '<' => Some('>'),
         _ => None,
     }
-}
-
-fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
 }
 
 /// Returns whether a word that follows this text is a word of its own.
