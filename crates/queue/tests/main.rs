@@ -5,6 +5,7 @@ mod amqp_layout;
 mod amqp_tools;
 mod conformance;
 mod conformance_ledger;
+mod copy;
 mod cron;
 mod embedded;
 mod member;

@@ -4,6 +4,7 @@
 //! `log` is the files, `schedule` the memory, `writer` the thread that publishes, `runs` what becomes of claimed jobs,
 //! `dead` the dead letters. A job is in the schedule only after its frame is durable.
 
+pub mod copy;
 mod cursors;
 mod dead;
 pub mod disk;
