@@ -5,6 +5,7 @@
 //! so nothing can wait for the network while a transaction is open (docs/decisions/0001-sync-store-functions.md).
 
 mod connect;
+mod copy;
 pub mod dialect;
 mod error;
 pub mod migrate;
@@ -14,6 +15,7 @@ mod tx;
 mod value;
 
 pub use connect::{Durability, SqliteConfig};
+pub use copy::Snapshot;
 pub use error::DbError;
 pub use migrate::Migration;
 pub use pool::{Db, SqlitePool};

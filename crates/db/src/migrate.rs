@@ -54,6 +54,15 @@ pub fn pending(db: &Db, migrations: &[Migration]) -> Result<Vec<&'static str>, D
     })
 }
 
+/// Returns the number of the last migration that a database has; 0 = none.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn last_applied(tx: &mut Tx<'_>) -> Result<u32, DbError> {
+    let (number,): (i64,) = tx.query_one("SELECT COALESCE(MAX(number), 0) FROM schema_migration", &[])?;
+    Ok(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
 fn missing(tx: &mut Tx<'_>, migrations: &[Migration]) -> Result<Vec<Migration>, DbError> {
     let applied: Vec<(i64, i64)> = tx.query("SELECT number, checksum FROM schema_migration ORDER BY number", &[])?;
     let known = migrations.iter().map(|migration| migration.number).max().unwrap_or_default();

@@ -206,11 +206,8 @@ impl Blobs {
     }
 
     fn path(&self, key: &str) -> Result<PathBuf, StoreError> {
-        let is_key = key.len() == 64 && key.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
-        if !is_key {
-            return Err(StoreError::Missing { what: "a blob with such a key".to_owned() });
-        }
-        Ok(self.folder.join(&key[..2]).join(&key[2..4]).join(key))
+        let place = place_of(key).ok_or_else(|| StoreError::Missing { what: "a blob with such a key".to_owned() })?;
+        Ok(self.folder.join(place))
     }
 
     fn temporary(&self) -> Result<tempfile::NamedTempFile, StoreError> {
@@ -320,6 +317,12 @@ fn copy(content: &mut dyn Read, mut writer: BlobWriter<'_>) -> Result<(String, u
 
 fn create_folder(folder: &Path) -> Result<(), StoreError> {
     std::fs::create_dir_all(folder).map_err(|source| failed("create a blob folder", source))
+}
+
+/// Returns where a blob is below the folder of blobs; `None` if the key is not one.
+pub(crate) fn place_of(key: &str) -> Option<String> {
+    let is_key = key.len() == 64 && key.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+    is_key.then(|| format!("{}/{}/{key}", &key[..2], &key[2..4]))
 }
 
 fn failed(what: &str, source: std::io::Error) -> StoreError {

@@ -1,6 +1,7 @@
 //! What can go wrong in the stores.
 
 use db::DbError;
+use std::path::PathBuf;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -30,6 +31,11 @@ pub enum StoreError {
     Missing { what: String },
     #[error("{what} is taken")]
     Taken { what: String },
+    #[error(
+        "a restore into {} was begun and not finished: remove what is in it, then run the restore again",
+        data_dir.display()
+    )]
+    Unrestored { data_dir: PathBuf },
 }
 
 impl StoreError {
@@ -43,7 +49,8 @@ impl StoreError {
             | StoreError::DayEnded
             | StoreError::SweepEnded
             | StoreError::Missing { .. }
-            | StoreError::Taken { .. } => false,
+            | StoreError::Taken { .. }
+            | StoreError::Unrestored { .. } => false,
         }
     }
 }

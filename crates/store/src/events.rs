@@ -7,6 +7,7 @@ mod rows;
 mod sqlite;
 
 pub use sqlite::SqliteEvents;
+pub(crate) use sqlite::{day_of_name as day_of_file, day_paths};
 
 use crate::StoreError;
 use crate::days::OpenDay;

@@ -5,13 +5,15 @@ use crate::days::OpenDay;
 use crate::dictionaries::{Dictionaries, SAMPLES_MAX};
 use crate::events::{EventStore, ListQuery, SqliteEvents, StoredEvent};
 use crate::options::{self, OptionRow};
-use crate::{StoreError, days};
+use crate::{StoreError, copies, days};
 use db::{Db, Migration, SqliteConfig};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use stdx::Timestamp;
 
-const METADATA_FILE: &str = "metadata.sqlite";
+pub(crate) const METADATA_FILE: &str = "metadata.sqlite";
+pub(crate) const EVENTS_FOLDER: &str = "events";
+pub(crate) const BLOBS_FOLDER: &str = "blobs";
 
 /// Numbered scripts, applied in order; each engine has its own folder with the same numbers.
 const MIGRATIONS: &[Migration] = &[
@@ -56,12 +58,13 @@ impl Stores {
     /// If the directory cannot be used, or the stores are of a newer release.
     pub fn open(data_dir: &Path, now: Timestamp) -> Result<Stores, StoreError> {
         create_private(data_dir)?;
+        copies::refuse_unfinished(data_dir)?;
         let db = Db::open_sqlite(&data_dir.join(METADATA_FILE), SqliteConfig::default())?;
         db::migrate::run(&db, MIGRATIONS, now)?;
         Ok(Stores {
-            events: Arc::new(SqliteEvents::open(&data_dir.join("events"))?),
+            events: Arc::new(SqliteEvents::open(&data_dir.join(EVENTS_FOLDER))?),
             dictionaries: Dictionaries::new(db.clone()),
-            blobs: Blobs::open(&data_dir.join("blobs"))?,
+            blobs: Blobs::open(&data_dir.join(BLOBS_FOLDER))?,
             data_dir: data_dir.to_owned(),
             db,
         })
@@ -86,8 +89,14 @@ impl Stores {
     /// As `open`.
     pub fn migrate(data_dir: &Path, now: Timestamp) -> Result<Vec<&'static str>, StoreError> {
         create_private(data_dir)?;
+        copies::refuse_unfinished(data_dir)?;
         let db = Db::open_sqlite(&data_dir.join(METADATA_FILE), SqliteConfig::default())?;
         Ok(db::migrate::run(&db, MIGRATIONS, now)?)
+    }
+
+    /// Returns the number of the newest migration that this release knows.
+    pub fn newest_migration() -> u32 {
+        MIGRATIONS.iter().map(|migration| migration.number).max().unwrap_or_default()
     }
 
     /// Tells whether the data directory holds a store.

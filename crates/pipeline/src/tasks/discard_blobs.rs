@@ -15,6 +15,8 @@ pub const QUEUE: &str = "default";
 
 /// For tries of a disk that does not delete.
 const ATTEMPTS_MAX: u32 = 10;
+/// Pause between two looks whether a backup is over.
+const BACKUP_PAUSE: Duration = Duration::from_secs(30);
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(10), Duration::from_secs(3_600));
 const LEASE: Duration = Duration::from_secs(20);
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -50,6 +52,10 @@ impl Task for DiscardBlobs {
 
 impl DiscardBlobs {
     fn discard(&self, payload: &[u8]) -> Outcome {
+        // A backup has the metadata of a moment ago, and jobs that may run again from it.
+        if store::copies::is_being_taken(&self.0.data_dir) {
+            return Outcome::Snooze { after: BACKUP_PAUSE };
+        }
         let keys: Vec<String> = match serde_json::from_slice(payload) {
             Ok(keys) => keys,
             Err(error) => return Outcome::Dead { error: format!("read the names of blobs: {error}") },

@@ -109,12 +109,17 @@ impl State {
     }
 }
 
+/// Returns the paths of a day's index and rows.
+pub(crate) fn day_paths(folder: &Path, day: &OpenDay) -> [PathBuf; 2] {
+    day_file::paths(folder, &name_of(day))
+}
+
 fn name_of(day: &OpenDay) -> String {
     format!("{}.g{}", day.day, day.generation)
 }
 
 /// Reads `2026-11-21.g1`, the part of a file's name before its first ending.
-fn day_of_name(name: &str) -> Option<OpenDay> {
+pub(crate) fn day_of_name(name: &str) -> Option<OpenDay> {
     let (day, rest) = name.split_once(".g")?;
     let (generation, _) = rest.split_once('.')?;
     let start = Timestamp::parse_rfc3339(&format!("{day}T00:00:00Z"))?;
