@@ -1,6 +1,7 @@
 //! End-to-end tests: the release binary on a private port and folder, against real clients, recorded requests, hostile
 //! input, kills and a full disk. One file a test; a test speaks to the public face only.
 
+mod backup_restore;
 mod browser_sdk;
 mod celery;
 mod celery_interop;
@@ -117,6 +118,7 @@ const TESTS: &[(&str, Test)] = &[
     ("spool_outage", spool_outage::of_redis),
     ("spool_rabbitmq_outage", spool_outage::of_rabbitmq),
     ("health_red", health_red::run),
+    ("backup_restore", backup_restore::run),
     ("retention_whole_days", retention::whole_days),
     ("retention_scopes", retention::scopes),
     ("retention_kills", retention::kills),

@@ -19,6 +19,9 @@ const EMBEDDED: &str = "embedded:";
 /// The ledger of a queue on RabbitMQ, in the data directory.
 const LEDGER: &str = "queue.db";
 
+/// What `kind` says of the queue in the data directory.
+pub const EMBEDDED_KIND: &str = "embedded";
+
 /// Which Redis was used last, in the data directory.
 const MARKER: &str = "redis-marker";
 
@@ -153,6 +156,18 @@ fn place(config: &Config) -> anyhow::Result<Place> {
     let redis = RedisConfig::parse(url).context("read broker.url")?;
     let marker_file = Some(config.data_dir.join(MARKER));
     Ok(Place::Redis(RedisConfig { jobs_max, bytes_max, marker_file, ..redis }))
+}
+
+/// Returns what keeps the queue, without a password: `embedded`, or a broker by its name.
+///
+/// # Errors
+/// If its address cannot be read.
+pub fn kind(config: &Config) -> anyhow::Result<String> {
+    Ok(match place(config)? {
+        Place::Embedded => EMBEDDED_KIND.to_owned(),
+        Place::Redis(redis) => redis.name(),
+        Place::RabbitMq(amqp) => amqp.name(),
+    })
 }
 
 fn is_amqp(url: &str) -> bool {

@@ -128,6 +128,10 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Copy everything to a folder, consistently, while events come in
+    Backup(Backup),
+    /// Bring a backup back into an empty data directory: all of it or nothing
+    Restore(Restore),
     /// Compare counters, rows and queue; exit 1 if they disagree
     Check(Listing),
     /// Remove what is past its retention; exit 0 only if nothing was left out
@@ -201,6 +205,27 @@ pub struct Listing {
     /// JSON on standard output, nothing else there
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// Made if it is not there; what is in it must be nothing
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    #[command(flatten)]
+    pub listing: Listing,
+}
+
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The folder that `backup` wrote
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Compare every file with its checksum and restore nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub listing: Listing,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 
 mod api;
 mod ask;
+mod backup;
 mod check;
 mod cleanup;
 mod config;
@@ -16,6 +17,7 @@ pub mod output;
 mod permissions;
 mod projects;
 mod queues;
+mod restore;
 mod schedules;
 mod status;
 mod tokens;
@@ -33,9 +35,6 @@ use std::process::ExitCode;
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Usage(pub String);
-
-/// Commands of the design that this release does not have.
-const NOT_YET: &[&str] = &["backup", "restore"];
 
 /// Runs the command line.
 ///
@@ -79,6 +78,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Upgrade { dry_run } => upgrade::run(&Config::load(&flags)?, dry_run),
         Command::Cleanup(Cleanup { worker: Some(parent), .. }) => cleanup::run_worker(&Config::load(&flags)?, parent),
         Command::Cleanup(input) => cleanup::run(&Config::load(&flags)?, &input, global_arguments),
+        Command::Backup(input) => backup::run(&Config::load(&flags)?, &flags, &input),
+        Command::Restore(input) => restore::run(&Config::load(&flags)?, &input),
         Command::Check(listing) => check::run(&Config::load(&flags)?, listing),
     }
 }
@@ -125,8 +126,7 @@ fn global_arguments(global: &Global) -> Vec<OsString> {
     texts.chain(paths).flatten().collect()
 }
 
-/// A name of the design that is not built says so; any other is wrong usage, with the nearest name there is. `parent` is
-/// the command it stood under, empty for Vigie itself.
+/// Wrong usage, with the nearest name there is. `parent` is the command it stood under, empty for Vigie itself.
 fn unknown(parent: &str, words: &[String]) -> anyhow::Error {
     let name = words.first().map(String::as_str).unwrap_or_default();
     let known = cli::command();
@@ -134,9 +134,6 @@ fn unknown(parent: &str, words: &[String]) -> anyhow::Error {
     let names = known.into_iter().flat_map(clap::Command::get_subcommands).map(clap::Command::get_name);
     let line = format!("vigie {parent}").trim_end().to_owned();
     match stdx::nearest(name, names) {
-        _ if parent.is_empty() && NOT_YET.contains(&name) => {
-            anyhow::anyhow!("'{name}' is not built yet (README, \"Not yet\")")
-        }
         Some(meant) => Usage(format!("unknown command '{line} {name}'; did you mean '{line} {meant}'?")).into(),
         None => Usage(format!("unknown command '{line} {name}'; see {line} --help")).into(),
     }

@@ -1,6 +1,7 @@
 //! The `vigie` binary: command line, configuration, wiring, exit codes. Only this crate reads environment, files and
 //! arguments; product rules live below it.
 
+mod backup;
 mod boot;
 mod broker;
 mod cli;

@@ -1,6 +1,7 @@
 //! The built binary, as a person and a supervisor meet it: output, exit codes, files.
 
 mod accounts;
+mod backup;
 mod boot;
 mod configuration;
 mod metrics;

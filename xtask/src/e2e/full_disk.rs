@@ -30,7 +30,7 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(120);
 
 pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
     let folder = fresh_folder(case)?;
-    let Some(disk) = Disk::mount(&folder.join("disk"))? else {
+    let Some(disk) = Disk::mount(&folder.join("disk"), DISK_SIZE)? else {
         return Ok(Verdict::Skipped("a small disk cannot be mounted here (it takes root)".to_owned()));
     };
     let data_dir = disk.0.join("data");
@@ -75,14 +75,17 @@ pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
 }
 
 /// A small disk of its own; unmounted at the end.
-struct Disk(PathBuf);
+pub(super) struct Disk(pub PathBuf);
 
 impl Disk {
-    /// Returns `None` where mounting is not permitted.
-    fn mount(folder: &Path) -> anyhow::Result<Option<Disk>> {
+    /// Mounts one of a size such as `size=64m`. Returns `None` where mounting is not permitted.
+    ///
+    /// # Errors
+    /// If its folder cannot be made.
+    pub fn mount(folder: &Path, size: &str) -> anyhow::Result<Option<Disk>> {
         std::fs::create_dir_all(folder).context("make the disk's folder")?;
         let target = folder.display().to_string();
-        let is_mounted = command::works("mount", &["-t", "tmpfs", "-o", DISK_SIZE, "tmpfs", &target]);
+        let is_mounted = command::works("mount", &["-t", "tmpfs", "-o", size, "tmpfs", &target]);
         Ok(is_mounted.then(|| Disk(folder.to_owned())))
     }
 

@@ -65,6 +65,8 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("event", "vigie event lookup 9ec79c33ec9942ab8353589fcb2e04dc"),
     ("status", "vigie status --json"),
     ("upgrade", "vigie upgrade --dry-run"),
+    ("backup", "vigie backup /backups/2026-11-21"),
+    ("restore", "vigie --data-dir /var/lib/vigie restore /backups/2026-11-21"),
     ("check", "vigie check --json"),
     ("cleanup", "vigie cleanup --days 30 --dry-run"),
     ("config", "vigie config list"),
