@@ -7,6 +7,7 @@ mod celery;
 mod celery_interop;
 mod celery_remote_control;
 mod corpus;
+mod disk_governor;
 mod envelope_reader;
 mod full_disk;
 mod health_red;
@@ -119,6 +120,7 @@ const TESTS: &[(&str, Test)] = &[
     ("spool_rabbitmq_outage", spool_outage::of_rabbitmq),
     ("health_red", health_red::run),
     ("backup_restore", backup_restore::run),
+    ("disk_governor", disk_governor::run),
     ("retention_whole_days", retention::whole_days),
     ("retention_scopes", retention::scopes),
     ("retention_kills", retention::kills),

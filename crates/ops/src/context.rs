@@ -82,6 +82,11 @@ impl Ops {
         self
     }
 
+    /// What the process knows of limits; `None` in a command.
+    pub fn storage_limits(&self) -> Option<&crate::storage::Limits> {
+        self.storage_limits.as_ref()
+    }
+
     /// Adds the limits of the disk and of retention, which the storage page reckons with.
     #[must_use]
     pub fn with_storage_limits(mut self, limits: crate::storage::Limits) -> Ops {

@@ -8,7 +8,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use stdx::{Day, Timestamp};
+use store::governor;
 use store::{Stores, days, projects, removals, sizes, sweeps};
+
+pub use store::governor::{Said, Verdict};
 
 /// Pages refresh every few seconds; what they show changes by the minute.
 const FRESH_FOR: Duration = Duration::from_secs(30);
@@ -45,6 +48,8 @@ pub struct Storage {
     pub event_days: i64,
     pub free_bytes: Option<u64>,
     pub free_min_bytes: u64,
+    /// What the disk governor last said; `None` if it never had to.
+    pub governor: Option<Said>,
     /// Bytes of events of one day, of the last days that are over; 0 while there is none.
     pub growth_bytes: u64,
     pub forecast: Forecast,
@@ -157,6 +162,7 @@ fn look(stores: &Stores, limits: Option<&Limits>, now: Timestamp) -> Result<Stor
         event_days,
         free_bytes,
         free_min_bytes,
+        governor: stores.db.read_blocking(governor::last)?,
         growth_bytes,
         sweeps: stores.db.read_blocking(|tx| sweeps::latest(tx, SWEEPS_SHOWN))?.iter().map(sweep).collect(),
     })

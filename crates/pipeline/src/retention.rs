@@ -7,10 +7,12 @@
 
 mod collect;
 pub mod conduct;
+pub mod governor;
 mod plan;
 pub mod policies;
 mod report;
 pub mod sweep;
+mod thin;
 mod work;
 
 pub use plan::{Ask, Plan, plan};

@@ -71,6 +71,15 @@ pub fn count_by_day(tx: &mut Tx<'_>, before: Day) -> Result<Vec<(i64, Day, i64)>
     )?)
 }
 
+/// Returns the bytes of all attachments, each as often as it was sent.
+///
+/// # Errors
+/// If the database fails.
+pub fn bytes_total(tx: &mut Tx<'_>) -> Result<u64, StoreError> {
+    let (bytes,): (i64,) = tx.query_one("SELECT COALESCE(SUM(size_bytes), 0) FROM attachment", &[])?;
+    Ok(bytes.unsigned_abs())
+}
+
 /// Returns the blobs that only attachments of the project from before `before` refer to.
 ///
 /// # Errors

@@ -149,12 +149,13 @@ pub fn apply(tx: &mut Tx<'_>, day: Day, events: &[DigestEvent], now: Timestamp) 
     })
 }
 
-/// Tells which events of a batch were counted on the day before under the same id: their rows are not written again.
+/// Tells which events of a batch were counted under the same id on the day, or on the day before: their rows are not
+/// written again, also where retention removed them since.
 ///
 /// # Errors
 /// Any database error.
-pub fn seen_the_day_before(tx: &mut Tx<'_>, day: Day, events: &[&DigestEvent]) -> Result<Vec<bool>, StoreError> {
-    fence::seen_on(tx, day.previous(), events)
+pub fn counted_before(tx: &mut Tx<'_>, day: Day, events: &[&DigestEvent]) -> Result<Vec<bool>, StoreError> {
+    fence::seen_on(tx, [day, day.previous()], events)
 }
 
 /// Records events whose day was ended by retention before they were digested: they came too late to be stored.

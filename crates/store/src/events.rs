@@ -107,6 +107,13 @@ pub trait EventStore: Send + Sync + 'static {
     /// If the day cannot be written.
     fn remove_rows(&self, day: &OpenDay, project_id: i64, limit: usize) -> Result<usize, StoreError>;
 
+    /// Removes the rows at these places of a project; durable on return. A place that has none is passed over, and so is
+    /// a day that is gone.
+    ///
+    /// # Errors
+    /// If the day cannot be written.
+    fn remove_places(&self, day: &OpenDay, project_id: i64, places: &[i64]) -> Result<(), StoreError>;
+
     /// Does a step of giving the disk of removed rows back.
     ///
     /// # Errors

@@ -41,9 +41,11 @@ pub mod days;
 pub mod dictionaries;
 pub mod events;
 pub mod expiry;
+pub mod governor;
 pub mod probe;
 pub mod sizes;
 pub mod sweeps;
+pub mod thinning;
 
 pub use error::StoreError;
 pub use stores::Stores;

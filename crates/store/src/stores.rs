@@ -37,6 +37,7 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/sqlite/0007_runtime_option.sql"),
     },
     Migration { number: 8, name: "0008_spent_bodies", sql: include_str!("../migrations/sqlite/0008_spent_bodies.sql") },
+    Migration { number: 9, name: "0009_governor", sql: include_str!("../migrations/sqlite/0009_governor.sql") },
 ];
 
 /// The migration that made the table of runtime options.

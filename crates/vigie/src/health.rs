@@ -2,6 +2,7 @@
 //! and a scheduler are heard, and eligible work is being finished. It is judged from outside the queue's own loops: by
 //! what the queue and its ledger say, in the web process. Each check names itself and says in one line what it saw.
 
+mod disk;
 mod progress;
 
 use ops::Ops;
@@ -145,6 +146,7 @@ impl Doctor {
         }
         checks.push(self.check_round().await);
         checks.extend(self.check_spool());
+        checks.extend(self.check_disk().await);
         checks.push(self.check_conservation());
         let health = Health { checks, waiting, oldest_age };
         self.lock().last = Some((Instant::now(), health.clone()));
@@ -190,6 +192,14 @@ impl Doctor {
         let Ok(recorded) = read else { return Check::good("schedule", "the store did not say") };
         let last = recorded.as_deref().and_then(Timestamp::parse_rfc3339);
         judge_round(last, self.0.clock.now(), self.0.started.elapsed())
+    }
+
+    /// Whether there is room, and what the disk governor does about it.
+    async fn check_disk(&self) -> Option<Check> {
+        let limits = self.0.ops.storage_limits()?;
+        // The check of the metadata says that it does not answer.
+        let said = self.0.stores.db.read(store::governor::last).await.ok()?;
+        Some(disk::judge((limits.free_bytes)()?, limits.free_min_bytes, said, self.0.clock.now()))
     }
 
     /// A broker that has been away for long is stuck work, however much the spool can take.

@@ -99,14 +99,15 @@ fn expire(stores: &Stores, day: Day, batch: &Batch, now: Timestamp) -> Result<Ap
     Ok(Applied::default())
 }
 
-/// An id that was counted on the day before is a duplicate: it gets no row, or lists would show what was never counted.
-/// Rows that are there already were written by an earlier run of the same job, which died before the facts.
+/// An id that was counted before is a duplicate, or a job that ran before: it gets no row, or lists would show what was
+/// never counted, and what retention removed would come back. Rows that are there already were written by an earlier run
+/// of the same job, which died before the facts.
 fn insert_rows(stores: &Stores, day: &OpenDay, batch: &mut Batch) -> Result<(), StoreError> {
     if batch.events.is_empty() {
         return Ok(());
     }
     let digests: Vec<&DigestEvent> = batch.events.iter().collect();
-    let seen = stores.db.read_blocking(|tx| digest::seen_the_day_before(tx, day.day, &digests))?;
+    let seen = stores.db.read_blocking(|tx| digest::counted_before(tx, day.day, &digests))?;
     let places: Vec<usize> = (0..seen.len()).filter(|place| !seen[*place]).collect();
     let rows: Vec<EventRow<'_>> = places.iter().map(|at| row_of(&batch.events[*at], &batch.rows[*at])).collect();
     let is_new = stores.events.insert(day, &rows)?;

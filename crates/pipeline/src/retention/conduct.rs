@@ -4,6 +4,7 @@
 use super::plan::Plan;
 use super::report::Report;
 use super::sweep::{Hand, Ran};
+use super::thin;
 use super::work::{Bench, Unit};
 use queue::{Queue, QueueError};
 use std::time::{Duration, Instant};
@@ -25,6 +26,8 @@ const DEATH_AFTER_PUBLISH: Duration = Duration::from_secs(8 * 24 * 3_600);
 pub enum Origin {
     Command,
     Schedule,
+    /// The disk governor.
+    Governor,
 }
 
 impl Origin {
@@ -32,6 +35,7 @@ impl Origin {
         match self {
             Origin::Command => "command",
             Origin::Schedule => "schedule",
+            Origin::Governor => "governor",
         }
     }
 }
@@ -50,6 +54,7 @@ pub struct Held {
 /// If a store fails.
 pub fn begin(stores: &Stores, origin: Origin, now: Timestamp) -> Result<Option<Held>, StoreError> {
     let Some(lock) = sweeps::lock(&stores.data_dir)? else { return Ok(None) };
+    thin::finish_noted(stores, now)?;
     let (sweep, earlier) = stores.db.write_blocking(|tx| {
         if origin == Origin::Schedule
             && let Some(last) = sweeps::resume(tx, origin.name(), now.minus(RESUMED_WITHIN))?
@@ -59,6 +64,15 @@ pub fn begin(stores: &Stores, origin: Origin, now: Timestamp) -> Result<Option<H
         Ok((sweeps::begin(tx, origin.name(), now)?, String::new()))
     })?;
     Ok(Some(Held { sweep, earlier, _lock: lock }))
+}
+
+/// Carries out what a sweep noted and did not live to do; the next sweep would, too.
+///
+/// # Errors
+/// If a store fails.
+pub fn mend(stores: &Stores, now: Timestamp) -> Result<(), StoreError> {
+    let Some(_lock) = sweeps::lock(&stores.data_dir)? else { return Ok(()) };
+    thin::finish_noted(stores, now)
 }
 
 impl Held {

@@ -4,7 +4,7 @@
 use super::conduct::{self, Held, Origin, OwnHand};
 use super::sweep::{self, Hand, Ran};
 use super::*;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use stdx::{Clock, Day, ManualClock, Timestamp};
 use store::digest::{DigestAttachment, DigestEvent};
@@ -14,9 +14,11 @@ use store::{StoreError, Stores, check, days, digest, organizations, projects, re
 
 const NOW: Timestamp = Timestamp::from_seconds(1_795_262_400);
 
+mod governing;
+
 struct House {
-    stores: Stores,
-    clock: ManualClock,
+    stores: Arc<Stores>,
+    clock: Arc<ManualClock>,
     org_id: i64,
     projects: Vec<i64>,
     sent: u128,
@@ -26,7 +28,7 @@ struct House {
 impl House {
     fn new(slugs: &[&str]) -> House {
         let folder = tempfile::tempdir().unwrap();
-        let stores = Stores::open(folder.path(), NOW).unwrap();
+        let stores = Arc::new(Stores::open(folder.path(), NOW).unwrap());
         let (org_id, projects) = stores
             .db
             .write_blocking(|tx| {
@@ -39,7 +41,7 @@ impl House {
                 Ok::<_, StoreError>((org.id, ids))
             })
             .unwrap();
-        House { stores, clock: ManualClock::at(NOW), org_id, projects, sent: 0, _folder: folder }
+        House { stores, clock: Arc::new(ManualClock::at(NOW)), org_id, projects, sent: 0, _folder: folder }
     }
 
     /// Stores and counts events of a project that were received so many days ago, one with an attachment.
@@ -111,7 +113,7 @@ impl House {
     }
 
     fn hand(&self, sweep: i64) -> Box<dyn Hand + '_> {
-        let bench = Bench { stores: &self.stores, clock: &self.clock, sweep, share: 1.0 };
+        let bench = Bench { stores: &self.stores, clock: &*self.clock, sweep, share: 1.0 };
         Box::new(OwnHand { bench, until: Instant::now() + Duration::from_secs(60), is_stopping: &|| false })
     }
 

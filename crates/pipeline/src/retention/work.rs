@@ -12,7 +12,7 @@ use store::{StoreError, Stores, attachments, expiry, removals, sweeps};
 /// Rows changed in one transaction: some milliseconds of the writer.
 const ROWS_AT_ONCE: usize = 1_000;
 /// Events removed from a day in one transaction of it; each takes a page or two.
-const EVENTS_AT_ONCE: usize = 500;
+pub(super) const EVENTS_AT_ONCE: usize = 500;
 /// Pages of the metadata given back in one transaction.
 const PAGES_AT_ONCE: u32 = 500;
 /// A pause is never longer: a unit must end within its time.
@@ -108,9 +108,13 @@ impl Bench<'_> {
             if step.is_done || Instant::now() >= until {
                 return Ok(Step { is_done: step.is_done, returned_bytes });
             }
-            let worked = started.elapsed();
-            std::thread::sleep(worked.mul_f64(1.0 / self.share - 1.0).min(PAUSE_MAX));
+            self.rest(started.elapsed());
         }
+    }
+
+    /// Leaves others their part of the time.
+    pub(super) fn rest(&self, worked: Duration) {
+        std::thread::sleep(worked.mul_f64(1.0 / self.share - 1.0).min(PAUSE_MAX));
     }
 
     fn step(&self, work: &Work) -> Result<Step, StoreError> {
@@ -135,7 +139,10 @@ impl Bench<'_> {
     }
 
     /// A transaction that changes nothing once another sweep has begun.
-    fn write<T>(&self, work: impl FnOnce(&mut db::Tx<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn write<T>(
+        &self,
+        work: impl FnOnce(&mut db::Tx<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         self.stores.db.write_blocking(|tx| {
             if !sweeps::is_current(tx, self.sweep)? {
                 return Err(StoreError::SweepEnded);

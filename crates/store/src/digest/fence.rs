@@ -10,9 +10,12 @@ pub(super) fn pass(tx: &mut Tx<'_>, day: Day, events: &[DigestEvent]) -> Result<
     events.iter().map(|event| pass_one(tx, day, event)).collect()
 }
 
-/// Tells which events were counted on a day.
-pub(super) fn seen_on(tx: &mut Tx<'_>, day: Day, events: &[&DigestEvent]) -> Result<Vec<bool>, StoreError> {
-    events.iter().map(|event| Ok(counted_on(tx, day, event)?.is_some())).collect()
+/// Tells which events were counted on one of two days.
+pub(super) fn seen_on(tx: &mut Tx<'_>, days: [Day; 2], events: &[&DigestEvent]) -> Result<Vec<bool>, StoreError> {
+    let [one, other] = days;
+    let seen =
+        |event: &&DigestEvent| Ok(counted_on(tx, one, event)?.is_some() || counted_on(tx, other, event)?.is_some());
+    events.iter().map(seen).collect()
 }
 
 /// Tells whether this very job was counted before.

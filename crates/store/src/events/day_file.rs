@@ -7,6 +7,7 @@
 
 use super::{EventRow, ListQuery, StoredEvent, places, rows};
 use db::{Db, DbError, Tx};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// "VIGE" in the file's header: tells our files from any other SQLite file.
@@ -97,8 +98,11 @@ impl DayFiles {
         self.rows.read_blocking(|tx| rows::read(tx, &places))
     }
 
+    /// A place that lost its row, and outlived it through a crash, is none.
     pub(super) fn ids(&self) -> Result<Vec<(i64, [u8; 16])>, DbError> {
-        self.index.read_blocking(places::ids)
+        let named = self.index.read_blocking(places::ids)?;
+        let seqs: HashSet<i64> = self.rows.read_blocking(rows::seqs)?.into_iter().collect();
+        Ok(named.into_iter().filter(|(seq, ..)| seqs.contains(seq)).map(|(_, project, id)| (project, id)).collect())
     }
 
     /// Bytes of the project's bodies, and of all.
@@ -107,16 +111,25 @@ impl DayFiles {
         self.rows.read_blocking(|tx| Ok((rows::body_bytes(tx, &places)?, rows::body_bytes_all(tx)?)))
     }
 
-    /// Rows first: a place without a row is passed over by readers and removed by the next run.
     pub(super) fn remove(&self, project_id: i64, limit: usize) -> Result<usize, DbError> {
         self.index.write_blocking(|tx| {
             let removed = places::first_of_project(tx, project_id, limit)?;
-            if !removed.is_empty() {
-                let entries = self.rows.write_blocking(|tx| rows::remove(tx, &removed))?;
-                places::remove(tx, project_id, &removed, &entries)?;
-            }
+            self.remove_rows(tx, project_id, &removed)?;
             Ok(removed.len())
         })
+    }
+
+    pub(super) fn remove_places(&self, project_id: i64, places: &[i64]) -> Result<(), DbError> {
+        self.index.write_blocking(|tx| self.remove_rows(tx, project_id, places))
+    }
+
+    /// Rows first: a place without a row is passed over by readers and removed by the next run.
+    fn remove_rows(&self, tx: &mut Tx<'_>, project_id: i64, places: &[i64]) -> Result<(), DbError> {
+        if places.is_empty() {
+            return Ok(());
+        }
+        let entries = self.rows.write_blocking(|tx| rows::remove(tx, places))?;
+        places::remove(tx, project_id, places, &entries)
     }
 
     /// Returns whether pages are left to be given back.

@@ -223,6 +223,7 @@ pub(super) fn remove(tx: &mut Tx<'_>, project_id: i64, places: &[i64], entries: 
     Ok(())
 }
 
-pub(super) fn ids(tx: &mut Tx<'_>) -> Result<Vec<(i64, [u8; 16])>, DbError> {
-    tx.query("SELECT project_id, event_id FROM event_place", &[])
+/// Returns every place with its project and event.
+pub(super) fn ids(tx: &mut Tx<'_>) -> Result<Vec<(i64, i64, [u8; 16])>, DbError> {
+    tx.query("SELECT seq, project_id, event_id FROM event_place", &[])
 }

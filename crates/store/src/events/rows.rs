@@ -59,6 +59,11 @@ pub(super) fn append(tx: &mut Tx<'_>, rows: &[EventRow<'_>], places: &[Option<i6
     Ok(())
 }
 
+pub(super) fn seqs(tx: &mut Tx<'_>) -> Result<Vec<i64>, DbError> {
+    let rows: Vec<(i64,)> = tx.query("SELECT seq FROM event", &[])?;
+    Ok(rows.into_iter().map(|(seq,)| seq).collect())
+}
+
 pub(super) fn read(tx: &mut Tx<'_>, places: &[i64]) -> Result<Vec<StoredEvent>, DbError> {
     tx.query_many(
         "SELECT seq, project_id, event_id, group_key, received_at, dictionary_id, body FROM event WHERE seq = $1",

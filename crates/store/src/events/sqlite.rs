@@ -203,6 +203,11 @@ impl EventStore for SqliteEvents {
         files.remove(project_id, limit).map_err(|source| failed(day, source))
     }
 
+    fn remove_places(&self, day: &OpenDay, project_id: i64, places: &[i64]) -> Result<(), StoreError> {
+        let Some(files) = self.existing(day)? else { return Ok(()) };
+        files.remove_places(project_id, places).map_err(|source| failed(day, source))
+    }
+
     fn compact_step(&self, day: &OpenDay) -> Result<Compacted, StoreError> {
         let Some(files) = self.existing(day)? else { return Ok(Compacted::default()) };
         let paths = day_file::paths(&self.folder, &name_of(day));

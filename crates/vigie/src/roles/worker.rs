@@ -5,6 +5,7 @@ use crate::config::without_password;
 use crate::host;
 use anyhow::Context;
 use pipeline::outbox::Relay;
+use pipeline::retention::governor::Governor;
 use pipeline::tasks::{self, TaskWorld};
 use pipeline::{idle, pace};
 use queue::pool::ChildrenConfig;
@@ -100,10 +101,24 @@ pub(super) fn add(base: &mut Base, options: WorkerOptions, components: &mut Comp
         node: base.node.clone(),
     };
     components.push(Component::new("outbox", relay.run(stop())));
+    components.push(Component::new("governor", governor(base).run(stop())));
     // A little less than the process has, so that what is not finished can be given back.
     let grace = base.config.shutdown_grace.mul_f64(0.9);
     components.push(Component::new("worker", stop_worker(worker, grace, stop())));
     Ok(())
+}
+
+fn governor(base: &Base) -> Governor {
+    let (data_dir, live) = (base.config.data_dir.clone(), base.live.clone());
+    Governor {
+        stores: base.stores.clone(),
+        clock: base.clock.clone(),
+        queue: Some(base.queue.clone()),
+        event_days: Arc::new(move || live.current().event_retention_days),
+        free_space: Arc::new(move || host::free_bytes(&data_dir)),
+        // As the queue does: a change takes a restart.
+        free_min: base.config.disk_free_min.bytes(),
+    }
 }
 
 fn start(base: &Base, queues: Vec<String>, child_arguments: Vec<OsString>) -> Worker {

@@ -5,7 +5,7 @@ use super::request::{Answer, ApiRequest};
 use ops::conservation::{self, BalanceRow};
 use ops::dead_letters::{self, DeadLetter, Selection};
 use ops::pulse::{self, Tendency};
-use ops::storage::{self, Forecast};
+use ops::storage::{self, Forecast, Said};
 use ops::{ApiError, queues, schedules, shapes, workers};
 use serde_json::{Value, json};
 
@@ -129,9 +129,16 @@ pub(super) async fn storage(request: ApiRequest) -> Result<Answer, ApiError> {
             "returned_bytes": row.returned_bytes, "retried": row.retried, "skipped": row.skipped,
         })
     };
+    let governor = |said: Said| {
+        json!({
+            "at": said.at.to_rfc3339(), "verdict": said.verdict, "detail": said.verdict.text(),
+            "free_bytes": said.free_bytes, "free_min_bytes": said.free_min_bytes,
+        })
+    };
     Ok(Answer::ok(json!({
         "at": seen.seen_at.to_rfc3339(), "event_days": seen.event_days,
         "free_bytes": seen.free_bytes, "free_min_bytes": seen.free_min_bytes, "growth_bytes_per_day": seen.growth_bytes,
+        "governor": seen.governor.map(governor),
         "days_left": match seen.forecast {
             Forecast::Days(days) => json!(days),
             Forecast::Unknown | Forecast::Lasting => Value::Null,

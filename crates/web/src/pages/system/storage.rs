@@ -10,7 +10,7 @@ use crate::viewer::Viewer;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use ops::storage::{self, Forecast, Storage, Sweep};
+use ops::storage::{self, Forecast, Said, Storage, Sweep};
 
 /// Projects and days shown; the API has all.
 const ROWS_MAX: usize = 50;
@@ -21,6 +21,8 @@ pub struct StoragePage {
     pub shell: Shell,
     pub total: String,
     pub free: String,
+    pub free_min: String,
+    pub governor: Option<GovernorView>,
     pub growth: String,
     pub forecast: String,
     /// Less than two weeks are left.
@@ -49,6 +51,13 @@ pub struct ProjectView {
     pub bytes: String,
     pub days: i64,
     pub percent: i64,
+}
+
+/// What the disk governor last said.
+pub struct GovernorView {
+    pub at: String,
+    pub text: &'static str,
+    pub is_bad: bool,
 }
 
 pub struct SweepView {
@@ -90,6 +99,8 @@ impl StoragePage {
             shell,
             total: bytes(seen.stores.iter().map(|(_, bytes)| bytes).sum()),
             free: free(seen),
+            free_min: bytes(seen.free_min_bytes),
+            governor: seen.governor.map(GovernorView::of),
             growth: if seen.growth_bytes == 0 { "–".to_owned() } else { bytes(seen.growth_bytes) },
             is_short: matches!(seen.forecast, Forecast::Days(days) if days < SHORT_DAYS),
             forecast: forecast(seen.forecast),
@@ -107,6 +118,12 @@ impl StoragePage {
 
     fn tab(&self) -> Tab {
         Tab::Storage
+    }
+}
+
+impl GovernorView {
+    fn of(said: Said) -> GovernorView {
+        GovernorView { at: absolute(said.at), text: said.verdict.text(), is_bad: said.verdict.is_bad() }
     }
 }
 

@@ -14,7 +14,7 @@ use ops::pulse::{Flow, Pulse, Rate, SpoolState, Tendency};
 use ops::queues::QueueDepth;
 use ops::schedules::ScheduleRow;
 use ops::status::{OutcomeCount, Status};
-use ops::storage::{DaySize, Forecast, ProjectSize, Storage, Sweep};
+use ops::storage::{DaySize, Forecast, ProjectSize, Said, Storage, Sweep, Verdict};
 use ops::workers::{Parked, RunningRow, Worker, WorkerRow};
 use std::time::Duration;
 use store::options::OptionRow;
@@ -93,6 +93,7 @@ fn stored(text: &str) -> Storage {
         retried: 1,
         skipped: vec![text.to_owned()],
     };
+    let said = Said { verdict: Verdict::Exhausted, at: now(), free_bytes: 5 << 20, free_min_bytes: 1 << 30 };
     Storage {
         seen_at: now(),
         stores: vec![("metadata", 20 << 20), ("events", 900 << 20), ("blobs", 0), ("queue and the rest", 4_096)],
@@ -102,6 +103,7 @@ fn stored(text: &str) -> Storage {
         event_days: 90,
         free_bytes: Some(5 << 30),
         free_min_bytes: 1 << 30,
+        governor: Some(said),
         growth_bytes: 10 << 20,
         forecast: Forecast::Days(9),
         sweeps: vec![sweep],
