@@ -44,6 +44,8 @@ pub fn fill(data_dir: &Path, project: &str, what: Fill, now: Timestamp) -> anyho
     for ago in 1..=what.days {
         filled += filler.fill_day(Day(now.day().0 - ago)).with_context(|| format!("fill the day {ago} days ago"))?;
     }
+    // What the logs hold would come back with the first sweep, and be taken for its doing.
+    filler.stores.checkpoint_truncate().context("fold the logs")?;
     Ok(filled)
 }
 

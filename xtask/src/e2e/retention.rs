@@ -53,7 +53,10 @@ pub fn whole_days(case: &Case<'_>) -> anyhow::Result<Verdict> {
     }
     let fell = before.saturating_sub(disk_bytes(&house.data_dir));
     let reported = done["bytes"].as_u64().unwrap_or_default();
-    ensure!(fell * 10 >= reported * 9, "the disk fell by {fell} bytes, {reported} were reported");
+    let is_told = |bytes: u64| (reported * 9..=reported * 11).contains(&(bytes * 10));
+    ensure!(is_told(fell), "the disk fell by {fell} bytes, {reported} were reported");
+    let returned = done["returned_bytes"].as_u64().unwrap_or_default();
+    ensure!(is_told(returned), "{returned} bytes were said to have come back, {reported} were reported");
     let (_, issues) = server.api("/projects/default/default/issues/?query=")?;
     let counts =
         issues.as_array().into_iter().flatten().filter_map(|issue| issue["count"].as_str()?.parse::<i64>().ok());
