@@ -46,10 +46,46 @@ pub struct Outcome {
 /// Sends `requests` in order over `connections`, each sending its next when the last was answered, until they are used
 /// up or `time` is over.
 pub fn send(address: SocketAddr, requests: &[Prepared], connections: usize, time: Duration) -> Outcome {
-    let next = AtomicUsize::new(0);
+    let order = Order { requests, next: AtomicUsize::new(0), until: Some(Instant::now() + time), pause: None };
+    send_in_order(address, &order, connections)
+}
+
+/// Sends all `requests`, each at its time: so many a second. An answer's latency counts from when its request was due, so
+/// that a server which stalls is not spared.
+pub fn send_paced(address: SocketAddr, requests: &[Prepared], connections: usize, per_second: usize) -> Outcome {
+    let pause = Duration::from_secs(1) / u32::try_from(per_second.max(1)).unwrap_or(u32::MAX);
+    let order = Order { requests, next: AtomicUsize::new(0), until: None, pause: Some((Instant::now(), pause)) };
+    send_in_order(address, &order, connections)
+}
+
+/// What is sent next, and when.
+struct Order<'a> {
+    requests: &'a [Prepared],
+    next: AtomicUsize,
+    until: Option<Instant>,
+    /// From when on, and how long after the one before each is due; none = at once.
+    pause: Option<(Instant, Duration)>,
+}
+
+impl<'a> Order<'a> {
+    /// Waits until the next request is due. Returns it, and since when it is.
+    fn next(&self) -> Option<(&'a Prepared, Instant)> {
+        if self.until.is_some_and(|until| Instant::now() >= until) {
+            return None;
+        }
+        let place = self.next.fetch_add(1, Ordering::Relaxed);
+        let prepared = self.requests.get(place)?;
+        let Some((started, pause)) = self.pause else { return Some((prepared, Instant::now())) };
+        let due = started + pause * u32::try_from(place).unwrap_or(u32::MAX);
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        Some((prepared, due))
+    }
+}
+
+fn send_in_order(address: SocketAddr, order: &Order<'_>, connections: usize) -> Outcome {
     let started = Instant::now();
     let parts: Vec<Outcome> = std::thread::scope(|scope| {
-        let run = || send_one_by_one(address, requests, &next, started + time);
+        let run = || send_one_by_one(address, order);
         let threads: Vec<_> = (0..connections).map(|_| scope.spawn(run)).collect();
         threads.into_iter().map(|thread| thread.join().expect("sending does not panic")).collect()
     });
@@ -63,17 +99,15 @@ pub fn send(address: SocketAddr, requests: &[Prepared], connections: usize, time
             *whole.refused.entry(status).or_default() += count;
         }
     }
-    whole.ran_out = next.load(Ordering::Relaxed) >= requests.len();
+    whole.ran_out = order.next.load(Ordering::Relaxed) >= order.requests.len();
     whole.latencies.sort_unstable();
     whole
 }
 
-fn send_one_by_one(address: SocketAddr, requests: &[Prepared], next: &AtomicUsize, until: Instant) -> Outcome {
+fn send_one_by_one(address: SocketAddr, order: &Order<'_>) -> Outcome {
     let mut connection = Connection::new(address, ANSWER_WITHIN);
     let mut outcome = Outcome::default();
-    while Instant::now() < until {
-        let Some(prepared) = requests.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
-        let started = Instant::now();
+    while let Some((prepared, started)) = order.next() {
         match connection.send(&prepared.request) {
             Ok(response) if response.status == 200 => {
                 outcome.latencies.push(started.elapsed());

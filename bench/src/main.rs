@@ -1,5 +1,5 @@
-//! The load generator: `cargo run --release -p bench -- accept | sustained | startup | disk | pages | fill | queue |
-//! metrics | send | check`.
+//! The load generator: `cargo run --release -p bench -- accept | sustained | startup | disk | pages | cleanup | fill |
+//! queue | metrics | send | check`.
 //! Each scenario starts a private server of the release build, measures, and prints one JSON report on standard output.
 
 mod scenarios;
@@ -52,6 +52,8 @@ enum Scenario {
         #[command(flatten)]
         place: Place,
     },
+    /// Retention beside a running server: whole days, days of two sizes, shared days by 1, 2 and 4 workers, ingest beside it
+    Cleanup(scenarios::cleanup::Options),
     /// Events of days long past in a data directory, without a server
     Fill(scenarios::fill::Options),
     /// Publishing, consuming and waiting times of the queue, embedded, on Redis and on RabbitMQ, beside real Celery
@@ -119,6 +121,7 @@ fn main() -> ExitCode {
         Scenario::Startup { times, place } => scenarios::startup::run(times, &place),
         Scenario::Disk { events, body, place } => scenarios::disk::run(events, body, &place),
         Scenario::Pages { events, requests, groups, place } => scenarios::pages::run(&events, requests, groups, &place),
+        Scenario::Cleanup(options) => scenarios::cleanup::run(&options),
         Scenario::Fill(options) => scenarios::fill::run(&options),
         Scenario::Queue(options) => scenarios::queue::run(&options),
         Scenario::Metrics(options) => scenarios::metrics::run(&options),

@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod check;
+pub mod cleanup;
 pub mod disk;
 pub mod fill;
 pub mod metrics;
