@@ -19,9 +19,11 @@ const DEPTH_MAX: usize = 32;
 /// Bytes of a property that AMQP calls short.
 const SHORT_MAX: usize = 255;
 
-/// The one header of a message that only our processes read: the document of what others have a header each for. The server
-/// takes a table apart at every turn, and twenty fields cost it more than the rest of the message.
+/// The type of a message that only our processes read. What others have a header each for is a document before its payload,
+/// behind the document's length: the server takes headers apart, and twenty cost it more than the rest of the message.
 const PACKED: &str = "vigie";
+/// Bytes of that length.
+const LENGTH_BYTES: usize = 4;
 
 /// A message of the server's.
 #[derive(Clone, Debug)]
@@ -63,9 +65,11 @@ impl Message {
 
     fn parcel(&self) -> Parcel<'_> {
         let text = |value: &Option<ShortString>| value.as_ref().map(|value| value.as_str().to_owned());
-        let (body, encoding) = match std::str::from_utf8(&self.body) {
+        let packed = self.unpacked();
+        let payload = packed.map_or(&self.body[..], |(_, payload)| payload);
+        let (body, encoding) = match std::str::from_utf8(payload) {
             Ok(text) => (Cow::Borrowed(text), "utf-8"),
-            Err(_) => (Cow::Owned(STANDARD.encode(&self.body)), "base64"),
+            Err(_) => (Cow::Owned(STANDARD.encode(payload)), "base64"),
         };
         let mut properties = Fields::new();
         put(&mut properties, "body_encoding", &encoding);
@@ -77,29 +81,37 @@ impl Message {
             body,
             content_encoding: text(self.properties.content_encoding()).map(Cow::Owned),
             content_type: text(self.properties.content_type()).map(Cow::Owned),
-            headers: self.headers(),
+            headers: packed.map_or_else(|| self.headers(), |(headers, _)| read_headers(headers)),
             properties,
         }
     }
 
-    /// What cannot be unpacked is nothing, and the message names no task then.
     fn headers(&self) -> Fields {
-        let table = || self.properties.headers().iter().flat_map(|table| table.inner());
-        let packed = table().find(|(name, _)| name.as_str() == PACKED);
-        if let Some((_, AMQPValue::LongString(text))) = packed {
-            return serde_json::from_slice(text.as_bytes()).unwrap_or_default();
-        }
         let mut headers = Fields::new();
-        for (name, value) in table().filter(|(name, _)| !name.as_str().starts_with("x-")) {
-            put(&mut headers, name.as_str(), &json_of(value, 0));
+        for (name, value) in self.properties.headers().iter().flat_map(|table| table.inner()) {
+            if !name.as_str().starts_with("x-") {
+                put(&mut headers, name.as_str(), &json_of(value, 0));
+            }
         }
         headers
     }
 
+    /// The headers' document and the payload of a packed message. One that is damaged has neither, and names no task then.
+    fn unpacked(&self) -> Option<(&[u8], &[u8])> {
+        self.properties.kind().as_ref().filter(|kind| kind.as_str() == PACKED)?;
+        let parts = self.body.split_first_chunk::<LENGTH_BYTES>();
+        let parts = parts.and_then(|(length, rest)| rest.split_at_checked(u32::from_be_bytes(*length) as usize));
+        Some(parts.unwrap_or_default())
+    }
+
     /// The message as it is sent where only our processes read.
     pub fn packed(self) -> Message {
-        let headers = packed_table(&self.headers());
-        Message { properties: self.properties.with_headers(headers), ..self }
+        if self.unpacked().is_some() {
+            return self;
+        }
+        let body = packed_body(&self.headers(), &self.body);
+        let properties = self.properties.with_headers(FieldTable::default()).with_type(PACKED.into());
+        Message { properties, body }
     }
 
     /// The message of a new job: what `of_text` makes of `celery::encode`, without the way through text.
@@ -111,33 +123,15 @@ impl Message {
                 table.insert(name, value_of(value));
             }
         }
-        Message::wrapped(job, tag, &wrapping, table)
+        let properties = properties_of(job, tag, &wrapping).with_headers(table);
+        Message { properties, body: job.payload.clone() }
     }
 
     /// The same where only our processes read.
     pub fn of_own_job(job: &NewJob, tag: &str, now: Timestamp) -> Message {
         let wrapping = celery::brief_wrapping(job, now);
-        let table = packed_table(&wrapping.headers);
-        Message::wrapped(job, tag, &wrapping, table)
-    }
-
-    fn wrapped(job: &NewJob, tag: &str, wrapping: &celery::Wrapping, table: FieldTable) -> Message {
-        let mut properties = BasicProperties::default()
-            .with_delivery_mode(2)
-            .with_headers(table)
-            .with_content_type(wrapping.content_type.into())
-            .with_content_encoding(wrapping.content_encoding.into())
-            .with_priority(job.priority.min(9));
-        if let Some(tag) = short(tag) {
-            properties = properties.with_message_id(tag);
-        }
-        if let Some(id) = short(job.id.as_str()) {
-            properties = properties.with_correlation_id(id);
-        }
-        if let Some(reply_to) = job.options.reply_to.as_deref().and_then(short) {
-            properties = properties.with_reply_to(reply_to);
-        }
-        Message { properties, body: job.payload.clone() }
+        let body = packed_body(&wrapping.headers, &job.payload);
+        Message { properties: properties_of(job, tag, &wrapping).with_type(PACKED.into()), body }
     }
 
     /// Reads what the ledger keeps, or what `celery::encode` wrote; `None` if it is damaged.
@@ -214,11 +208,37 @@ pub(super) fn notice_of_message(message: Message) -> Result<Notice, String> {
     celery::opened_notice(headers, content_type, message.body.into())
 }
 
-fn packed_table(headers: &impl Serialize) -> FieldTable {
-    let text = serde_json::to_string(headers).expect("texts and values that were read can be written");
-    let mut table = FieldTable::default();
-    table.insert(PACKED.into(), AMQPValue::LongString(text.into()));
-    table
+/// All but the headers.
+fn properties_of(job: &NewJob, tag: &str, wrapping: &celery::Wrapping) -> BasicProperties {
+    let mut properties = BasicProperties::default()
+        .with_delivery_mode(2)
+        .with_content_type(wrapping.content_type.into())
+        .with_content_encoding(wrapping.content_encoding.into())
+        .with_priority(job.priority.min(9));
+    if let Some(tag) = short(tag) {
+        properties = properties.with_message_id(tag);
+    }
+    if let Some(id) = short(job.id.as_str()) {
+        properties = properties.with_correlation_id(id);
+    }
+    if let Some(reply_to) = job.options.reply_to.as_deref().and_then(short) {
+        properties = properties.with_reply_to(reply_to);
+    }
+    properties
+}
+
+fn packed_body(headers: &impl Serialize, payload: &[u8]) -> Bytes {
+    let mut body = vec![0; LENGTH_BYTES];
+    serde_json::to_writer(&mut body, headers).expect("texts and values that were read can be written");
+    let length = u32::try_from(body.len() - LENGTH_BYTES).expect("headers have a bound far below");
+    body[..LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());
+    body.extend_from_slice(payload);
+    body.into()
+}
+
+/// What cannot be read is nothing.
+fn read_headers(text: &[u8]) -> Fields {
+    serde_json::from_slice(text).unwrap_or_default()
 }
 
 pub(super) fn short(text: &str) -> Option<ShortString> {
@@ -330,12 +350,16 @@ mod tests {
         let long = Message::of_job(&job, "tag", "gen1@host", now);
         let packed = long.clone().packed();
         assert_eq!((said(&packed), packed.to_text()), (said(&long), long.to_text()));
+        assert_eq!(packed.clone().packed().body, packed.body);
         let brief = Message::of_own_job(&job, "tag", now);
-        let table = brief.properties.headers().as_ref().expect("headers");
-        assert_eq!((table.inner().len(), said(&brief.clone().packed())), (1, said(&brief)));
+        assert!(brief.properties.headers().is_none());
         let received = brief.decode().expect("a job");
         assert_eq!((received.group.as_deref(), received.published_at), (Some("g"), Some(now)));
-        assert_eq!(received.options.keeps_result, job.options.keeps_result);
+        assert_eq!((received.options.keeps_result, &received.payload), (true, &job.payload));
+        for cut in [0, 3, 4, 20] {
+            let damaged = Message { body: brief.body.slice(..cut), ..brief.clone() };
+            assert!(damaged.decode().is_err(), "{cut}");
+        }
     }
 
     #[test]
