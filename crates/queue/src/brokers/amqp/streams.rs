@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 /// Deliveries under way to one consumer at most: what is running counts too, so that there is something to claim while
@@ -26,6 +27,8 @@ const CREDIT_MAX: usize = 4_000;
 const CREDIT_FIRST: usize = 64;
 /// Bytes in all buffers of a process; large messages get a small credit.
 const BUFFER_BYTES_MAX: usize = 64 << 20;
+/// Deliveries put on the desk at once, while others speak on the same thread.
+const READY_MAX: usize = 64;
 /// A consumer that nobody asked for so long ends.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
 
@@ -98,6 +101,17 @@ impl Streams {
     pub fn note_consumers(&mut self, lane: &str, consumers: u64) {
         if let Some(stream) = self.lanes.get_mut(lane) {
             stream.is_sole = consumers <= 1;
+        }
+    }
+
+    fn note_arrived(&mut self, lane: &str, entries: &[Entry]) {
+        for entry in entries {
+            let size = entry.message.body.len();
+            self.bytes_mean = if self.bytes_mean == 0 { size.max(1) } else { (self.bytes_mean * 15 + size) / 16 + 1 };
+        }
+        if let Some(stream) = self.lanes.get_mut(lane) {
+            stream.coming = stream.coming.saturating_sub(entries.len() as u64);
+            stream.moved_at = Instant::now();
         }
     }
 
@@ -215,44 +229,15 @@ impl Shared {
         })
     }
 
-    fn arrive(&self, lane: &Lane, channel: &Arc<LaneChannel>, delivery: Delivery) {
-        let ticket = channel.arrive(delivery.delivery_tag);
-        let message = Message { properties: delivery.properties, body: delivery.data.into() };
-        let job = message.decode().map(Arc::new).map_err(Arc::new);
-        let tag = message.tag().map_or_else(|| tag_of_stranger(&job, &message), Arc::from);
-        let (mut deaths, mut seat) = (job.as_ref().map_or((0, 0), |job| (job.deaths, job.company_deaths)), lane.seat);
-        if lane.is_shared {
-            let priority = message.priority().unwrap_or(crate::PRIORITY_DEFAULT);
-            seat = Seat { class: 9 - priority.min(9), lane: 0 };
-        }
-        if message.deliveries() >= u64::from(super::POISON_DEATHS) && deaths == (0, 0) {
-            deaths = (0, 1);
-        }
-        let size = message.body.len();
-        {
-            let mut streams = lock(&self.streams);
-            streams.bytes_mean =
-                if streams.bytes_mean == 0 { size.max(1) } else { (streams.bytes_mean * 15 + size) / 16 + 1 };
-            if let Some(stream) = streams.lanes.get_mut(&lane.name) {
-                stream.coming = stream.coming.saturating_sub(1);
-                stream.moved_at = Instant::now();
-            }
-        }
+    fn arrive(&self, lane: &Lane, channel: &Arc<LaneChannel>, deliveries: Vec<Delivery>) {
+        let entries: Vec<Entry> = deliveries.into_iter().map(|delivery| entry_of(lane, channel, delivery)).collect();
         let mut desk = lock(&self.desk);
-        let order = desk.next_order();
-        desk.put(Entry {
-            order,
-            seat,
-            lane: lane.name.clone(),
-            queue: lane.queue.clone(),
-            ticket,
-            message: Arc::new(message),
-            job,
-            tag,
-            deaths,
-            is_unsure: delivery.redelivered,
-            arrived_at: Instant::now(),
-        });
+        // Under both locks: whoever sees that nothing more is coming must see it lie on the desk.
+        lock(&self.streams).note_arrived(&lane.name, &entries);
+        for entry in entries {
+            let order = desk.next_order();
+            desk.put(Entry { order, ..entry });
+        }
         drop(desk);
         self.arrived.notify_all();
     }
@@ -298,6 +283,35 @@ impl Shared {
     }
 }
 
+/// What lies on the desk of a delivery; its place is given there.
+fn entry_of(lane: &Lane, channel: &Arc<LaneChannel>, delivery: Delivery) -> Entry {
+    let ticket = channel.arrive(delivery.delivery_tag);
+    let message = Message { properties: delivery.properties, body: delivery.data.into() };
+    let job = message.decode().map(Arc::new).map_err(Arc::new);
+    let tag = message.tag().map_or_else(|| tag_of_stranger(&job, &message), Arc::from);
+    let (mut deaths, mut seat) = (job.as_ref().map_or((0, 0), |job| (job.deaths, job.company_deaths)), lane.seat);
+    if lane.is_shared {
+        let priority = message.priority().unwrap_or(crate::PRIORITY_DEFAULT);
+        seat = Seat { class: 9 - priority.min(9), lane: 0 };
+    }
+    if message.deliveries() >= u64::from(super::POISON_DEATHS) && deaths == (0, 0) {
+        deaths = (0, 1);
+    }
+    Entry {
+        order: 0,
+        seat,
+        lane: lane.name.clone(),
+        queue: lane.queue.clone(),
+        ticket,
+        message: Arc::new(message),
+        job,
+        tag,
+        deaths,
+        is_unsure: delivery.redelivered,
+        arrived_at: Instant::now(),
+    }
+}
+
 /// Others' messages have no name of ours. What they say makes one, the same at each delivery.
 fn tag_of_stranger(
     job: &Result<Arc<crate::celery::Received>, Arc<crate::celery::Undecodable>>,
@@ -320,13 +334,13 @@ struct Reader {
 impl Reader {
     async fn read(self, mut consumer: Consumer) {
         let was_broken = loop {
-            match std::future::poll_fn(|cx| Pin::new(&mut consumer).poll_next(cx)).await {
-                Some(Ok(delivery)) => match self.shared.upgrade() {
-                    Some(shared) => shared.arrive(&self.lane, &self.channel, delivery),
-                    None => return,
-                },
-                Some(Err(_)) => break true,
-                None => break false,
+            let (deliveries, end) = std::future::poll_fn(|cx| take_ready(&mut consumer, cx)).await;
+            match self.shared.upgrade() {
+                Some(shared) => shared.arrive(&self.lane, &self.channel, deliveries),
+                None => return,
+            }
+            if let Some(was_broken) = end {
+                break was_broken;
             }
         };
         let was_wanted = self.is_ended.swap(true, Ordering::SeqCst);
@@ -341,4 +355,19 @@ impl Reader {
         }
         shared.arrived.notify_all();
     }
+}
+
+/// Takes what has come, so that it is put on the desk and told of at once; and whether the consumer has ended, and broken.
+fn take_ready(consumer: &mut Consumer, cx: &mut Context<'_>) -> Poll<(Vec<Delivery>, Option<bool>)> {
+    let mut deliveries = Vec::new();
+    while deliveries.len() < READY_MAX {
+        match Pin::new(&mut *consumer).poll_next(cx) {
+            Poll::Ready(Some(Ok(delivery))) => deliveries.push(delivery),
+            Poll::Ready(Some(Err(_))) => return Poll::Ready((deliveries, Some(true))),
+            Poll::Ready(None) => return Poll::Ready((deliveries, Some(false))),
+            Poll::Pending if deliveries.is_empty() => return Poll::Pending,
+            Poll::Pending => break,
+        }
+    }
+    Poll::Ready((deliveries, None))
 }
