@@ -29,6 +29,7 @@ pub struct Ops {
     pub spool: Option<Arc<Spool>>,
     pub(crate) storage_limits: Option<crate::storage::Limits>,
     pub(crate) storage_looks: crate::storage::Looks,
+    pub(crate) process: Option<crate::itself::Told>,
     public_url: RwLock<String>,
     pub(crate) login_limits: LoginLimits,
     file_reads: Semaphore,
@@ -48,6 +49,7 @@ impl Ops {
             spool: None,
             storage_limits: None,
             storage_looks: crate::storage::Looks::default(),
+            process: None,
             public_url: RwLock::new(public_url.trim_end_matches('/').to_owned()),
             login_limits: LoginLimits::default(),
             file_reads: Semaphore::new(FILE_READS_MAX),
@@ -91,6 +93,13 @@ impl Ops {
     #[must_use]
     pub fn with_storage_limits(mut self, limits: crate::storage::Limits) -> Ops {
         self.storage_limits = Some(limits);
+        self
+    }
+
+    /// Adds what the process knows of itself, which the console shows.
+    #[must_use]
+    pub fn with_process(mut self, told: crate::itself::Told) -> Ops {
+        self.process = Some(told);
         self
     }
 

@@ -25,6 +25,7 @@ pub mod events;
 pub mod first_run;
 pub mod grouping;
 pub mod issues;
+pub mod itself;
 pub mod keys;
 pub mod members;
 pub mod options;

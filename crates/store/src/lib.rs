@@ -42,6 +42,7 @@ pub mod dictionaries;
 pub mod events;
 pub mod expiry;
 pub mod governor;
+pub mod internal_series;
 pub mod probe;
 pub mod sizes;
 pub mod sweeps;

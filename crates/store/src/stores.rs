@@ -38,6 +38,11 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration { number: 8, name: "0008_spent_bodies", sql: include_str!("../migrations/sqlite/0008_spent_bodies.sql") },
     Migration { number: 9, name: "0009_governor", sql: include_str!("../migrations/sqlite/0009_governor.sql") },
+    Migration {
+        number: 10,
+        name: "0010_internal_hour",
+        sql: include_str!("../migrations/sqlite/0010_internal_hour.sql"),
+    },
 ];
 
 /// The migration that made the table of runtime options.

@@ -5,6 +5,7 @@ mod days;
 mod dictionaries;
 mod digest;
 mod events;
+mod internal_series;
 mod keys_and_projects;
 mod merging;
 mod notes;

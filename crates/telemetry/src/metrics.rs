@@ -3,6 +3,7 @@
 //! slot, a timer gathers the slots into series, and backends are told of series: the three know nothing of each other's pace.
 
 pub mod forward;
+pub mod growth;
 mod hub;
 mod key;
 mod prometheus;

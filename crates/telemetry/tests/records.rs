@@ -3,6 +3,7 @@
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use telemetry::metrics::growth::{Growth, Marks};
 use telemetry::metrics::push::{PushConfig, Target};
 use telemetry::metrics::{Backends, InstallError, Kind, METRICS, Metric, Registry, forward};
 use telemetry::metrics::{distribution, gauge, incr, install, timer};
@@ -62,6 +63,7 @@ fn check_11_a_million_records_of_8_threads_are_exact_though_no_backend_listens()
     let heard = String::from_utf8_lossy(&heard[..length]);
     assert!(heard.lines().any(|line| line == "jobs:3|c|#task:digest"), "only what is new: {heard}");
     timers_and_levels(&registry);
+    growth_is_told_once_to_each(&registry);
     reports_of_children(&registry);
 }
 
@@ -99,6 +101,17 @@ fn timers_and_levels(registry: &Registry) {
     assert_eq!(value(&text, "run_seconds_count{task=\"a\",result=\"success\"}"), 1);
     assert_eq!(value(&text, "run_seconds_count{task=\"a\",result=\"failure\"}"), 1);
     assert!(text.contains("\nlevel -3.5\n"), "the last one counts: {text}");
+}
+
+fn growth_is_told_once_to_each(registry: &Registry) {
+    let (mut first, mut second) = (Marks::default(), Marks::default());
+    let of = |grown: Vec<Growth>| grown.into_iter().find(|growth| growth.series == "took_seconds");
+    assert_eq!(of(registry.growth(&mut first)).map(|growth| growth.count), Some(RECORDS / 100));
+    assert_eq!(of(registry.growth(&mut first)), None, "nothing is new");
+    distribution("took_seconds", 0.5, &[]);
+    assert!(of(registry.growth(&mut first)).is_some_and(|growth| growth.count == 1 && (growth.sum - 0.5).abs() < 1e-6));
+    assert_eq!(of(registry.growth(&mut second)).map(|growth| growth.count), Some(RECORDS / 100 + 1));
+    assert!(registry.growth(&mut second).iter().all(|growth| growth.series != "level"), "levels do not grow");
 }
 
 fn reports_of_children(registry: &Registry) {

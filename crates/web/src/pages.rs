@@ -79,6 +79,7 @@ pub fn router(state: WebState) -> Router {
         .route("/system/dead-letters/{id}/", get(system::dead_letters::show_one))
         .route("/system/schedules/", get(system::schedules::show))
         .route("/system/storage/", get(system::storage::show))
+        .route("/system/itself/", get(system::itself::show))
         .route("/system/events/", get(system::events::show))
         .route("/system/audit/", get(system::audit::show))
         .route("/system/config/", get(system::config::show).post(system::config::change))

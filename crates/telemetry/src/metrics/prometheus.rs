@@ -29,6 +29,12 @@ pub(super) fn render(hub: &Hub, tags: &[(String, String)]) -> String {
     text
 }
 
+/// Returns a series's name with its own labels.
+pub(super) fn name(series: &Series) -> String {
+    let (name, labels) = (exposed(series.key.name()), labels(series, &[]));
+    if labels.is_empty() { name } else { format!("{name}{{{}}}", labels.join(",")) }
+}
+
 fn head(text: &mut String, name: &str, kind: Kind, declared: Option<&Metric>) {
     if let Some(metric) = declared {
         let help = metric.help.replace('\\', "\\\\").replace('\n', "\\n");

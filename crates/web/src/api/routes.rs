@@ -126,4 +126,5 @@ pub static ROUTES: &[RouteInfo] = &[
     route!(PUT    "/system/options/{option}/" ADMIN, options::update),
     route!(DELETE "/system/options/{option}/" ADMIN, options::delete),
     route!(GET    "/system/storage/" ADMIN, system::storage),
+    route!(GET    "/system/itself/" ADMIN, system::itself),
 ];

@@ -6,8 +6,9 @@ use ops::conservation::{self, BalanceRow};
 use ops::dead_letters::{self, DeadLetter, Selection};
 use ops::pulse::{self, Tendency};
 use ops::storage::{self, Forecast, Said};
-use ops::{ApiError, queues, schedules, shapes, workers};
+use ops::{ApiError, itself, queues, schedules, shapes, workers};
 use serde_json::{Value, json};
+use stdx::Timestamp;
 
 /// Rates of the last minute, as the first page of the console shows them.
 pub(super) async fn pipeline(request: ApiRequest) -> Result<Answer, ApiError> {
@@ -148,6 +149,35 @@ pub(super) async fn storage(request: ApiRequest) -> Result<Answer, ApiError> {
         "projects": seen.projects.iter().map(project).collect::<Vec<Value>>(),
         "days": seen.days.iter().map(|size| json!({"day": size.day.to_string(), "bytes": size.bytes})).collect::<Vec<Value>>(),
         "sweeps": seen.sweeps.iter().map(sweep).collect::<Vec<Value>>(),
+    })))
+}
+
+/// How this process started, what became of reports on Vigie's own errors, and its own metrics by hour.
+pub(super) async fn itself(request: ApiRequest) -> Result<Answer, ApiError> {
+    let seen = itself::get(&request.ops, &request.caller).await?;
+    let step = |step: &itself::Step| json!({"name": step.name, "ms": step.ms, "outcome": step.outcome});
+    let destination = |destination: &itself::Destination| {
+        json!({
+            "destination": destination.name, "captured": destination.captured, "sent": destination.sent,
+            "refused": destination.refused, "dropped": destination.dropped, "waiting": destination.waiting,
+            "uncaptured_self": destination.kept_self, "uncaptured_rate": destination.kept_rate,
+        })
+    };
+    let series = |series: &itself::Series| {
+        let hours = series
+            .hours
+            .iter()
+            .map(|(hour, count)| json!([Timestamp::from_seconds(hour.0 * 3_600).to_rfc3339(), count]));
+        json!({"series": series.name, "count": series.count, "sum": series.sum, "hours": hours.collect::<Vec<Value>>()})
+    };
+    Ok(Answer::ok(json!({
+        "at": seen.seen_at.to_rfc3339(),
+        "boot": seen.process.boot.iter().map(step).collect::<Vec<Value>>(),
+        "self_reporting": {
+            "said": seen.process.reporting,
+            "destinations": seen.process.destinations.iter().map(destination).collect::<Vec<Value>>(),
+        },
+        "series": seen.series.iter().map(series).collect::<Vec<Value>>(),
     })))
 }
 

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod config;
 pub mod dead_letters;
 pub mod events;
+pub mod itself;
 pub mod pipeline;
 pub mod queues;
 mod reasons;
@@ -23,19 +24,21 @@ pub enum Tab {
     DeadLetters,
     Schedules,
     Storage,
+    Itself,
     Events,
     Config,
     Audit,
 }
 
 impl Tab {
-    pub const ALL: [Tab; 9] = [
+    pub const ALL: [Tab; 10] = [
         Tab::Pipeline,
         Tab::Queues,
         Tab::Workers,
         Tab::DeadLetters,
         Tab::Schedules,
         Tab::Storage,
+        Tab::Itself,
         Tab::Events,
         Tab::Config,
         Tab::Audit,
@@ -49,6 +52,7 @@ impl Tab {
             Tab::DeadLetters => "Dead letters",
             Tab::Schedules => "Schedules",
             Tab::Storage => "Storage",
+            Tab::Itself => "Vigie itself",
             Tab::Events => "Event lookup",
             Tab::Config => "Configuration",
             Tab::Audit => "Audit log",
@@ -63,6 +67,7 @@ impl Tab {
             Tab::DeadLetters => "/system/dead-letters/",
             Tab::Schedules => "/system/schedules/",
             Tab::Storage => "/system/storage/",
+            Tab::Itself => "/system/itself/",
             Tab::Events => "/system/events/",
             Tab::Config => "/system/config/",
             Tab::Audit => "/system/audit/",

@@ -3,11 +3,14 @@
 use super::fixtures::{self, now, shell};
 use super::templates::render;
 use crate::components::receipt::Receipt;
-use crate::pages::system::{audit, config, dead_letters, events, pipeline, queues, schedules, storage, workers};
+use crate::pages::system::{
+    audit, config, dead_letters, events, itself, pipeline, queues, schedules, storage, workers,
+};
 use ops::Page;
 use ops::audit::Entry;
 use ops::conservation::{Balance, BalanceRow};
 use ops::dead_letters::DeadLetter;
+use ops::itself::{Destination, Itself, Process, Series, Step};
 use ops::options::{KnownOption, OnDisk, OptionView};
 use ops::page::PageLink;
 use ops::pulse::{Flow, Pulse, Rate, SpoolState, Tendency};
@@ -43,6 +46,8 @@ pub fn pages(text: &str) -> Vec<(&'static str, String)> {
         ("system/dead_letter.html", render(&dead_letters::DeadLetterPage::of(shell(true), &letters[0]))),
         ("system/schedules.html", render(&schedules::SchedulesPage::of(shell(true), &[schedule(text)], &workers))),
         ("system/storage.html", render(&storage::StoragePage::of(shell(true), &stored(text)))),
+        ("system/itself.html", render(&itself::ItselfPage::of(shell(true), process(text)))),
+        ("system/itself.html", render(&itself::ItselfPage::of(shell(true), empty_process()))),
         ("system/audit.html", render(&audit::AuditPage::of(shell(true), log(text)))),
         (
             "system/events.html",
@@ -107,6 +112,34 @@ fn stored(text: &str) -> Storage {
         growth_bytes: 10 << 20,
         forecast: Forecast::Days(9),
         sweeps: vec![sweep],
+    }
+}
+
+fn empty_process() -> Itself {
+    Itself { seen_at: now(), process: Process::default(), series: Vec::new() }
+}
+
+fn process(text: &str) -> Itself {
+    let step = |outcome: String| Step { name: text.to_owned(), ms: 12.3, outcome };
+    let destination = Destination {
+        name: text.to_owned(),
+        captured: 12,
+        sent: 7,
+        refused: 1,
+        dropped: 3,
+        waiting: 2,
+        kept_self: 40,
+        kept_rate: 90,
+    };
+    let series = |name: String, sum| Series { name, count: 1_234, sum, hours: vec![(now().hour(), 1_234)] };
+    Itself {
+        seen_at: now(),
+        process: Process {
+            boot: vec![step(text.to_owned()), step(format!("failed: {text}"))],
+            reporting: text.to_owned(),
+            destinations: vec![destination],
+        },
+        series: vec![series(text.to_owned(), 0.0), series(format!("a_seconds{{task=\"{text}\"}}"), 2.5)],
     }
 }
 
