@@ -39,4 +39,4 @@ pub use spool::{Spool, SpoolState};
 pub use task::{CallTask, Calls, Outcome, Policy, RunContext, Task};
 pub use tend::{Fallen, fallen};
 pub use waiting::wait_for;
-pub use worker::{RemoteConfig, Worker, WorkerConfig, WorkerProgress};
+pub use worker::{RemoteConfig, RunEnd, Worker, WorkerConfig, WorkerProgress};

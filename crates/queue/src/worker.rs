@@ -11,7 +11,7 @@ mod run;
 mod seat;
 
 use crate::pool::{Children, ChildrenConfig, PoolRow};
-use crate::{Queue, QueueBounds, Task, tend};
+use crate::{Claimed, Queue, QueueBounds, Task, tend};
 use credit::Credit;
 use leases::Leases;
 pub use remote::RemoteConfig;
@@ -47,9 +47,22 @@ pub struct WorkerConfig {
     pub on_thread_start: fn(),
     /// Each thread runs its jobs in a process of its own; `None`: in the thread.
     pub children: Option<ChildrenConfig>,
+    /// Told of every run when it has ended, on the thread that ran it; it should be quick.
+    pub on_run: Arc<dyn Fn(&RunEnd<'_>) + Send + Sync>,
     /// For Celery's tools.
     pub remote: RemoteConfig,
     pub clock: Arc<dyn Clock>,
+}
+
+/// A run that has ended.
+#[derive(Clone, Copy)]
+pub struct RunEnd<'a> {
+    pub task: &'a str,
+    pub jobs: &'a [Claimed],
+    /// Of the jobs, those that are to be tried again or became dead letters.
+    pub failed: usize,
+    pub took: Duration,
+    pub time_limit: Duration,
 }
 
 impl WorkerConfig {
@@ -63,6 +76,7 @@ impl WorkerConfig {
             threads,
             on_thread_start: || {},
             children: None,
+            on_run: Arc::new(|_| {}),
             remote: RemoteConfig::default(),
             clock,
         }

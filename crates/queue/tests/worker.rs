@@ -284,6 +284,30 @@ fn sleeping_job(id: &str, ms: u64) -> NewJob {
 }
 
 #[test]
+fn whoever_watches_is_told_of_every_run_that_ended() {
+    let rig = Rig::new();
+    rig.publish(vec![job("fine"), job("fails")]).expect("kept");
+    let Rig { folder: _folder, broker, .. } = rig;
+    let (sender, _ran) = channel();
+    let tasks: Vec<Arc<dyn Task>> = vec![Arc::new(Scripted { ran: Mutex::new(sender) })];
+    let (told, ends) = channel();
+    let told = Mutex::new(told);
+    let on_run = move |run: &queue::RunEnd<'_>| {
+        let end = (run.task.to_owned(), run.jobs.len(), run.failed);
+        told.lock().expect("nobody panicked").send(end).expect("the test listens");
+        assert!(run.took < run.time_limit);
+    };
+    let worker = Worker::start(Arc::new(broker), tasks, WorkerConfig { on_run: Arc::new(on_run), ..one_thread() });
+    let mut jobs = (0, 0);
+    while jobs.0 < 2 {
+        let (_, ran, failed) = ends.recv_timeout(Duration::from_secs(10)).expect("a run ended");
+        jobs = (jobs.0 + ran, jobs.1 + failed);
+    }
+    assert_eq!(jobs, (2, 1));
+    worker.join();
+}
+
+#[test]
 fn a_run_beyond_its_time_limit_fails_and_its_thread_is_replaced() {
     let (broker, worker) = sleeping(Duration::from_millis(100), vec![sleeping_job("hangs", 60_000)], 1);
     until("the job is tried again by another thread", || broker.depths().expect("depths")[0].leased == 0);

@@ -15,12 +15,14 @@ pub mod metrics;
 mod multiplex;
 mod own;
 mod record;
+mod traces;
 
 pub use destination::{Answer, Deliver, Tally};
 pub use http::HttpDelivery;
 pub use layer::ReportLayer;
 pub use own::{Handling, handling, handling_of_client, set_internal_project};
 pub use sentry::types::Dsn;
+pub use traces::{TracedRun, TracesSampler};
 
 use destination::Destination;
 use multiplex::Multiplexer;

@@ -1,5 +1,6 @@
 //! Boot as a named list of steps, each timed, so that `status` and the log say what took how long and what failed.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// One step of boot, as it ended.
@@ -10,11 +11,9 @@ pub struct Step {
     pub outcome: String,
 }
 
-/// The steps so far.
+/// The steps so far. Copies see what is recorded later.
 #[derive(Clone, Debug, Default)]
-pub struct Boot {
-    pub steps: Vec<Step>,
-}
+pub struct Boot(Arc<Mutex<Vec<Step>>>);
 
 impl Boot {
     /// Runs a step and records how long it took and how it ended.
@@ -49,15 +48,24 @@ impl Boot {
 
     /// Says in one line of the log how the start went.
     pub fn tell(&self, role: &'static str) {
-        let took_ms: f64 = self.steps.iter().map(|step| step.ms).sum();
-        let slowest =
-            self.steps.iter().max_by(|left, right| left.ms.total_cmp(&right.ms)).map_or("none", |step| step.name);
-        tracing::info!(role, took_ms = took_ms.round(), steps = self.steps.len(), slowest, "started");
+        let steps = self.steps();
+        let took_ms: f64 = steps.iter().map(|step| step.ms).sum();
+        let slowest = steps.iter().max_by(|left, right| left.ms.total_cmp(&right.ms)).map_or("none", |step| step.name);
+        tracing::info!(role, took_ms = took_ms.round(), steps = steps.len(), slowest, "started");
+    }
+
+    /// Returns the steps so far, in order.
+    pub fn steps(&self) -> Vec<Step> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Step>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn record(&mut self, name: &'static str, took: Duration, outcome: String) {
         tracing::debug!(step = name, took_ms = took.as_millis() as u64, outcome, "boot step ended");
-        self.steps.push(Step { name, ms: (took.as_secs_f64() * 10_000.0).round() / 10.0, outcome });
+        self.lock().push(Step { name, ms: (took.as_secs_f64() * 10_000.0).round() / 10.0, outcome });
     }
 }
 
@@ -70,6 +78,6 @@ mod tests {
         let mut boot = Boot::default();
         let failed = boot.step("stores", || -> anyhow::Result<()> { anyhow::bail!("no room") });
         assert!(failed.is_err());
-        assert_eq!(boot.steps[0].outcome, "failed: no room");
+        assert_eq!(boot.steps()[0].outcome, "failed: no room");
     }
 }

@@ -29,7 +29,7 @@ use stdx::{ByteSize, Proxies, Redacted};
 use store::options::OptionRow;
 use telemetry::metrics::Backends;
 use telemetry::metrics::push::{PushConfig, Target};
-use telemetry::reporting::Dsn;
+use telemetry::reporting::{Dsn, TracesSampler};
 
 /// Everything the process needs to know, typed.
 #[derive(Clone, Debug)]
@@ -54,6 +54,10 @@ pub struct Config {
     /// For Celery's tools.
     pub remote_control: bool,
     pub sends_events: bool,
+    /// Of its time limit, beyond which a run is slow.
+    pub slow_share: f64,
+    /// Of a worker's or scheduler's own process; `None`: nowhere.
+    pub metrics_listen: Option<SocketAddr>,
     pub durable_against_power_loss: bool,
     /// `embedded:`, or the address of a broker; holds its password.
     pub broker_url: Redacted<String>,
@@ -75,6 +79,7 @@ pub struct SelfReporting {
     pub relay: Option<Redacted<Dsn>>,
     pub sample_rate: f32,
     pub upstream_metrics_rate: f32,
+    pub traces: TracesSampler,
     pub environment: String,
 }
 
@@ -220,6 +225,10 @@ impl Config {
             shutdown_grace: kind::parse_duration(text("worker.shutdown-grace")).expect(CHECKED),
             remote_control: switch("worker.remote-control"),
             sends_events: switch("worker.send-events"),
+            slow_share: text("worker.slow-share").parse().expect(CHECKED),
+            metrics_listen: Some(text("worker.metrics-listen"))
+                .filter(|address| !address.is_empty())
+                .map(|address| address.parse().expect(CHECKED)),
             durable_against_power_loss: text("queue.durability") == "power",
             spool_bytes_max: bytes("queue.spool-max-bytes"),
             broker_url: Redacted::new(text("broker.url").to_owned()),
@@ -238,6 +247,13 @@ impl Config {
                 relay: dsn("self-reporting.relay-dsn"),
                 sample_rate: fraction("self-reporting.sample-rate"),
                 upstream_metrics_rate: fraction("self-reporting.upstream-metrics-rate"),
+                traces: TracesSampler {
+                    share: text("self-reporting.traces-sample-rate").parse().expect(CHECKED),
+                    by_task: kind::list(text("self-reporting.traces-by-task"))
+                        .filter_map(kind::share)
+                        .map(|(task, share)| (task.to_owned(), share))
+                        .collect(),
+                },
                 environment: text("self-reporting.environment").to_owned(),
             },
         };

@@ -9,6 +9,7 @@ mod commands;
 mod config;
 mod control;
 mod health;
+mod history;
 mod host;
 mod local;
 mod metrics;

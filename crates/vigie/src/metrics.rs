@@ -1,8 +1,8 @@
 //! The binary's own metrics, and the list of everybody's.
 
-use queue::{Queue, QueueDepth, WORKER_DEAD_AFTER, WorkerRow};
+use queue::{Queue, QueueDepth, RunEnd, WORKER_DEAD_AFTER, WorkerRow};
 use stdx::Timestamp;
-use telemetry::metrics::{Kind, Metric, gauge};
+use telemetry::metrics::{Kind, Metric, gauge, incr, timing};
 
 pub const METRICS: &[Metric] = &[
     Metric {
@@ -94,6 +94,30 @@ pub const METRICS: &[Metric] = &[
         series_max: 1,
     },
     Metric {
+        name: "vigie_jobs_ended_total",
+        kind: Kind::Counter,
+        unit: "jobs",
+        help: "Jobs whose run ended, by task and result: success, failure",
+        labels: &["task", "result"],
+        series_max: 100,
+    },
+    Metric {
+        name: "vigie_jobs_run_duration_seconds",
+        kind: Kind::Histogram,
+        unit: "seconds",
+        help: "Time of one run, by task",
+        labels: &["task"],
+        series_max: 50,
+    },
+    Metric {
+        name: "vigie_jobs_slow_runs_total",
+        kind: Kind::Counter,
+        unit: "runs",
+        help: "Runs that took more than worker.slow-share of their time limit, by task",
+        labels: &["task"],
+        series_max: 50,
+    },
+    Metric {
         name: "vigie_process_resident_bytes",
         kind: Kind::Gauge,
         unit: "bytes",
@@ -112,17 +136,49 @@ pub const TABLES: &[&[Metric]] = &[
     telemetry::metrics::METRICS,
 ];
 
+/// Counts a run that has ended. One that took much of its time limit is an error, so that it is reported before the next
+/// one is cut off.
+pub fn run_ended(run: &RunEnd<'_>, slow_share: f64) {
+    let failed = run.failed.min(run.jobs.len());
+    for (result, jobs) in [("success", run.jobs.len() - failed), ("failure", failed)] {
+        if jobs > 0 {
+            incr("vigie_jobs_ended_total", jobs as u64, &[("task", run.task), ("result", result)]);
+        }
+    }
+    timing("vigie_jobs_run_duration_seconds", run.took, &[("task", run.task)]);
+    // A run at its limit is told of by the worker.
+    let is_slow = slow_share < 1.0 && run.took < run.time_limit && run.took > run.time_limit.mul_f64(slow_share);
+    if is_slow {
+        incr("vigie_jobs_slow_runs_total", 1, &[("task", run.task)]);
+        let job = run.jobs.first().map(|job| job.id.as_str());
+        let (took_s, limit_s) = (run.took.as_secs_f64(), run.time_limit.as_secs_f64());
+        tracing::error!(
+            task = run.task,
+            job,
+            jobs = run.jobs.len(),
+            took_s,
+            limit_s,
+            "a run took most of its time limit"
+        );
+    }
+}
+
 /// Sets the gauges that are looked at rather than counted; called before each rendering. Asking the queue may wait.
 pub fn look(queue: &dyn Queue, now: Timestamp) {
-    if let Some(bytes) = crate::host::resident_bytes() {
-        gauge("vigie_process_resident_bytes", bytes as f64, &[]);
-    }
+    look_at_process();
     match (queue.depths(), queue.workers()) {
         (Ok(depths), Ok(workers)) => {
             show_depths(depths);
             show_workers(&workers, now);
         }
         (Err(error), _) | (_, Err(error)) => tracing::warn!(error = %error, "queue not looked at for its metrics"),
+    }
+}
+
+/// Sets the gauges of this process alone.
+pub fn look_at_process() {
+    if let Some(bytes) = crate::host::resident_bytes() {
+        gauge("vigie_process_resident_bytes", bytes as f64, &[]);
     }
 }
 

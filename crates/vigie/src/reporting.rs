@@ -13,16 +13,20 @@ use store::conservation::AcceptedRow;
 use store::projects::NewProject;
 use store::{StoreError, Stores};
 use telemetry::reporting::{
-    Answer, Deliver, Destinations, Dsn, HttpDelivery, Reporting, ReportingConfig, set_internal_project,
+    Answer, Deliver, Destinations, Dsn, HttpDelivery, Reporting, ReportingConfig, Tally, set_internal_project,
 };
 
 /// The project that reports become events of, in the first organization.
 const INTERNAL_PROJECT: &str = "internal";
 const KEY_LABEL: &str = "Self-reporting";
 
-/// The process's reporting, as `status` tells of it.
+/// The process's reporting, as `status` and the console tell of it.
 #[derive(Clone, Default)]
-pub struct SelfReporting(Option<Arc<Reporting>>);
+pub struct SelfReporting {
+    reporting: Option<Arc<Reporting>>,
+    /// Where reports go, or why nowhere.
+    said: String,
+}
 
 /// What reports need of the process.
 pub struct Parts {
@@ -32,11 +36,11 @@ pub struct Parts {
     pub node: String,
 }
 
-/// Starts it. Nothing here stops a boot: what cannot be had is off and says so. Returns also how it went, in words.
-pub fn start(config: &Config, parts: Parts) -> (SelfReporting, String) {
+/// Starts it. Nothing here stops a boot: what cannot be had is off and says so.
+pub fn start(config: &Config, parts: Parts) -> SelfReporting {
     let wanted = &config.self_reporting;
     if !wanted.is_enabled {
-        return (SelfReporting::default(), "off: self-reporting.enabled is off".to_owned());
+        return SelfReporting { reporting: None, said: "off: self-reporting.enabled is off".to_owned() };
     }
     let over_http = |dsn: &Redacted<Dsn>| -> Box<dyn Deliver> { Box::new(HttpDelivery::new(dsn.expose())) };
     let host = |dsn: &Option<Redacted<Dsn>>, without: &str| match dsn {
@@ -61,8 +65,8 @@ pub fn start(config: &Config, parts: Parts) -> (SelfReporting, String) {
     };
     let relay = relay.unwrap_or_else(|| Box::new(Inlet { parts, owner: None }));
     match telemetry::reporting::start(options, Destinations { upstream, relay: Some(relay) }) {
-        Some(reporting) => (SelfReporting(Some(Arc::new(reporting))), said),
-        None => (SelfReporting::default(), "off: it was started before in this process".to_owned()),
+        Some(reporting) => SelfReporting { reporting: Some(Arc::new(reporting)), said },
+        None => SelfReporting { reporting: None, said: "off: it was started before in this process".to_owned() },
     }
 }
 
@@ -79,14 +83,21 @@ fn find(stores: &Stores) -> Option<i64> {
 }
 
 impl SelfReporting {
+    /// Returns where reports go, or why nowhere.
+    pub fn said(&self) -> &str {
+        &self.said
+    }
+
+    /// Returns what became of the reports, by destination.
+    pub fn tallies(&self) -> Vec<(&'static str, Tally)> {
+        self.reporting.as_ref().map(|reporting| reporting.tallies()).unwrap_or_default()
+    }
+
     pub fn to_json(&self) -> Value {
-        let Some(reporting) = &self.0 else { return json!({ "enabled": false, "destinations": [] }) };
-        let destinations: Vec<Value> = reporting
-            .tallies()
-            .into_iter()
-            .map(|(name, tally)| json!({ "destination": name, "reports": tally }))
-            .collect();
-        json!({ "enabled": true, "destinations": destinations })
+        let tallies = self.tallies().into_iter();
+        let destinations: Vec<Value> =
+            tallies.map(|(name, tally)| json!({ "destination": name, "reports": tally })).collect();
+        json!({ "enabled": self.reporting.is_some(), "said": self.said, "destinations": destinations })
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod child;
 mod cron;
+mod eyes;
 mod signals;
 mod web;
 mod worker;
@@ -10,6 +11,7 @@ mod worker;
 use crate::boot::Boot;
 use crate::broker;
 use crate::config::{Config, Live};
+use crate::history::History;
 use crate::reporting::{self, SelfReporting};
 use crate::{host, metrics, options, services, supervisor};
 use anyhow::Context;
@@ -133,6 +135,8 @@ async fn serve(config: &Config, role: Role, options: WorkerOptions, mut boot: Bo
     let asked = base.role.has(Role::Web).then(|| (base.queue.clone(), base.clock.clone()));
     let registry = base.registry.clone();
     components.push(Component::new("metrics", keep_sending(registry.clone(), asked, base.shutdown.clone())));
+    let history = History::new(registry.clone(), base.stores.clone(), base.clock.clone());
+    components.push(Component::new("history", history.clone().keep_writing(base.shutdown.clone())));
     components.push(supervisor::component(base.shutdown.clone()));
     components.push(Component::new("threads", watch_threads(base.shutdown.clone())));
     let grace = base.config.shutdown_grace;
@@ -140,6 +144,7 @@ async fn serve(config: &Config, role: Role, options: WorkerOptions, mut boot: Bo
     let ended = components.run(shutdown, grace).await;
     // What the last work recorded.
     registry.flush();
+    history.write().await;
     Ok(ended)
 }
 
@@ -156,9 +161,8 @@ fn start_reporting(
     boot.note("self-reporting", || {
         let (stores, queue, clock) = (stores.clone(), queue.clone(), clock.clone());
         let parts = reporting::Parts { stores, queue, clock, node: node.to_owned() };
-        let (reporting, said) = reporting::start(config, parts);
-        started = reporting;
-        Ok(said)
+        started = reporting::start(config, parts);
+        Ok(started.said().to_owned())
     })?;
     Ok(started)
 }
@@ -167,6 +171,7 @@ fn start_reporting(
 /// process that ends because another has it must not end with jobs in hand.
 async fn add_roles(mut base: Base, options: WorkerOptions, components: &mut Components) -> anyhow::Result<Base> {
     let listener = if base.role.has(Role::Web) { Some(web::listen(&base.config)?) } else { None };
+    eyes::add(&base, components)?;
     if base.role.has(Role::Worker) {
         worker::add(&mut base, options, components)?;
     }
@@ -199,9 +204,10 @@ fn migrate(config: &Config, clock: &dyn Clock) -> anyhow::Result<String> {
     Ok(if applied.is_empty() { "none needed".to_owned() } else { format!("applied {}", applied.join(", ")) })
 }
 
-/// A process without pages has nobody who asks it: it keeps only what is to be sent.
+/// A process that listens nowhere has nobody who asks it: it keeps only what is to be sent.
 fn install_metrics(config: &Config, role: Role) -> anyhow::Result<Registry> {
-    let has_prometheus = config.metrics.has_prometheus && role.has(Role::Web);
+    let is_asked = role.has(Role::Web) || config.metrics_listen.is_some();
+    let has_prometheus = config.metrics.has_prometheus && is_asked;
     let backends = Backends { has_prometheus, ..config.metrics.clone() };
     Ok(telemetry::metrics::install(metrics::TABLES, backends)?)
 }

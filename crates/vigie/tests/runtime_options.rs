@@ -1,6 +1,6 @@
 //! Options that are changed while Vigie runs: by command, by SIGHUP, and refused where a file says otherwise.
 
-use crate::running::{Running, START_MAX};
+use crate::running::{Running, START_MAX, http};
 use crate::{text, vigie};
 use std::time::Duration;
 
@@ -64,4 +64,38 @@ fn check_17_an_option_on_disk_is_not_set_in_the_store() {
     assert_eq!(vigie(folder.path(), &[], &["config", "get", "queue.max-jobs"]).stdout, b"7\n");
     assert_eq!(vigie(folder.path(), &[], &["config", "set", "disk.min-free", "2GB"]).status.code(), Some(0));
     assert_eq!(vigie(folder.path(), &[], &["config", "get", "disk.min-free"]).stdout, b"2GB\n");
+}
+
+#[test]
+fn check_17_the_first_run_asks_nothing_and_shows_what_the_file_says_read_only() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // All that an installer could ask for, and one that is a runtime option besides.
+    let file = "[system]\nurl-prefix = \"http://errors.example\"\n[queue]\nmax-jobs = 7000\n";
+    std::fs::write(folder.path().join("vigie.toml"), file).expect("written");
+    // The greeting names the public address, so the port is chosen here.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let address = free.to_string();
+    let variables = [("VIGIE_WEB__LISTEN", address.as_str())];
+    let mut running = Running::start(folder.path(), &variables, &["run"]);
+    let login = running.wait_for(&["log in as", "with password"], START_MAX);
+    let mut words = login.split_whitespace().skip_while(|word| *word != "as").skip(1);
+    let (email, password) = (words.next().expect("an email"), login.split_whitespace().last().expect("a password"));
+    running.wait_for(&["started"], START_MAX);
+    let form = format!("email={}&password={password}", email.replace('@', "%40"));
+    let (origin, kind) = ("http://errors.example", "application/x-www-form-urlencoded");
+    let answer = http(&address, "POST", "/auth/login/", &[("Origin", origin), ("Content-Type", kind)], &form);
+    let cookie = answer.lines().find_map(|line| line.strip_prefix("set-cookie: ")).expect("logged in");
+    let cookie = cookie.split(';').next().unwrap_or_default();
+    let page = http(&address, "GET", "/system/config/", &[("Cookie", cookie)], "");
+    let row = |key: &str| {
+        let start = page.find(&format!("<b>{key}</b>")).unwrap_or_else(|| panic!("{key} is not in {page}"));
+        page[start..].split("</tr>").next().unwrap_or_default()
+    };
+    for (key, value, place) in
+        [("queue.max-jobs", "7000", "vigie.toml:4"), ("system.url-prefix", "http://errors.example", "vigie.toml:2")]
+    {
+        let row = row(key);
+        assert!(row.contains(value) && row.contains(place) && !row.contains("<form"), "{key} is read-only: {row}");
+    }
+    assert!(row("disk.min-free").contains("<form"), "what no file says can be set");
 }

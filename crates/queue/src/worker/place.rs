@@ -3,7 +3,7 @@
 use super::keeper::HARD_GRACE;
 use super::run::How;
 use super::seat::{Current, Run, Seat};
-use super::{FAILED_PAUSE, Shared};
+use super::{FAILED_PAUSE, RunEnd, Shared};
 use crate::pool::{Death, Process, Ran, Watch};
 use crate::{DeadReason, Finish, Outcome, RunContext};
 use std::sync::Arc;
@@ -83,6 +83,7 @@ impl Shared {
         if matches!(ran, Ran::Outcomes(_) | Ran::OverTime) {
             self.credit.note(&jobs[0].queue, jobs.len(), took);
         }
+        self.tell_of_run(&run, &ran, took);
         if !seat.end() {
             tracing::warn!(task = run.task.name(), "a run ended after its time limit; its result is void");
             return;
@@ -90,6 +91,17 @@ impl Shared {
         let last_reason = if context.is_over_time() { DeadReason::TimeLimit } else { DeadReason::Attempts };
         let policy = run.policy;
         self.note_ran(seat, ran, &How { policy: &policy, last_reason, took }, run);
+    }
+
+    fn tell_of_run(&self, run: &Run, ran: &Ran, took: Duration) {
+        let is_failure = |outcome: &&Outcome| matches!(outcome, Outcome::Retry { .. } | Outcome::Dead { .. });
+        let failed = match ran {
+            Ran::Outcomes(outcomes) => outcomes.iter().filter(is_failure).count(),
+            Ran::OverTime | Ran::Died(_) => run.jobs.len(),
+            Ran::NotBegun | Ran::Abandoned => return,
+        };
+        let (task, jobs, time_limit) = (run.task.name(), run.jobs.as_slice(), run.time_limit);
+        (self.config.on_run)(&RunEnd { task, jobs, failed, took, time_limit });
     }
 
     fn note_ran(&self, seat: &Seat, ran: Ran, how: &How<'_>, run: Run) {

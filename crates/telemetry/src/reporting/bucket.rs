@@ -6,25 +6,26 @@ use std::time::{Duration, Instant};
 /// Reports a minute and destination, and as many at once.
 pub const REPORTS_A_MINUTE: u32 = 10;
 const MINUTE: Duration = Duration::from_secs(60);
-const INTERVAL: Duration = Duration::from_secs(60 / REPORTS_A_MINUTE as u64);
 
 pub struct Bucket {
     /// When it was made, full: a minute after the beginning of its time.
     epoch: Instant,
     /// Up to where its time is spent on reports.
     spent: Mutex<Duration>,
+    /// Of time, for each.
+    interval: Duration,
 }
 
 impl Bucket {
-    pub fn full(now: Instant) -> Bucket {
-        Bucket { epoch: now, spent: Mutex::new(Duration::ZERO) }
+    pub fn full(now: Instant, a_minute: u32) -> Bucket {
+        Bucket { epoch: now, spent: Mutex::new(Duration::ZERO), interval: MINUTE / a_minute }
     }
 
     /// Takes one; returns whether there was one.
     pub fn take(&self, now: Instant) -> bool {
         let now = now.saturating_duration_since(self.epoch) + MINUTE;
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        let after = (*spent).max(now - MINUTE) + INTERVAL;
+        let after = (*spent).max(now - MINUTE) + self.interval;
         let has_one = after <= now;
         if has_one {
             *spent = after;
@@ -40,7 +41,7 @@ mod tests {
     #[test]
     fn a_flood_is_cut_to_so_many_a_minute() {
         let start = Instant::now();
-        let bucket = Bucket::full(start);
+        let bucket = Bucket::full(start, REPORTS_A_MINUTE);
         let passed = |from: u32, until: u32| {
             (from..until).filter(|second| bucket.take(start + Duration::from_secs(u64::from(*second)))).count()
         };

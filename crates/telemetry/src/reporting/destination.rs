@@ -56,6 +56,18 @@ pub struct Tally {
     pub waiting: u64,
     /// Kept from the destination before they were captured: they would have reported on a report, or were too many.
     pub uncaptured: u64,
+    /// Of those: what was said of a report, and what was beyond ten a minute.
+    pub uncaptured_self: u64,
+    pub uncaptured_rate: u64,
+}
+
+/// Why a report is kept from a destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It speaks of a report: it would come back as another.
+    OfReport,
+    /// There were too many.
+    Rate,
 }
 
 pub struct Destination {
@@ -104,8 +116,19 @@ impl Destination {
     }
 
     /// Counts a report that is not offered.
-    pub fn keep_from(&self, reason: &'static str) {
-        lock(&self.tally).uncaptured += 1;
+    pub fn keep_from(&self, kept: Kept) {
+        let mut tally = lock(&self.tally);
+        tally.uncaptured += 1;
+        let reason = match kept {
+            Kept::OfReport => {
+                tally.uncaptured_self += 1;
+                "self"
+            }
+            Kept::Rate => {
+                tally.uncaptured_rate += 1;
+                "rate"
+            }
+        };
         metrics::uncaptured(self.name == Name::Upstream, reason);
     }
 

@@ -1,15 +1,13 @@
 //! The client's transport: every envelope goes to both destinations, upstream first.
 
-use super::bucket::Bucket;
-use super::destination::Destination;
+use super::bucket::{Bucket, REPORTS_A_MINUTE};
+use super::destination::{Destination, Kept};
 use super::own::{ABOUT_TAG, About};
+use super::traces;
 use sentry::protocol::{EnvelopeHeaders, EnvelopeItem, ItemContainer};
 use sentry::{Envelope, Transport};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Why a report is kept from a destination: it would come back as another.
-const SELF: &str = "self";
 
 pub struct Multiplexer {
     upstream: Option<Gate>,
@@ -20,7 +18,8 @@ pub struct Multiplexer {
 /// A destination behind its bound.
 struct Gate {
     destination: Arc<Destination>,
-    bucket: Bucket,
+    reports: Bucket,
+    traces: Bucket,
 }
 
 impl Multiplexer {
@@ -29,15 +28,16 @@ impl Multiplexer {
         relay: Option<Arc<Destination>>,
         upstream_metrics_rate: f32,
     ) -> Multiplexer {
-        let gate = |destination| Gate { destination, bucket: Bucket::full(Instant::now()) };
+        let reports = || Bucket::full(Instant::now(), REPORTS_A_MINUTE);
+        let gate = |destination| Gate { destination, reports: reports(), traces: traces::bucket() };
         Multiplexer { upstream: upstream.map(gate), relay: relay.map(gate), upstream_metrics_rate }
     }
 }
 
 impl Gate {
-    fn pass(&self, envelope: &Envelope) {
-        if !self.bucket.take(Instant::now()) {
-            return self.destination.keep_from("rate");
+    fn pass(&self, envelope: &Envelope, bound: &Bucket) {
+        if !bound.take(Instant::now()) {
+            return self.destination.keep_from(Kept::Rate);
         }
         let mut bytes = Vec::new();
         // Writing to memory does not fail.
@@ -52,23 +52,26 @@ impl Transport for Multiplexer {
     fn send_envelope(&self, envelope: Envelope) {
         let about = about(&envelope);
         let envelope = without_mark(envelope);
+        if traces::is_trace(&envelope) {
+            return self.upstream.iter().for_each(|upstream| upstream.pass(&envelope, &upstream.traces));
+        }
         if let Some(upstream) = &self.upstream {
             // One draw an envelope: its metrics go together or not at all.
             let is_whole = !has_metrics(&envelope) || passes(self.upstream_metrics_rate);
             match (about, is_whole) {
-                (About::Foreign, _) => upstream.destination.keep_from(SELF),
-                (About::Own | About::Other, true) => upstream.pass(&envelope),
+                (About::Foreign, _) => upstream.destination.keep_from(Kept::OfReport),
+                (About::Own | About::Other, true) => upstream.pass(&envelope, &upstream.reports),
                 (About::Own | About::Other, false) => {
                     if let Some(rest) = without_metrics(&envelope) {
-                        upstream.pass(&rest);
+                        upstream.pass(&rest, &upstream.reports);
                     }
                 }
             }
         }
         if let Some(relay) = &self.relay {
             match about {
-                About::Own => relay.destination.keep_from(SELF),
-                About::Foreign | About::Other => relay.pass(&envelope),
+                About::Own => relay.destination.keep_from(Kept::OfReport),
+                About::Foreign | About::Other => relay.pass(&envelope, &relay.reports),
             }
         }
     }
@@ -129,7 +132,7 @@ fn passes(rate: f32) -> bool {
 mod tests {
     use super::*;
     use crate::reporting::destination::{Answer, Deliver, Name};
-    use sentry::protocol::{Event, Metric, MetricType, TraceId};
+    use sentry::protocol::{Event, Metric, MetricType, TraceId, Transaction};
     use std::sync::mpsc::{Receiver, Sender, channel};
     use std::time::SystemTime;
 
@@ -199,7 +202,7 @@ mod tests {
         multiplexer.send_envelope(envelope(About::Own));
         let first = text(&first);
         assert!(first.contains("broken") && !first.contains(ABOUT_TAG), "{first}");
-        assert_eq!((relay.tally().captured, relay.tally().uncaptured), (0, 1));
+        assert_eq!((relay.tally().captured, relay.tally().uncaptured_self), (0, 1));
     }
 
     #[test]
@@ -211,6 +214,20 @@ mod tests {
     }
 
     #[test]
+    fn a_trace_goes_upstream_alone_and_takes_no_report_s_place() {
+        let ((upstream, first), (relay, _second)) = (listening(Name::Upstream), listening(Name::Relay));
+        let multiplexer = Multiplexer::new(Some(upstream.clone()), Some(relay.clone()), 0.0);
+        for _ in 0..80 {
+            multiplexer.send_envelope(Transaction { name: Some("debug.echo".to_owned()), ..Default::default() }.into());
+        }
+        assert!(text(&first).contains("debug.echo"));
+        assert_eq!((upstream.tally().captured, upstream.tally().uncaptured_rate), (60, 20));
+        assert_eq!(relay.tally().captured, 0);
+        multiplexer.send_envelope(envelope(About::Other));
+        assert_eq!((upstream.tally().captured, relay.tally().captured), (61, 1));
+    }
+
+    #[test]
     fn a_flood_is_cut_and_counted() {
         let (relay, _said) = listening(Name::Relay);
         let multiplexer = Multiplexer::new(None, Some(relay.clone()), 0.0);
@@ -218,6 +235,6 @@ mod tests {
             multiplexer.send_envelope(envelope(About::Other));
         }
         let tally = relay.tally();
-        assert_eq!((tally.captured, tally.uncaptured), (10, 90));
+        assert_eq!((tally.captured, tally.uncaptured_rate), (10, 90));
     }
 }

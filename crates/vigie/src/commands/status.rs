@@ -23,8 +23,30 @@ pub fn run(config: &Config, listing: Listing) -> anyhow::Result<ExitCode> {
         for step in status["boot"].as_array().into_iter().flatten() {
             output::line(&format!("  boot {}: {} ms, {}", text(&step["name"]), step["ms"], text(&step["outcome"])))?;
         }
+        reporting(&status["self_reporting"])?;
     }
     Ok(if is_ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What became of reports on Vigie's own errors.
+fn reporting(state: &serde_json::Value) -> anyhow::Result<()> {
+    output::line(&format!("  self-reporting {}", text(&state["said"])))?;
+    for destination in state["destinations"].as_array().into_iter().flatten() {
+        let reports = &destination["reports"];
+        let number = |name: &str| reports[name].as_u64().unwrap_or_default();
+        output::line(&format!(
+            "    {}: {} captured = {} sent ({} refused) + {} dropped + {} waiting; kept back: {} about reports, {} over the rate",
+            text(&destination["destination"]),
+            number("captured"),
+            number("sent"),
+            number("refused"),
+            number("dropped"),
+            number("waiting"),
+            number("uncaptured_self"),
+            number("uncaptured_rate"),
+        ))?;
+    }
+    Ok(())
 }
 
 fn text(value: &serde_json::Value) -> &str {

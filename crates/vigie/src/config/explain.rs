@@ -49,7 +49,9 @@ pub fn shown(key: &Key, text: &str) -> String {
         Kind::Broker | Kind::Store { .. } | Kind::Url => without_password(text),
         Kind::Text
         | Kind::Address
+        | Kind::AddressOrNone
         | Kind::Labels
+        | Kind::Shares
         | Kind::Bytes
         | Kind::Number { .. }
         | Kind::Duration

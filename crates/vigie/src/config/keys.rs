@@ -149,6 +149,20 @@ pub const KEYS: &[Key] = &[
         "events of tasks from the start; off: once Flower or celery control enable_events asks for them",
     ),
     key(
+        "worker.slow-share",
+        "0.8",
+        Kind::Fraction,
+        "share of its time limit beyond which a run is an error that is reported; 1: none is",
+    )
+    .runtime()
+    .live(),
+    key(
+        "worker.metrics-listen",
+        "",
+        Kind::AddressOrNone,
+        "address and port where run worker and run cron show /metrics and /health/live, each its own; without it nowhere",
+    ),
+    key(
         "queue.durability",
         "power",
         Kind::Choice(&["power", "process"]),
@@ -222,5 +236,12 @@ pub const KEYS: &[Key] = &[
         Kind::Fraction,
         "share of envelopes whose metric items go upstream too; the relay gets them all",
     ),
+    key(
+        "self-reporting.traces-sample-rate",
+        "0.0",
+        Kind::Fraction,
+        "share of runs whose trace goes upstream; never more than sixty a minute",
+    ),
+    key("self-reporting.traces-by-task", "", Kind::Shares, "the same for single tasks, such as ingest.digest=0.01"),
     key("self-reporting.environment", "production", Kind::Text, "environment that they are of"),
 ];

@@ -13,6 +13,8 @@ pub enum Kind {
     Url,
     /// `host:port`; port 0 takes a free one.
     Address,
+    /// The same, or empty.
+    AddressOrNone,
     /// `64MiB`, `2 GB`, plain bytes.
     Bytes,
     Number {
@@ -38,6 +40,8 @@ pub enum Kind {
     Networks,
     /// A list of labels and their values, `label=value`.
     Labels,
+    /// A list of names and shares, `name=0.1`.
+    Shares,
     /// Where jobs are queued.
     Broker,
     /// Begins with one of these; the schemes after `|` in design are not built yet and are refused by name.
@@ -57,7 +61,8 @@ impl Kind {
             Kind::Text => Ok(()),
             Kind::Url if text.is_empty() || is_web_address(text) => Ok(()),
             Kind::Url => Err(format!("'{text}' does not begin with http:// or https:// and a host")),
-            Kind::Address => text
+            Kind::AddressOrNone if text.is_empty() => Ok(()),
+            Kind::Address | Kind::AddressOrNone => text
                 .parse::<SocketAddr>()
                 .map(|_| ())
                 .map_err(|_| format!("'{text}' is not an address such as 127.0.0.1:9000")),
@@ -95,6 +100,10 @@ impl Kind {
                 Some(item) => Err(format!("'{item}' is not a label such as region=eu, of letters, digits and _")),
                 None => Ok(()),
             },
+            Kind::Shares => match list(text).find(|item| share(item).is_none()) {
+                Some(item) => Err(format!("'{item}' is not a name and a number from 0 to 1 such as ingest.digest=0.1")),
+                None => Ok(()),
+            },
             Kind::Broker => crate::broker::check_url(text),
             Kind::Store { built, .. } if built.contains(&text) => Ok(()),
             Kind::Store { built, later } => match later.iter().find(|scheme| text.starts_with(*scheme)) {
@@ -109,7 +118,7 @@ impl Kind {
         match self {
             Kind::Text => "text".to_owned(),
             Kind::Url => "an address such as https://errors.example.org".to_owned(),
-            Kind::Address => "an address and port".to_owned(),
+            Kind::Address | Kind::AddressOrNone => "an address and port".to_owned(),
             Kind::Bytes => "a size such as 64MiB or 2GB".to_owned(),
             Kind::Number { min, max } => format!("a whole number from {min} to {max}"),
             Kind::Duration => "a duration such as 500ms, 30s, 5m or 1h".to_owned(),
@@ -122,6 +131,7 @@ impl Kind {
             Kind::Level => "error, warn, info, debug, trace, or a filter such as queue=debug".to_owned(),
             Kind::Networks => "a list of addresses and networks such as 10.0.0.0/8".to_owned(),
             Kind::Labels => "a list of labels such as region=eu".to_owned(),
+            Kind::Shares => "a list of tasks and shares such as ingest.digest=0.1".to_owned(),
             Kind::Broker => "the address of a broker".to_owned(),
             Kind::Store { built, .. } => format!("one of {}", built.join(", ")),
         }
@@ -129,10 +139,11 @@ impl Kind {
 
     pub fn is_list(self) -> bool {
         match self {
-            Kind::Networks | Kind::Labels | Kind::Choices(_) => true,
+            Kind::Networks | Kind::Labels | Kind::Shares | Kind::Choices(_) => true,
             Kind::Text
             | Kind::Url
             | Kind::Address
+            | Kind::AddressOrNone
             | Kind::Bytes
             | Kind::Number { .. }
             | Kind::Duration
@@ -152,13 +163,14 @@ impl Kind {
         match self {
             Kind::Number { .. } | Kind::Fraction => text.to_owned(),
             Kind::Switch => (parse_switch(text) == Some(true)).to_string(),
-            Kind::Networks | Kind::Labels | Kind::Choices(_) => {
+            Kind::Networks | Kind::Labels | Kind::Shares | Kind::Choices(_) => {
                 let quoted: Vec<String> = list(text).map(quoted).collect();
                 format!("[{}]", quoted.join(", "))
             }
             Kind::Text
             | Kind::Url
             | Kind::Address
+            | Kind::AddressOrNone
             | Kind::Bytes
             | Kind::Duration
             | Kind::Dsn
@@ -186,6 +198,13 @@ pub fn label(item: &str) -> Option<(&str, &str)> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let is_name = label.chars().all(is_word) && label.starts_with(|c: char| c.is_ascii_alphabetic());
     (is_name && !value.is_empty()).then_some((label, value))
+}
+
+/// Reads `name=0.1`. `None` if it is none.
+pub fn share(item: &str) -> Option<(&str, f64)> {
+    let (name, share) = item.split_once('=')?;
+    let share: f64 = share.parse().ok()?;
+    (!name.is_empty() && (0.0..=1.0).contains(&share)).then_some((name, share))
 }
 
 fn is_web_address(text: &str) -> bool {
@@ -246,6 +265,14 @@ mod tests {
         assert_eq!(label("region=eu=1"), Some(("region", "eu=1")));
         for text in ["region", "region=", "=eu", "1st=a", "a-b=c"] {
             assert!(Kind::Labels.check(text).is_err_and(|refusal| refusal.contains(text)), "{text}");
+        }
+    }
+
+    #[test]
+    fn shares_have_a_name_and_are_at_most_the_whole() {
+        assert_eq!(share("ingest.digest=0.1"), Some(("ingest.digest", 0.1)));
+        for text in ["ingest.digest", "=0.1", "a=2", "a=-1", "a=NaN"] {
+            assert!(Kind::Shares.check(text).is_err_and(|refusal| refusal.contains(text)), "{text}");
         }
     }
 

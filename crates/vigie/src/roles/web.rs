@@ -1,6 +1,7 @@
 //! The web role: ingest, API and pages on one listener, and the looks at the health that feed the dot on every page.
 
 use super::Base;
+use crate::boot::Step;
 use crate::config::Config;
 use crate::control::{self, Answerer, Question};
 use crate::health::Doctor;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use stdx::component::ComponentError;
 use stdx::{Clock, Component, Components, Shutdown};
 use store::Stores;
+use telemetry::reporting::Tally;
 use tokio::net::{TcpListener, TcpSocket};
 use web::WebState;
 
@@ -41,7 +43,7 @@ pub(super) async fn add(base: &mut Base, listener: TcpListener, components: &mut
     let live = base.live.clone();
     let ops = ops.with_schedule(schedule).with_event_queues(&[EVENTS_QUEUE]).with_spool(spool);
     let ops = ops.with_options(options::catalogue(move || live.current()));
-    let ops = ops.with_storage_limits(storage_limits(base));
+    let ops = ops.with_storage_limits(storage_limits(base)).with_process(process(base));
     let ops = Arc::new(ops);
     let first = first_run(&config.data_dir, &ops).await?;
     record_address(&base.stores, &url, &*base.clock).await.context("record the public address")?;
@@ -75,7 +77,7 @@ pub(super) fn listen(config: &Config) -> anyhow::Result<TcpListener> {
     bind(config.listen).with_context(|| format!("listen on {} (web.listen)", config.listen))
 }
 
-fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+pub(super) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A restart must not wait for the connections of the process before it.
     socket.set_reuseaddr(true)?;
@@ -97,6 +99,30 @@ fn storage_limits(base: &Base) -> ops::storage::Limits {
         free_min_bytes: base.config.disk_free_min.bytes(),
         free_bytes: Arc::new(move || host::free_bytes(&data_dir).ok()),
     }
+}
+
+/// What the console shows of this process.
+fn process(base: &Base) -> ops::itself::Told {
+    let (boot, reporting) = (base.boot.clone(), base.reporting.clone());
+    Arc::new(move || {
+        let step =
+            |step: &Step| ops::itself::Step { name: step.name.to_owned(), ms: step.ms, outcome: step.outcome.clone() };
+        let destination = |(name, tally): (&'static str, Tally)| ops::itself::Destination {
+            name: name.to_owned(),
+            captured: tally.captured,
+            sent: tally.sent,
+            refused: tally.refused,
+            dropped: tally.dropped,
+            waiting: tally.waiting,
+            kept_self: tally.uncaptured_self,
+            kept_rate: tally.uncaptured_rate,
+        };
+        ops::itself::Process {
+            boot: boot.steps().iter().map(step).collect(),
+            reporting: reporting.said().to_owned(),
+            destinations: reporting.tallies().into_iter().map(destination).collect(),
+        }
+    })
 }
 
 fn ingest(base: &Base, ops: &Ops, keyring: Arc<Keyring>, accounting: Arc<Accounting>) -> anyhow::Result<Ingest> {
@@ -190,7 +216,7 @@ fn answerer(base: &Base, vitals: Vitals, ops: Arc<Ops>) -> Answerer {
                     let health = vitals.doctor.look().await;
                     json!({
                         "version": env!("CARGO_PKG_VERSION"), "url": url, "ready": health.is_ready(),
-                        "checks": health.checks, "boot": boot.steps, "resident_bytes": host::resident_bytes(),
+                        "checks": health.checks, "boot": boot.steps(), "resident_bytes": host::resident_bytes(),
                         "self_reporting": reporting.to_json(),
                     })
                 }

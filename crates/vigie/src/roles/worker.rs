@@ -2,14 +2,14 @@
 
 use super::{Base, Role};
 use crate::config::without_password;
-use crate::host;
+use crate::{host, metrics};
 use anyhow::Context;
 use pipeline::outbox::Relay;
 use pipeline::retention::governor::Governor;
 use pipeline::tasks::{self, TaskWorld};
 use pipeline::{idle, pace};
 use queue::pool::ChildrenConfig;
-use queue::{QueueError, RemoteConfig, Worker, WorkerConfig};
+use queue::{QueueError, RemoteConfig, RunEnd, Worker, WorkerConfig};
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -18,6 +18,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use stdx::component::ComponentError;
 use stdx::{Component, Components, Shutdown};
+use telemetry::reporting::TracedRun;
 
 /// What the command line says about a worker.
 #[derive(Clone, Debug, Default)]
@@ -135,11 +136,29 @@ fn start(base: &Base, queues: Vec<String>, child_arguments: Vec<OsString>) -> Wo
         version: env!("CARGO_PKG_VERSION").to_owned(),
         queues,
         on_thread_start: pace::lower_thread_priority,
+        on_run: watched(base),
         remote: remote(base),
         children: base.config.has_child_processes.then(|| children(base, child_arguments)),
         ..WorkerConfig::new(&base.node, base.config.worker_concurrency, base.clock.clone())
     };
     Worker::start(base.queue.clone(), tasks::all(&world), config)
+}
+
+/// Counts runs by task, reports the slow ones, and traces those that are drawn. What is said of a report's own run is
+/// known for that.
+fn watched(base: &Base) -> Arc<dyn Fn(&RunEnd<'_>) + Send + Sync> {
+    let (live, clock, traces) = (base.live.clone(), base.clock.clone(), base.config.self_reporting.traces.clone());
+    Arc::new(move |run| {
+        let _handling = telemetry::reporting::handling(run.jobs.iter().map(|job| job.id.as_str()));
+        metrics::run_ended(run, live.current().slow_share);
+        traces.trace(&TracedRun {
+            task: run.task,
+            jobs: run.jobs.len(),
+            ended_at: clock.now(),
+            took: run.took,
+            is_success: run.failed == 0,
+        });
+    })
 }
 
 /// Children are this very program, also after its file was replaced by another release.
