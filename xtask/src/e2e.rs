@@ -17,6 +17,7 @@ mod kill_test;
 mod many_processes;
 mod native_crash;
 mod node_sdk;
+mod one_issue;
 mod pages;
 mod place;
 mod pool_processes;
@@ -55,6 +56,9 @@ pub struct Options {
     /// Jobs that run in queue_faults_kills while workers are killed
     #[arg(long, default_value_t = 1_500)]
     pub jobs: u64,
+    /// Events of one issue in one_issue
+    #[arg(long, default_value_t = 100_000)]
+    pub increments: u64,
     /// Seconds in which queue_faults_kills kills a worker each second
     #[arg(long, default_value_t = 15)]
     pub kill_seconds: u64,
@@ -95,6 +99,7 @@ const TESTS: &[(&str, Test)] = &[
     ("pages", pages::run),
     ("full_disk", full_disk::run),
     ("kill_test", kill_test::run),
+    ("one_issue", one_issue::run),
     ("celery_interop_messages", celery_interop::messages),
     ("celery_interop_workflows", celery_interop::workflows),
     ("celery_interop_takeover", celery_interop::takeover),
@@ -116,6 +121,7 @@ const TESTS: &[(&str, Test)] = &[
     ("many_rabbitmq_processes", many_processes::on_rabbitmq),
     ("pool_processes", pool_processes::run),
     ("self_reporting", self_reporting::run),
+    ("self_reporting_crash", self_reporting::crash::run),
     ("spool_outage", spool_outage::of_redis),
     ("spool_rabbitmq_outage", spool_outage::of_rabbitmq),
     ("health_red", health_red::run),

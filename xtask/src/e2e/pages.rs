@@ -105,6 +105,7 @@ fn pages(place: &mut Place) -> anyhow::Result<Value> {
         ["system-dead-letter", format!("/system/dead-letters/{stopped}/")],
         ["system-schedules", "/system/schedules/"],
         ["system-storage", "/system/storage/"],
+        ["system-itself", "/system/itself/"],
         ["system-config", "/system/config/"],
         ["system-event", format!("/system/events/?event={event}")],
     ]))

@@ -1,6 +1,8 @@
 //! What goes wrong in Vigie itself is reported once to each destination: a second Vigie upstream, and the project
 //! `internal` at home. A report that cannot be stored at home causes no other.
 
+pub mod crash;
+
 use super::{Case, Place, Verdict, eventually, place};
 use anyhow::{Context, ensure};
 use serde_json::Value;
