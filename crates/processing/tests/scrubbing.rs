@@ -228,6 +228,26 @@ fn attachments_are_scrubbed_only_by_rules_that_name_them() {
     assert_eq!(scrub(all, attachment, "x", log).1, AttachmentFate::Removed { rule: "@anything:remove".to_owned() });
 }
 
+#[test]
+fn attachments_hold_text_of_two_widths() {
+    let scrubber = scrubber(&with_rules(r#"{"applications":{"$minidump":["@email"]}}"#));
+    let wide = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    for before in [&b"MDMP"[..], b"MDMP\x07", "ü€".as_bytes(), &[0xd8; 9]] {
+        let mut bytes = [before, &wide("\0user=ab@é.co;\u{1f600} c@d.ef"), &[0; 3], b"c@d.ef", &[0xff; 4]].concat();
+        let length = bytes.len();
+        let fate = scrubber.scrub_attachment(AttachmentKind::Minidump, "a.dmp", &mut bytes);
+        assert_eq!(fate, AttachmentFate::Changed { rule: "@email".to_owned() });
+        assert_eq!(bytes.len(), length, "no place in it moves");
+        let holds = |text: &[u8]| bytes.windows(text.len()).any(|part| part == text);
+        assert!(!holds(b"c@d.ef") && !holds(&wide("c@d.ef")), "{bytes:?}");
+        assert!(holds(&wide("\0user=")) && bytes.starts_with(before), "{bytes:?}");
+    }
+    let mut noise: Vec<u8> = (0..=u8::MAX).cycle().take(10_000).collect();
+    let before = noise.clone();
+    assert_eq!(scrubber.scrub_attachment(AttachmentKind::Minidump, "a.dmp", &mut noise), AttachmentFate::Kept);
+    assert_eq!(noise, before);
+}
+
 fn any_value() -> impl Strategy<Value = serde_json::Value> {
     let words = ["password", "extra", "request", "headers", "cookies", "data", "values", "exception", "a", "=", "tags"];
     let texts =

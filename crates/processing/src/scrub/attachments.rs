@@ -9,6 +9,10 @@ use super::walk::Walk;
 use protocol::json::Str;
 use std::ops::Range;
 
+const UNIT_BYTES: usize = 2;
+/// Text of 16-bit units is copied to be looked at, so much of it at a time.
+const WIDE_RUN_BYTES_MAX: usize = 1 << 20;
+
 /// What became of an attachment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AttachmentFate {
@@ -75,7 +79,7 @@ impl Scrubber {
                 // Bytes have no names.
                 Finds::Name(_) | Finds::Password => continue,
             };
-            let found = ranges(pattern, bytes);
+            let found = [ranges(pattern, bytes), wide_ranges(pattern, bytes)].concat();
             if !found.is_empty() && fate == AttachmentFate::Kept {
                 fate = AttachmentFate::Changed { rule: rule.name.clone() };
             }
@@ -101,4 +105,58 @@ fn ranges(pattern: &regex::Regex, bytes: &[u8]) -> Vec<Range<usize>> {
         start += text.len() + chunk.invalid().len();
     }
     found
+}
+
+/// The same for text of 16-bit units, as Windows and its crash reports write it: at even places and at odd ones.
+fn wide_ranges(pattern: &regex::Regex, bytes: &[u8]) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for first in 0..2 {
+        let units = bytes.get(first..).unwrap_or_default().chunks_exact(UNIT_BYTES);
+        let units = units.map(|unit| unit.iter().rev().fold(0, |all, byte| all << 8 | u16::from(*byte)));
+        let mut run = WideRun { start: first, text: String::new(), ascii_chars: 0, chars: 0 };
+        let mut at = first;
+        for decoded in char::decode_utf16(units) {
+            let length = decoded.as_ref().map_or(UNIT_BYTES, |c| c.len_utf16() * UNIT_BYTES);
+            at += length;
+            match decoded {
+                Ok(c) if (!c.is_control() || c.is_whitespace()) && run.text.len() < WIDE_RUN_BYTES_MAX => run.push(c),
+                Ok(_) | Err(_) => run = run.end(pattern, at, &mut found),
+            }
+        }
+        run.end(pattern, at, &mut found);
+    }
+    found
+}
+
+/// Characters that follow one another without a sign of being none.
+struct WideRun {
+    start: usize,
+    text: String,
+    ascii_chars: usize,
+    chars: usize,
+}
+
+impl WideRun {
+    fn push(&mut self, c: char) {
+        self.text.push(c);
+        self.chars += 1;
+        self.ascii_chars += usize::from(c.is_ascii());
+    }
+
+    /// Looks at the run and returns an empty one that starts at `next`. Bytes that are no text make characters of every
+    /// script, hardly any of which are ASCII: patterns are for words, and must not find them there.
+    fn end(self, pattern: &regex::Regex, next: usize, found: &mut Vec<Range<usize>>) -> WideRun {
+        if self.ascii_chars * 2 >= self.chars.max(1) {
+            let wide = |text: &str| text.chars().map(char::len_utf16).sum::<usize>() * UNIT_BYTES;
+            let (mut place, mut at) = (0, self.start);
+            for captures in pattern.captures_iter(&self.text) {
+                if let Some(part) = captures.name("x").or(captures.get(0)).filter(|part| !part.is_empty()) {
+                    let start = at + wide(&self.text[place..part.start()]);
+                    (place, at) = (part.end(), start + wide(part.as_str()));
+                    found.push(start..at);
+                }
+            }
+        }
+        WideRun { start: next, text: String::new(), ascii_chars: 0, chars: 0 }
+    }
 }
