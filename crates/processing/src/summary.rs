@@ -38,9 +38,9 @@ pub fn summarise(event: &Event<'_>) -> Summary {
 /// Returns the summary of a normalised event, grouped as a project wants it.
 pub fn summarise_with(event: &Event<'_>, config: &GroupConfig) -> Summary {
     let stacks = group::prepare(event, config);
-    let mut grouping = group::group_prepared(event, &stacks, config);
+    let grouping = group::group_prepared(event, &stacks, config);
     let mut metadata = Metadata::of(event, &stacks, group::main_exception(event, &stacks, config));
-    metadata.title = grouping.title.take().or(metadata.title);
+    metadata.title = grouping.title.clone().or(metadata.title);
     let owned = |text: Option<&str>| text.map(str::to_owned);
     Summary {
         kind: Kind::of(event),

@@ -77,7 +77,7 @@ fn a_stack_with_too_few_frames_gives_way_to_the_value() {
 #[test]
 fn fingerprint_rules_match_as_written() {
     fn check(rules: &str, matches: bool) {
-        let json = r#"{"platform":"python","level":"warning","logger":"shop","release":"a@1","tags":{"t":" x "},
+        let json = r#"{"platform":"python","level":"warning","logger":"shop","release":"a@1","server_name":"web-1","tags":{"t":" x "},
             "sdk":{"name":"sentry.python.django","version":"2.0"},"exception":{"values":[
             {"type":"KeyError","value":"no such Key","stacktrace":{"frames":[
                 {"function":"f","module":"m","abs_path":"/srv/app/a.py","in_app":true},
@@ -104,6 +104,8 @@ fn fingerprint_rules_match_as_written() {
     check("tags.u:*", false);
     check("!tags.u:*", true);
     check("sdk:sentry.javascript", false);
+    check("tags.server_name:web-*", true);
+    check("tags.site:*", false);
 }
 
 #[test]

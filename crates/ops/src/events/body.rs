@@ -33,6 +33,11 @@ impl Body {
         self.header.get("grouping").filter(|grouping| grouping.is_object())
     }
 
+    /// Returns the title that a rule of the project gave the event when it was stored.
+    pub fn title(&self) -> Option<&str> {
+        self.grouping()?.get("title").and_then(Value::as_str)
+    }
+
     /// Returns what normalisation is told beside the payload, as the digest was.
     pub fn context(&self, event: &StoredEvent) -> Context<'_> {
         Context {
@@ -143,6 +148,18 @@ mod tests {
         let event = event();
         let context = body.context(&event);
         assert_eq!((context.auth_client, context.sent_at), (Some("py/1"), Some(Timestamp::from_micros(5))));
+    }
+
+    #[test]
+    fn a_title_is_that_of_a_rule() {
+        let title = |header: &str| {
+            let body = Body::read(format!("{header}\n{{}}").into_bytes()).ok().unwrap();
+            body.title().map(str::to_owned)
+        };
+        assert_eq!(title(r#"{"grouping":{"title":"Cart: x"}}"#).as_deref(), Some("Cart: x"));
+        assert_eq!(title(r#"{"grouping":{"title":7}}"#), None);
+        assert_eq!(title(r#"{"grouping":{}}"#), None);
+        assert_eq!(title("{}"), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::body::Body;
 use super::{EventDetail, EventSummary, entries};
 use crate::context::Failure;
-use processing::{normalise, summarise};
+use processing::{Summary, normalise, summarise};
 use protocol::event::{Event, Remark};
 use serde_json::{Map, Value, json};
 use store::events::StoredEvent;
@@ -13,7 +13,7 @@ use store::{StoreError, Stores};
 pub(super) fn summary(stores: &Stores, stored: &StoredEvent, issue_id: Option<i64>) -> Result<EventSummary, Failure> {
     let body = Body::read(stores.body(stored)?)?;
     let event = normalise(parse(body.payload())?, &body.context(stored));
-    Ok(summary_of(&event, stored, issue_id))
+    Ok(summary_of(&event, summarise(&event), &body, stored, issue_id))
 }
 
 /// Returns the event's environment as the digest counted it: empty if none was given.
@@ -27,8 +27,8 @@ pub(super) fn environment(stores: &Stores, stored: &StoredEvent) -> Result<Strin
 pub(super) fn detail(stores: &Stores, stored: &StoredEvent, issue_id: Option<i64>) -> Result<EventDetail, Failure> {
     let body = Body::read(stores.body(stored)?)?;
     let event = normalise(parse(body.payload())?, &body.context(stored));
-    let summary = summary_of(&event, stored, issue_id);
     let facts = summarise(&event);
+    let summary = summary_of(&event, facts.clone(), &body, stored, issue_id);
     let metadata = serde_json::to_value(&facts.metadata).unwrap_or_default();
     let fingerprint = event.fingerprint.iter().flatten().map(|part| part.as_str().to_owned()).collect();
     let transaction = event.transaction.as_deref().map(str::to_owned);
@@ -61,15 +61,20 @@ pub(super) fn parse(payload: &[u8]) -> Result<Event<'_>, Failure> {
     Ok(Event::parse(payload).map_err(damaged)?)
 }
 
-fn summary_of(event: &Event<'_>, stored: &StoredEvent, issue_id: Option<i64>) -> EventSummary {
-    let facts = summarise(event);
+fn summary_of(
+    event: &Event<'_>,
+    facts: Summary,
+    body: &Body,
+    stored: &StoredEvent,
+    issue_id: Option<i64>,
+) -> EventSummary {
     let message = event.logentry.as_ref().and_then(|entry| entry.formatted.as_deref().or(entry.message.as_deref()));
     EventSummary {
         event_id: stdx::hex::encode(&stored.event_id),
         project_id: stored.project_id,
         issue_id,
         message: message.unwrap_or_default().to_owned(),
-        title: facts.title,
+        title: body.title().map_or(facts.title, str::to_owned),
         culprit: facts.culprit,
         level: facts.level.as_str().to_owned(),
         platform: facts.platform,

@@ -7,17 +7,22 @@ use stdx::Timestamp;
 use store::digest::GroupHash;
 use store::{StoreError, Stores, issues};
 
-/// Returns what is stored with the event: the hashes, and the versions of everything they depend on.
+/// Returns what is stored with the event: the hashes, the versions of everything they depend on, and the title if a rule
+/// gave it, since pages show events without asking rules.
 pub fn record(grouper: &Grouper, grouping: &Grouping) -> Value {
     let GroupConfig { name, .. } = &grouper.config;
-    json!({
+    let mut record = json!({
         "config": name.as_str(),
         "rules": name.rules_version(),
         "patterns": name.patterns_version(),
         "normaliser": processing::normalise::VERSION,
         "revision": grouper.revision,
         "hashes": grouping.hashes.iter().map(|hash| stdx::hex::encode(hash)).collect::<Vec<_>>(),
-    })
+    });
+    if let Some(title) = &grouping.title {
+        record["title"] = Value::from(title.as_str());
+    }
+    record
 }
 
 /// Returns the hashes beside the primary one.

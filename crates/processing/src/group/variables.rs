@@ -57,10 +57,16 @@ fn plain<'g>(name: &str, grouped: &Grouped<'g, '_>) -> Option<Cow<'g, str>> {
     found.map(Cow::Borrowed)
 }
 
-/// Returns a tag of the event. Sentry makes the transaction's name one, so rules may ask for it.
+/// Returns a tag of the event. Sentry makes these fields tags, so rules may ask for them.
 pub(super) fn tag<'e>(event: &'e Event<'_>, key: &str) -> Option<&'e str> {
     let sent = event.tags.as_ref().and_then(|tags| tags.get(key));
-    sent.or_else(|| event.transaction.as_deref().filter(|_| key == "transaction"))
+    let field = match key {
+        "transaction" => &event.transaction,
+        "server_name" => &event.server_name,
+        "site" => &event.site,
+        _ => return sent,
+    };
+    sent.or(field.as_deref())
 }
 
 fn of_frame<'e>(name: &str, frame: &StackFrame<'e>) -> Option<Cow<'e, str>> {

@@ -63,6 +63,21 @@ fn a_projects_rules_decide_its_issues_from_the_next_batch_on() {
 }
 
 #[test]
+fn the_title_that_a_rule_gave_stays_with_the_event() {
+    let mut house = House::new();
+    let title = |house: &House, id: &[u8; 16]| {
+        let header: Value = serde_json::from_str(house.body(id).unwrap().lines().next().unwrap()).unwrap();
+        header["grouping"]["title"].clone()
+    };
+    let id = house.send(EVENT);
+    assert_eq!(title(&house, &id), Value::Null);
+    let rules = r#"type:KeyError -> cart title="Cart: {{ error.value }}""#;
+    house.set("grouping", &json!({ "revision": 1, "fingerprint_rules": rules }));
+    let id = house.send(EVENT);
+    assert_eq!(title(&house, &id), "Cart: x");
+}
+
+#[test]
 fn a_hash_that_is_new_finds_its_issue_by_another_of_its_event() {
     let mut house = House::new();
     let before = house.group(&json!({}));
