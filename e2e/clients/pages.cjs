@@ -97,13 +97,23 @@ async function main() {
     fs.writeFileSync(path.join(plan.screens, `${name}-${width}-${scheme}.png`), Buffer.from(data, 'base64'));
     views += 1;
   };
-  const everyWay = async (name, target) => {
+  const submit = async (fields) => {
+    const loaded = event('Page.loadEventFired');
+    await evaluate(`(() => {
+      const form = document.querySelector('main form');
+      for (const [name, value] of Object.entries(${JSON.stringify(fields)})) form.elements[name].value = value;
+      form.requestSubmit(form.querySelector('button'));
+    })()`);
+    await loaded;
+  };
+  const everyWay = async (name, target, fields) => {
     for (const width of widths) {
       for (const scheme of schemes) {
         view = `${name} ${width} ${scheme}`;
         await size(width);
         await page('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: scheme }] });
         await open(target);
+        if (fields) await submit(fields);
         await look(name, width, scheme);
       }
     }
@@ -118,7 +128,7 @@ async function main() {
   })()`);
   await loaded;
   if (await evaluate('!!document.querySelector("input[name=password]")')) throw new Error('the login was refused');
-  for (const [name, target] of plan.pages) await everyWay(name, target);
+  for (const [name, target, fields] of plan.pages) await everyWay(name, target, fields);
   console.log(JSON.stringify({ views, problems }));
 }
 

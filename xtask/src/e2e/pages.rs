@@ -16,6 +16,9 @@ const SHAPE: Shape = Shape { groups: 12, bytes: 6_000 };
 const EMAIL: &str = "pages@localhost";
 const PASSWORD: &str = "e2e-password-of-a-private-server";
 const SEND_WITHIN: Duration = Duration::from_secs(60);
+/// The grouping lab, and a rule for it that puts issues together.
+const LAB: &str = "/projects/default/default/grouping/";
+const RULE: &str = "level:error -> all-errors";
 const STOPPED_WITHIN: Duration = Duration::from_secs(20);
 
 pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
@@ -78,25 +81,45 @@ fn say(place: &Place, words: &[&str]) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Names and paths of the pages to look at.
+/// Puts the first three issues together.
+fn merge(place: &mut Place, issues: &Value) -> anyhow::Result<()> {
+    let ids: Vec<&str> = issues.as_array().into_iter().flatten().filter_map(|issue| issue["id"].as_str()).collect();
+    ensure!(ids.len() > 3, "{} issues are too few", ids.len());
+    let path = format!("/api/0/projects/default/default/issues/?id={}&id={}&id={}", ids[0], ids[1], ids[2]);
+    let authorization = format!("Bearer {}", place.token()?);
+    let headers =
+        [("Authorization", authorization.as_str()), ("Content-Type", "application/json"), ("Connection", "close")];
+    let response = place.http(&bench::http::request("PUT", &path, &headers, br#"{"merge":1}"#))?;
+    ensure!(response.status == 200, "PUT {path}: {} {}", response.status, response.text());
+    Ok(())
+}
+
+/// Names and paths of the pages to look at, and what is typed into the form of one before its button is pressed.
 fn pages(place: &mut Place) -> anyhow::Result<Value> {
     let (_, issues) = place.api("/projects/default/default/issues/?query=")?;
     let issue = issues[0]["id"].as_str().context("there is an issue")?.to_owned();
     let (_, event) = place.api(&format!("/issues/{issue}/events/latest/"))?;
     let event = event["eventID"].as_str().context("an issue has a latest event")?.to_owned();
     let stopped = trouble(place)?;
+    let alone = issues[3]["id"].as_str().context("there is another issue")?.to_owned();
+    merge(place, &issues)?;
     Ok(json!([
         ["issues", "/"],
         ["issues-search", "/?query=is%3Aunresolved+level%3Aerror&sort=freq"],
         ["issues-none", "/?query=nothing-has-this-text"],
         ["issue", format!("/issues/{issue}/")],
         ["event", format!("/issues/{issue}/events/{event}/")],
+        ["event-grouping", format!("/issues/{issue}/events/{event}/#grouping")],
         ["events", format!("/issues/{issue}/events/")],
         ["projects", "/projects/"],
         ["project", "/projects/default/default/"],
         ["project-new", "/projects/new/"],
         ["project-scrubbing", format!("/settings/projects/default/default/scrubbing/?event={event}")],
         ["project-filters", "/settings/projects/default/default/filters/"],
+        ["project-grouping", LAB],
+        ["project-grouping-tried", LAB, { "stack_rules": "function:* max-frames=1", "fingerprint_rules": RULE }],
+        ["issue-merged", format!("/issues/{issue}/merged/")],
+        ["issue-merged-none", format!("/issues/{alone}/merged/")],
         ["account", "/settings/account/"],
         ["system", "/system/"],
         ["system-queues", "/system/queues/"],

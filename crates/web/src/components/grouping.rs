@@ -81,7 +81,7 @@ impl Variant {
     fn of(variant: &GroupingVariant) -> Variant {
         let mut lines = Vec::new();
         for child in children(&variant.component) {
-            walk(child, 0, &mut lines);
+            walk(child, 0, true, &mut lines);
         }
         let lines_left_out = lines.len().saturating_sub(LINES_MAX);
         lines.truncate(LINES_MAX);
@@ -96,24 +96,26 @@ impl Variant {
     }
 }
 
-/// Parts without anything in them say nothing, unless they say why.
-fn walk(component: &Value, depth: usize, lines: &mut Vec<Line>) {
+/// Parts without anything in them say nothing, unless they say why. What is within a part that does not count does not
+/// count either.
+fn walk(component: &Value, depth: usize, is_counted: bool, lines: &mut Vec<Line>) {
     let hint = component["hint"].as_str().unwrap_or_default();
     let values = component["values"].as_array().map(Vec::as_slice).unwrap_or_default();
     if values.is_empty() && hint.is_empty() {
         return;
     }
+    let is_counted = is_counted && component["contributes"] == true;
     let own: Vec<&str> = values.iter().filter_map(Value::as_str).collect();
     lines.push(Line {
         depth: depth.min(DEPTH_MAX),
         name: component["id"].as_str().unwrap_or_default().replace('_', " "),
         text: short(&own.join(" ")),
-        contributes: component["contributes"] == true,
+        contributes: is_counted,
         hint: short(hint),
         rule: short(component["rule"].as_str().unwrap_or_default()),
     });
     for child in children(component) {
-        walk(child, depth + 1, lines);
+        walk(child, depth + 1, is_counted, lines);
     }
 }
 

@@ -162,7 +162,10 @@ impl ReportView {
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         ReportView {
             examined: counted(number(report.examined), "event", "events"),
-            unchanged: crate::format::grouped(number(report.unchanged)),
+            unchanged: match report.unchanged {
+                0 => "none".to_owned(),
+                unchanged => crate::format::grouped(number(unchanged)),
+            },
             is_cut: report.is_cut,
             moving: report.outcomes.iter().map(MoveView::of).collect(),
             left_out: report.outcomes_left_out,
