@@ -48,33 +48,34 @@ const DIRECTIVES: &[&str] = &[
     "worker-src",
 ];
 
-/// Fields by their names in the classic report, the Reporting API and the event.
-const TEXTS: &[(&str, &str, &str)] = &[
-    ("document-uri", "documentURL", "document_uri"),
-    ("original-policy", "originalPolicy", "original_policy"),
-    ("referrer", "referrer", "referrer"),
-    ("violated-directive", "violatedDirective", "violated_directive"),
-    ("source-file", "sourceFile", "source_file"),
-    ("script-sample", "sample", "script_sample"),
-    ("disposition", "disposition", "disposition"),
+/// A field of a report by its names.
+struct Field {
+    classic: &'static str,
+    reporting_api: &'static str,
+    /// In the event.
+    kept_as: &'static str,
+}
+
+const TEXTS: &[Field] = &[
+    Field { classic: "document-uri", reporting_api: "documentURL", kept_as: "document_uri" },
+    Field { classic: "original-policy", reporting_api: "originalPolicy", kept_as: "original_policy" },
+    Field { classic: "referrer", reporting_api: "referrer", kept_as: "referrer" },
+    Field { classic: "violated-directive", reporting_api: "violatedDirective", kept_as: "violated_directive" },
+    Field { classic: "source-file", reporting_api: "sourceFile", kept_as: "source_file" },
+    Field { classic: "script-sample", reporting_api: "sample", kept_as: "script_sample" },
+    Field { classic: "disposition", reporting_api: "disposition", kept_as: "disposition" },
 ];
-const NUMBERS: &[(&str, &str, &str)] = &[
-    ("status-code", "statusCode", "status_code"),
-    ("line-number", "lineNumber", "line_number"),
-    ("column-number", "columnNumber", "column_number"),
+const NUMBERS: &[Field] = &[
+    Field { classic: "status-code", reporting_api: "statusCode", kept_as: "status_code" },
+    Field { classic: "line-number", reporting_api: "lineNumber", kept_as: "line_number" },
+    Field { classic: "column-number", reporting_api: "columnNumber", kept_as: "column_number" },
 ];
 
 /// Reads `{"csp-report": …}`, of which this is the inner object.
 pub(super) fn of_classic(mut report: Map<String, Value>) -> Result<Composed, SecurityError> {
     let effective = take_text(&mut report, "effective-directive");
     let blocked = take_text(&mut report, "blocked-uri");
-    let mut fields = Map::new();
-    for (name, _, kept_as) in TEXTS {
-        fields.extend(take_text(&mut report, name).map(|text| ((*kept_as).to_owned(), Value::from(text))));
-    }
-    for (name, _, kept_as) in NUMBERS {
-        fields.extend(take_number(&mut report, name).map(|number| ((*kept_as).to_owned(), Value::from(number))));
-    }
+    let fields = take_fields(&mut report, |field| field.classic);
     composed(effective, blocked, fields)
 }
 
@@ -83,13 +84,7 @@ pub(super) fn of_reporting_api(mut report: Map<String, Value>) -> Result<Compose
     let Some(Value::Object(mut body)) = report.remove("body") else { return Err(SecurityError::NoReport) };
     let effective = take_text(&mut body, "effectiveDirective");
     let blocked = take_text(&mut body, "blockedURL");
-    let mut fields = Map::new();
-    for (_, name, kept_as) in TEXTS {
-        fields.extend(take_text(&mut body, name).map(|text| ((*kept_as).to_owned(), Value::from(text))));
-    }
-    for (_, name, kept_as) in NUMBERS {
-        fields.extend(take_number(&mut body, name).map(|number| ((*kept_as).to_owned(), Value::from(number))));
-    }
+    let mut fields = take_fields(&mut body, |field| field.reporting_api);
     if let Some(url) = take_text(&mut report, "url") {
         fields.entry("document_uri").or_insert(Value::from(url));
     }
@@ -100,6 +95,18 @@ pub(super) fn of_reporting_api(mut report: Map<String, Value>) -> Result<Compose
     let mut composed = composed(effective, blocked, fields)?;
     composed.headers.extend(take_text(&mut report, "user_agent").map(|agent| ("User-Agent", agent)));
     Ok(composed)
+}
+
+/// Takes the fields that are kept out of a report, under the names they have in the event.
+fn take_fields(report: &mut Map<String, Value>, name: fn(&Field) -> &'static str) -> Map<String, Value> {
+    let mut fields = Map::new();
+    for field in TEXTS {
+        fields.extend(take_text(report, name(field)).map(|text| (field.kept_as.to_owned(), Value::from(text))));
+    }
+    for field in NUMBERS {
+        fields.extend(take_number(report, name(field)).map(|number| (field.kept_as.to_owned(), Value::from(number))));
+    }
+    fields
 }
 
 fn composed(
