@@ -1,5 +1,6 @@
 //! Issues: list and search, read, tags, series, and changes of status.
 
+mod delete;
 pub(crate) mod find;
 mod list;
 mod merge;
@@ -8,6 +9,7 @@ mod read;
 pub(crate) mod rows;
 mod update;
 
+pub use delete::{DeleteIssues, delete};
 pub use list::list;
 pub use merge::{IssueHash, Lineage, MergeIssues, Merged, Part, Strand, lineage, merge, unmerge};
 pub use read::{activity, get, series, tag, tags};

@@ -62,7 +62,7 @@ pub struct Receipt {
 
 #[derive(Clone, Debug)]
 pub struct ReceiptStep {
-    /// received, queued, processing, stored, duplicate …
+    /// received, queued, processing, stored, duplicate …; removed, where retention or a deletion took the event away
     pub step: &'static str,
     pub at: Option<Timestamp>,
 }
@@ -107,19 +107,32 @@ pub async fn get(cx: &Ops, actor: &Actor, input: &EventRef) -> Result<Receipt, A
         })
     });
     let facts = facts.await?;
-    let issue_id = match facts.received_at {
+    let found = match facts.received_at {
         Some(_) => issue_of(cx, facts.project_id, event_id).await?,
-        None => None,
+        None => Found::default(),
     };
-    Ok(receipt(&event_id, job_state, dead_reason, facts, issue_id))
+    let is_removed = facts.received_at.is_some() && !found.is_there;
+    let mut receipt = receipt(&event_id, job_state, dead_reason, facts, found.issue_id);
+    if is_removed {
+        // It was stored and counted, and stays counted; only its content is gone.
+        receipt.steps.push(ReceiptStep { step: "removed", at: None });
+    }
+    Ok(receipt)
+}
+
+/// What became of a counted event's row.
+#[derive(Default)]
+struct Found {
+    is_there: bool,
+    issue_id: Option<i64>,
 }
 
 /// The issue of a counted event: its row tells the group.
-async fn issue_of(cx: &Ops, project_id: i64, event_id: [u8; 16]) -> Result<Option<i64>, ApiError> {
+async fn issue_of(cx: &Ops, project_id: i64, event_id: [u8; 16]) -> Result<Found, ApiError> {
     cx.blocking("find an event's issue", move |stores| {
         match crate::events::locate::by_id(stores, project_id, &event_id) {
-            Ok(event) => crate::events::issue_of(stores, &event),
-            Err(Failure::Refused(ApiError::NotFound)) => Ok(None),
+            Ok(event) => Ok(Found { is_there: true, issue_id: crate::events::issue_of(stores, &event)? }),
+            Err(Failure::Refused(ApiError::NotFound)) => Ok(Found::default()),
             Err(failure) => Err(failure),
         }
     })

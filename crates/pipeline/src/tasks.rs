@@ -9,6 +9,7 @@ mod debug_hang;
 mod debug_hog;
 mod debug_segfault;
 mod debug_sleep;
+mod delete_issues;
 mod digest_event;
 pub mod discard_blobs;
 mod expire_sessions;
@@ -28,6 +29,7 @@ use debug_hang::Hang;
 use debug_hog::Hog;
 use debug_segfault::Segfault;
 use debug_sleep::Sleep;
+use delete_issues::DeleteIssues;
 use discard_blobs::DiscardBlobs;
 use queue::{Calls, Queue, Task};
 use std::path::PathBuf;
@@ -46,6 +48,7 @@ pub const QUEUES: &[&str] = &[EVENTS_QUEUE, DEBUG_QUEUE, DEFAULT_QUEUE];
 pub const TASKS: &[(&str, &str)] = &[
     (digest_event::NAME, "turns an accepted envelope into a stored event and its issue"),
     (discard_blobs::NAME, "deletes blobs that nothing refers to any more"),
+    (delete_issues::NAME, "removes the events and counters of issues that people deleted"),
     (cron_ping::NAME, "records when a scheduler, the queue and a worker last worked together"),
     (expire_sessions::NAME, "deletes logins that have expired"),
     (sweep_retention::NAME, "removes what is past its retention, a little at a time"),
@@ -79,6 +82,7 @@ pub fn all(world: &TaskWorld) -> Vec<Arc<dyn Task>> {
     vec![
         Arc::new(DigestEvent(Digest::new(stores.clone(), clock.clone()))),
         Arc::new(DiscardBlobs(stores.clone())),
+        Arc::new(DeleteIssues { stores: stores.clone(), clock: clock.clone() }),
         Arc::new(CronPing { stores: stores.clone(), clock: clock.clone() }),
         Arc::new(ExpireSessions { stores: stores.clone(), clock: clock.clone() }),
         Arc::new(SweepRetention {

@@ -172,7 +172,11 @@ fn check_day(
             &[Val::Int(day.day.0)],
         )?)
     })?;
-    let rows = stores.events.ids(&day)?;
+    let going = stores.db.read_blocking(|tx| crate::issues::deletion::going(tx, day.day))?;
+    let mut rows = stores.events.ids(&day)?;
+    // A deletion notes what it removes before it does.
+    let going: std::collections::HashSet<(i64, [u8; 16])> = going.into_iter().collect();
+    rows.retain(|row| !going.contains(row));
     let row_set: std::collections::HashSet<(i64, [u8; 16])> = rows.iter().copied().collect();
     let counted_set: std::collections::HashSet<(i64, [u8; 16])> =
         counted.iter().filter_map(|(project, id)| Some((*project, id.as_slice().try_into().ok()?))).collect();

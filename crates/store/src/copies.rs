@@ -13,34 +13,54 @@ use crate::{StoreError, days};
 use db::{DbError, Snapshot};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 const LOCK_FILE: &str = "backup.lock";
+/// Longer than a step of any removal takes.
+const LOCK_WITHIN: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(20);
 /// Stands in a data directory from the beginning of a restore to its end.
 const UNFINISHED_FILE: &str = "restore.unfinished";
 
 /// Held while a copy of a data directory is taken. The kernel frees it when its holder dies, however it does.
 pub struct CopyLock(#[expect(dead_code, reason = "the lock is held by the open file")] File);
 
-/// Takes the data directory's lock on copies; `None` = another process has it.
+/// Held while something is removed that a copy may need; no copy begins meanwhile.
+pub struct HeldOff(#[expect(dead_code, reason = "the lock is held by the open file")] File);
+
+/// Takes the data directory's lock on copies, waiting for removals that go on; `None` = another process has it.
 ///
 /// # Errors
 /// If the lock's file cannot be made.
 pub fn lock(data_dir: &Path) -> Result<Option<CopyLock>, StoreError> {
-    let failed = |source| file_failed("lock the backup", source);
-    let file = File::create(data_dir.join(LOCK_FILE)).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(CopyLock(file))),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
+    let file = lock_file(data_dir)?;
+    let started = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(CopyLock(file))),
+            Err(TryLockError::WouldBlock) if started.elapsed() < LOCK_WITHIN => std::thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(source)) => return Err(file_failed("lock the backup", source)),
+        }
     }
 }
 
-/// Tells whether a copy is being taken now: what it may still need must not be deleted. If that cannot be told, it is.
-pub fn is_being_taken(data_dir: &Path) -> bool {
-    match File::open(data_dir.join(LOCK_FILE)) {
-        Ok(file) => file.try_lock_shared().is_err(),
-        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+/// Keeps copies from beginning; `None` = one is being taken now.
+///
+/// # Errors
+/// If the lock's file cannot be made.
+pub fn hold_off(data_dir: &Path) -> Result<Option<HeldOff>, StoreError> {
+    let file = lock_file(data_dir)?;
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Some(HeldOff(file))),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(source)) => Err(file_failed("hold backups off", source)),
     }
+}
+
+fn lock_file(data_dir: &Path) -> Result<File, StoreError> {
+    let opened = File::options().create(true).truncate(false).write(true).open(data_dir.join(LOCK_FILE));
+    opened.map_err(|source| file_failed("open the lock of backups", source))
 }
 
 /// The stores of a data directory as they stood at one moment.
@@ -221,13 +241,15 @@ mod tests {
     }
 
     #[test]
-    fn one_copy_at_a_time_and_others_see_it() {
+    fn one_copy_at_a_time_and_no_removal_beside_it() {
         let folder = tempfile::tempdir().expect("a folder");
-        assert!(!is_being_taken(folder.path()));
+        let both =
+            [hold_off(folder.path()), hold_off(folder.path())].map(|held| held.expect("asked").expect("no copy"));
+        drop(both);
         let held = lock(folder.path()).expect("locked").expect("nobody has it");
-        assert!(is_being_taken(folder.path()));
+        assert!(hold_off(folder.path()).expect("asked").is_none());
         assert!(lock(folder.path()).expect("asked").is_none());
         drop(held);
-        assert!(!is_being_taken(folder.path()));
+        assert!(hold_off(folder.path()).expect("asked").is_some());
     }
 }

@@ -16,6 +16,7 @@ pub use aggregate::BatchTotals;
 pub use tags::TAG_VALUES_MAX;
 
 use crate::StoreError;
+use crate::issues::deletion;
 use db::Tx;
 use stdx::{Day, Timestamp};
 
@@ -140,6 +141,8 @@ pub fn apply(tx: &mut Tx<'_>, day: Day, events: &[DigestEvent], now: Timestamp) 
             remarks::note_event(tx, day, event, &mut totals)?;
         }
     }
+    let counted = events.iter().zip(&fates).filter(|(_, fate)| **fate == Fate::Stored).map(|(event, _)| event);
+    deletion::keep(tx, day, counted)?;
     remarks::add_outcomes(tx, &totals)?;
     Ok(Applied {
         issues_created: resolved.created,

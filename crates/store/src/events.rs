@@ -50,6 +50,25 @@ pub struct ListQuery<'a> {
     pub limit: usize,
 }
 
+/// Which events of one group of a day, in order of receipt.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupQuery {
+    pub project_id: i64,
+    pub group_key: i64,
+    /// Only events received until then.
+    pub until: Timestamp,
+    /// Only events strictly behind this place.
+    pub after: Option<(Timestamp, i64)>,
+}
+
+/// Where an event stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventPlace {
+    pub seq: i64,
+    pub event_id: [u8; 16],
+    pub received_at: Timestamp,
+}
+
 /// What a step of compaction did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Compacted {
@@ -113,6 +132,18 @@ pub trait EventStore: Send + Sync + 'static {
     /// # Errors
     /// If the day cannot be written.
     fn remove_places(&self, day: &OpenDay, project_id: i64, places: &[i64]) -> Result<(), StoreError>;
+
+    /// Returns up to `limit` events of a group.
+    ///
+    /// # Errors
+    /// If the day cannot be read.
+    fn of_group(&self, day: &OpenDay, query: &GroupQuery, limit: usize) -> Result<Vec<EventPlace>, StoreError>;
+
+    /// Removes the rows of these events of a project; durable on return. Those that are not there are fine.
+    ///
+    /// # Errors
+    /// If the day cannot be written.
+    fn remove_events(&self, day: &OpenDay, project_id: i64, event_ids: &[[u8; 16]]) -> Result<(), StoreError>;
 
     /// Does a step of giving the disk of removed rows back.
     ///

@@ -2,6 +2,7 @@
 //! What the digest counts is written by `digest`, not here.
 
 mod candidates;
+pub mod deletion;
 mod filter;
 pub mod import;
 pub mod merge;

@@ -43,6 +43,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "0010_internal_hour",
         sql: include_str!("../migrations/sqlite/0010_internal_hour.sql"),
     },
+    Migration {
+        number: 11,
+        name: "0011_issue_deletion",
+        sql: include_str!("../migrations/sqlite/0011_issue_deletion.sql"),
+    },
 ];
 
 /// The migration that made the table of runtime options.

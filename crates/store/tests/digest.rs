@@ -12,7 +12,7 @@ pub(super) struct House {
     pub stores: Stores,
     org_id: i64,
     project_id: i64,
-    today: OpenDay,
+    pub today: OpenDay,
     _folder: tempfile::TempDir,
 }
 
@@ -57,6 +57,11 @@ impl House {
 
     /// Rows first, facts second, as the pipeline does.
     pub(super) fn digest(&self, events: &[DigestEvent]) -> Applied {
+        self.insert_rows(events);
+        self.apply(self.today.day, events)
+    }
+
+    pub(super) fn insert_rows(&self, events: &[DigestEvent]) {
         let row = |event: &DigestEvent| EventRow {
             project_id: event.project_id,
             event_id: event.event_id,
@@ -67,10 +72,9 @@ impl House {
         };
         let rows: Vec<EventRow<'_>> = events.iter().map(row).collect();
         self.stores.events.insert(&self.today, &rows).expect("rows are stored");
-        self.apply(self.today.day, events)
     }
 
-    fn apply(&self, day: Day, events: &[DigestEvent]) -> Applied {
+    pub(super) fn apply(&self, day: Day, events: &[DigestEvent]) -> Applied {
         self.stores.db.write_blocking(|tx| digest::apply(tx, day, events, NOW)).expect("applied")
     }
 

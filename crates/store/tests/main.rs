@@ -2,6 +2,7 @@
 
 mod blobs;
 mod days;
+mod deleting;
 mod dictionaries;
 mod digest;
 mod events;

@@ -6,6 +6,7 @@ mod event_files;
 mod event_list;
 mod grouping_lab;
 mod issue;
+mod issue_delete;
 mod issue_list;
 mod issue_status;
 mod login;
@@ -40,6 +41,7 @@ pub fn router(state: WebState) -> Router {
     Router::new()
         .route("/", get(issue_list::show))
         .route("/issues/update/", post(issue_status::update))
+        .route("/issues/{id}/delete/", post(issue_delete::delete))
         .route("/issues/merge/", post(merged::merge))
         .route("/issues/{id}/", get(issue::show_latest))
         .route("/issues/{id}/merged/", get(merged::show))

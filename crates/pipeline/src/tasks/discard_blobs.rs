@@ -53,9 +53,11 @@ impl Task for DiscardBlobs {
 impl DiscardBlobs {
     fn discard(&self, payload: &[u8]) -> Outcome {
         // A backup has the metadata of a moment ago, and jobs that may run again from it.
-        if store::copies::is_being_taken(&self.0.data_dir) {
-            return Outcome::Snooze { after: BACKUP_PAUSE };
-        }
+        let _held_off = match store::copies::hold_off(&self.0.data_dir) {
+            Ok(Some(held_off)) => held_off,
+            Ok(None) => return Outcome::Snooze { after: BACKUP_PAUSE },
+            Err(error) => return Outcome::Retry { error: stdx::causes::on_one_line(&error) },
+        };
         let keys: Vec<String> = match serde_json::from_slice(payload) {
             Ok(keys) => keys,
             Err(error) => return Outcome::Dead { error: format!("read the names of blobs: {error}") },

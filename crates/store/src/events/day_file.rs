@@ -5,7 +5,7 @@
 //! What a crash takes from the index is named again when the day is opened or written next. The index's write lock also
 //! keeps other processes from taking the same places.
 
-use super::{EventRow, ListQuery, StoredEvent, places, rows};
+use super::{EventPlace, EventRow, GroupQuery, ListQuery, StoredEvent, places, rows};
 use db::{Db, DbError, Tx};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -130,6 +130,23 @@ impl DayFiles {
         }
         let entries = self.rows.write_blocking(|tx| rows::remove(tx, places))?;
         places::remove(tx, project_id, places, &entries)
+    }
+
+    pub(super) fn of_group(&self, query: &GroupQuery, limit: usize) -> Result<Vec<EventPlace>, DbError> {
+        let places = self.index.read_blocking(|tx| places::of_group_until(tx, query, limit))?;
+        self.rows.read_blocking(|tx| rows::places(tx, &places))
+    }
+
+    pub(super) fn remove_events(&self, project_id: i64, event_ids: &[[u8; 16]]) -> Result<(), DbError> {
+        self.index.write_blocking(|tx| {
+            // What a crash left without a name must not be overlooked.
+            self.name_rest(tx)?;
+            let mut removed = Vec::with_capacity(event_ids.len());
+            for event_id in event_ids {
+                removed.extend(places::of_event(tx, project_id, event_id)?);
+            }
+            self.remove_rows(tx, project_id, &removed)
+        })
     }
 
     /// Returns whether pages are left to be given back.

@@ -3,7 +3,7 @@
 //!
 //! Everything here can be derived from the rows again (`name`), so its commits need not wait for the disk.
 
-use super::{EventRow, ListQuery};
+use super::{EventRow, GroupQuery, ListQuery};
 use db::{DbError, Durability, FromRow, Row, SqliteConfig, Tx, Val};
 use stdx::Timestamp;
 
@@ -150,6 +150,25 @@ pub(super) fn list(tx: &mut Tx<'_>, query: &ListQuery<'_>) -> Result<Vec<i64>, D
     }
     found.truncate(query.limit);
     Ok(found.into_iter().map(|(_, seq)| seq).collect())
+}
+
+/// Returns the places of a group until a time, in order of receipt.
+pub(super) fn of_group_until(tx: &mut Tx<'_>, query: &GroupQuery, limit: usize) -> Result<Vec<i64>, DbError> {
+    let (after_at, after_seq) = query.after.map_or((i64::MIN, i64::MIN), |(at, seq)| (at.micros(), seq));
+    let rows: Vec<(i64,)> = tx.query(
+        "SELECT seq FROM group_place
+         WHERE project_id = $1 AND group_key = $2 AND (received_at, seq) > ($3, $4) AND received_at <= $5
+         ORDER BY received_at, seq LIMIT $6",
+        &[
+            Val::Int(query.project_id),
+            Val::Int(query.group_key),
+            Val::Int(after_at),
+            Val::Int(after_seq),
+            Val::from(query.until),
+            Val::Int(limit as i64),
+        ],
+    )?;
+    Ok(rows.into_iter().map(|(seq,)| seq).collect())
 }
 
 /// Reads one range of a group's places: (received at, seq).

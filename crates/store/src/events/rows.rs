@@ -1,8 +1,9 @@
 //! A day's row file: the events themselves, appended in order of arrival and read by their place.
 
 use super::places::Entry;
-use super::{EventRow, StoredEvent};
+use super::{EventPlace, EventRow, StoredEvent};
 use db::{DbError, Durability, FromRow, Row, SqliteConfig, Tx, Val};
+use stdx::Timestamp;
 
 pub(super) const SCHEMA: &str = "
     CREATE TABLE event (
@@ -69,6 +70,16 @@ pub(super) fn read(tx: &mut Tx<'_>, places: &[i64]) -> Result<Vec<StoredEvent>, 
         "SELECT seq, project_id, event_id, group_key, received_at, dictionary_id, body FROM event WHERE seq = $1",
         places.iter().map(|seq| [Val::Int(*seq)]),
     )
+}
+
+/// Returns what stands at these places, without bodies.
+pub(super) fn places(tx: &mut Tx<'_>, places: &[i64]) -> Result<Vec<EventPlace>, DbError> {
+    let rows: Vec<(i64, [u8; 16], Timestamp)> = tx.query_many(
+        "SELECT seq, event_id, received_at FROM event WHERE seq = $1",
+        places.iter().map(|seq| [Val::Int(*seq)]),
+    )?;
+    let place = |(seq, event_id, received_at)| EventPlace { seq, event_id, received_at };
+    Ok(rows.into_iter().map(place).collect())
 }
 
 pub(super) fn body_bytes(tx: &mut Tx<'_>, places: &[i64]) -> Result<u64, DbError> {

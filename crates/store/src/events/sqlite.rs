@@ -2,7 +2,7 @@
 //! day that was dropped and used again never meets its old files. Open days stay in a small LRU.
 
 use super::day_file::{self, DayFiles};
-use super::{Compacted, EventRow, EventStore, ListQuery, StoredEvent};
+use super::{Compacted, EventPlace, EventRow, EventStore, GroupQuery, ListQuery, StoredEvent};
 use crate::StoreError;
 use crate::days::OpenDay;
 use db::DbError;
@@ -206,6 +206,16 @@ impl EventStore for SqliteEvents {
     fn remove_places(&self, day: &OpenDay, project_id: i64, places: &[i64]) -> Result<(), StoreError> {
         let Some(files) = self.existing(day)? else { return Ok(()) };
         files.remove_places(project_id, places).map_err(|source| failed(day, source))
+    }
+
+    fn of_group(&self, day: &OpenDay, query: &GroupQuery, limit: usize) -> Result<Vec<EventPlace>, StoreError> {
+        let Some(files) = self.existing(day)? else { return Ok(Vec::new()) };
+        files.of_group(query, limit).map_err(|source| failed(day, source))
+    }
+
+    fn remove_events(&self, day: &OpenDay, project_id: i64, event_ids: &[[u8; 16]]) -> Result<(), StoreError> {
+        let Some(files) = self.existing(day)? else { return Ok(()) };
+        files.remove_events(project_id, event_ids).map_err(|source| failed(day, source))
     }
 
     fn compact_step(&self, day: &OpenDay) -> Result<Compacted, StoreError> {

@@ -3,7 +3,9 @@
 use super::request::{Answer, ApiRequest};
 use super::shapes;
 use http::StatusCode;
-use ops::issues::{self, IssueSort, IssueStatus, ListIssues, MergeIssues, Part, SeriesPeriod, UpdateIssues};
+use ops::issues::{
+    self, DeleteIssues, IssueSort, IssueStatus, ListIssues, MergeIssues, Part, SeriesPeriod, UpdateIssues,
+};
 use ops::{ApiError, Page};
 use serde_json::{Value, json};
 
@@ -75,6 +77,25 @@ pub(super) async fn update_of_project(request: ApiRequest) -> Result<Answer, Api
 
 pub(super) async fn update_of_organization(request: ApiRequest) -> Result<Answer, ApiError> {
     update_many(request, None).await
+}
+
+pub(super) async fn delete(request: ApiRequest) -> Result<Answer, ApiError> {
+    let issue = request.issue();
+    let input = DeleteIssues { org: issue.org, project: None, issues: vec![issue.issue] };
+    issues::delete(&request.ops, &request.caller, input).await?;
+    Ok(Answer::Json(StatusCode::ACCEPTED, json!({})))
+}
+
+/// `DELETE ?id=1&id=2`. Without ids Sentry deletes everything that matches; here that is refused, as in `update_many`.
+pub(super) async fn delete_many(request: ApiRequest) -> Result<Answer, ApiError> {
+    let issues = request.all("id");
+    if issues.is_empty() {
+        return Err(ApiError::invalid("At least one id parameter is expected."));
+    }
+    let project = Some(request.param("project")).filter(|project| !project.is_empty()).map(str::to_owned);
+    let input = DeleteIssues { org: Some(request.param("org").to_owned()), project, issues };
+    issues::delete(&request.ops, &request.caller, input).await?;
+    Ok(Answer::Nothing)
 }
 
 /// `PUT ?id=1&id=2 {"status": …}`. Without ids Sentry changes everything that matches; here that is refused, because a

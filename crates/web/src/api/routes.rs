@@ -32,6 +32,7 @@ macro_rules! route {
 
 const ANY: Option<Scope> = None;
 const ORG: Option<Scope> = Some(Scope::OrgRead);
+const ADMIN_EVENT: Option<Scope> = Some(Scope::EventAdmin);
 const READ_PROJECT: Option<Scope> = Some(Scope::ProjectRead);
 const WRITE_PROJECT: Option<Scope> = Some(Scope::ProjectWrite);
 const ADMIN_PROJECT: Option<Scope> = Some(Scope::ProjectAdmin);
@@ -80,12 +81,16 @@ pub static ROUTES: &[RouteInfo] = &[
     route!(GET    "/projects/{org}/{project}/environments/" READ_PROJECT, projects::environments),
     route!(GET    "/projects/{org}/{project}/issues/" READ, issues::list_of_project),
     route!(PUT    "/projects/{org}/{project}/issues/" WRITE, issues::update_of_project),
+    route!(DELETE "/projects/{org}/{project}/issues/" ADMIN_EVENT, issues::delete_many),
     route!(GET    "/organizations/{org}/issues/" READ, issues::list_of_organization),
     route!(PUT    "/organizations/{org}/issues/" WRITE, issues::update_of_organization),
+    route!(DELETE "/organizations/{org}/issues/" ADMIN_EVENT, issues::delete_many),
     route!(GET    "/issues/{issue}/" READ, issues::get),
     route!(PUT    "/issues/{issue}/" WRITE, issues::update),
+    route!(DELETE "/issues/{issue}/" ADMIN_EVENT, issues::delete),
     route!(GET    "/organizations/{org}/issues/{issue}/" READ, issues::get),
     route!(PUT    "/organizations/{org}/issues/{issue}/" WRITE, issues::update),
+    route!(DELETE "/organizations/{org}/issues/{issue}/" ADMIN_EVENT, issues::delete),
     route!(GET    "/issues/{issue}/hashes/" READ, issues::hashes),
     route!(PUT    "/issues/{issue}/hashes/" WRITE, issues::unmerge),
     route!(DELETE "/issues/{issue}/hashes/" WRITE, issues::unmerge),

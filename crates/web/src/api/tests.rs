@@ -1,6 +1,7 @@
 //! The API through its router: shapes that scripts rely on, who gets in, and what hostile requests get.
 
 mod accounts;
+mod deleting;
 mod grouping;
 mod merging;
 mod project_settings;
