@@ -17,6 +17,7 @@ pub enum Aged {
     Removal,
     SpentBody,
     Sweep,
+    Audit,
 }
 
 /// How a table is cut.
@@ -68,6 +69,7 @@ impl Aged {
             },
             Aged::SpentBody => shape("spent_body", "blob_key", "0", "day", Unit::Day, 200),
             Aged::Sweep => shape("retention_sweep", "id", "0", "started_at", Unit::Time, 1_000),
+            Aged::Audit => shape("audit_entry", "id", "0", "at", Unit::Time, 250),
         }
     }
 

@@ -13,6 +13,8 @@ const OUTCOMES_KEPT: Duration = Duration::from_secs(400 * 24 * 3_600);
 const REVOKED_TOKENS_KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// What sweeps did.
 const SWEEPS_KEPT: Duration = Duration::from_secs(400 * 24 * 3_600);
+/// Who changed what: two years, so that a yearly review has the whole year before it.
+const AUDIT_KEPT: Duration = Duration::from_secs(730 * 24 * 3_600);
 /// Nothing refers to a blob before the change that does is committed: longer than any digest takes.
 pub const ORPHANS_KEPT: Duration = DAY;
 
@@ -28,6 +30,7 @@ pub enum Model {
     Session,
     Token,
     Sweep,
+    Audit,
     Blob,
 }
 
@@ -135,6 +138,14 @@ pub const POLICIES: &[Policy] = &[
         help: "what sweeps of retention did",
     },
     Policy {
+        model: Model::Audit,
+        name: "Audit",
+        reach: Reach::Installation,
+        kept: Kept::For(AUDIT_KEPT),
+        kept_text: "730 days",
+        help: "who changed what, of the audit log",
+    },
+    Policy {
         model: Model::Blob,
         name: "Blob",
         reach: Reach::Installation,
@@ -169,6 +180,7 @@ impl Model {
             Model::Session => Some(Aged::Session),
             Model::Token => Some(Aged::Token),
             Model::Sweep => Some(Aged::Sweep),
+            Model::Audit => Some(Aged::Audit),
         }
     }
 }
