@@ -41,7 +41,7 @@ pub const METRICS: &[Metric] = &[
         unit: "seconds",
         help: "Time of one sweep of retention, by who asked for it (`cleanup.duration`)",
         labels: &["origin"],
-        series_max: 2,
+        series_max: 3,
     },
 ];
 

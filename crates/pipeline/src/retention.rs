@@ -16,7 +16,7 @@ mod thin;
 mod work;
 
 pub use plan::{Ask, Plan, plan};
-pub use policies::{Model, POLICIES, Policy};
+pub use policies::{Model, POLICIES, Policy, Reach};
 pub use report::{Freed, Report};
 pub use work::{Bench, Step, Unit, Work};
 

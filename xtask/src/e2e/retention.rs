@@ -98,6 +98,7 @@ fn refusals(house: &House) -> anyhow::Result<()> {
         (&["cleanup", "--project", "default/nowhere"], "default/nowhere"),
         (&["cleanup", "--project", "nowhere"], "nowhere"),
         (&["cleanup", "--model", "Evnt"], "Evnt"),
+        (&["cleanup", "--project", "default/default", "--model", "Session"], "Session belongs to no project"),
     ] {
         let output = house.run(arguments)?;
         let text = String::from_utf8_lossy(&output.stderr).into_owned();

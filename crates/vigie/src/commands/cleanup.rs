@@ -13,12 +13,13 @@ use anyhow::{Context, bail, ensure};
 use hand::{ChildHand, Spawner};
 use pipeline::retention::conduct::{self, Origin};
 use pipeline::retention::sweep::{self, Hand};
-use pipeline::retention::{Ask, Model, POLICIES, Plan, Report};
+use pipeline::retention::{Ask, Model, POLICIES, Plan, Reach, Report};
 use show::Show;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use stdx::{Clock, SystemClock};
+use telemetry::metrics::Backends;
 
 pub use worker::run as run_worker;
 
@@ -42,7 +43,7 @@ pub fn run(config: &Config, input: &Cleanup, arguments: Vec<OsString>) -> anyhow
     let show = Show::new(input, &ask);
     if input.dry_run {
         let plan = plan(&local, &ask)?;
-        show.plan(&plan)?;
+        show.plan(&plan, started.elapsed())?;
         return Ok(ExitCode::SUCCESS);
     }
     let now = SystemClock.now();
@@ -55,9 +56,22 @@ pub fn run(config: &Config, input: &Cleanup, arguments: Vec<OsString>) -> anyhow
     let hands = workers.into_iter().map(|worker| Box::new(ChildHand::new(&spawner, worker, sweep)) as Box<dyn Hand>);
     let (report, is_whole) = sweep::run(&plan, hands.collect(), |progress| show.progress(progress));
     held.finish(&local.stores, &plan, (&report, is_whole), SystemClock.now()).context("write the cleanup down")?;
-    pipeline::metrics::record_cleanup(Origin::Command.name(), started.elapsed());
+    tell_backends(config, started.elapsed());
     show.done(&plan, &report, started.elapsed())?;
     Ok(exit_code(&report, is_whole))
+}
+
+/// A command has no pages that anybody could ask: the metric goes where metrics are sent, or nowhere. Only the pipeline's
+/// table is installed, which has no levels: those of the running processes must not be told as zero.
+fn tell_backends(config: &Config, took: Duration) {
+    let backends = Backends { has_prometheus: false, ..config.metrics.clone() };
+    match telemetry::metrics::install(&[pipeline::metrics::METRICS], backends) {
+        Ok(registry) => {
+            pipeline::metrics::record_cleanup(Origin::Command.name(), took);
+            registry.flush();
+        }
+        Err(error) => tracing::warn!(error = %error, "metric of the cleanup not sent"),
+    }
 }
 
 /// Says what is wrong before anything is opened.
@@ -72,7 +86,12 @@ fn check(input: &Cleanup) -> anyhow::Result<Vec<Model>> {
         let known = || POLICIES.iter().map(|policy| policy.name).collect::<Vec<_>>().join(", ");
         Model::parse(name).with_context(|| format!("unknown model '{name}'; there are {}", known()))
     };
-    input.model.iter().map(model).collect()
+    let models: Vec<Model> = input.model.iter().map(model).collect::<anyhow::Result<_>>()?;
+    let of_none = models.iter().find(|model| model.policy().reach == Reach::Installation);
+    if let (Some(project), Some(model)) = (&input.project, of_none) {
+        bail!("--project {project}: {} belongs to no project; leave one of the two out", model.name());
+    }
+    Ok(models)
 }
 
 fn ask(config: &Config, local: &Local, input: &Cleanup, models: Vec<Model>) -> anyhow::Result<Ask> {

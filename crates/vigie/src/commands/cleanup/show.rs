@@ -73,13 +73,21 @@ impl<'a> Show<'a> {
         format!("{units_ended}/{units} units, {rows_ended}/{rows} rows, {rate:.0} rows/s, {left} s left")
     }
 
-    pub fn plan(&self, plan: &Plan) -> anyhow::Result<()> {
+    pub fn plan(&self, plan: &Plan, took: Duration) -> anyhow::Result<()> {
         let report = plan.report();
         if self.input.listing.json {
             return output::json(&shape(plan, &report));
         }
         self.table(plan, &report)?;
-        print(&format!("{}; nothing was changed", totals("would remove", &report)))
+        print(&format!("{}; nothing was changed", totals("would remove", &report)))?;
+        self.time(took)
+    }
+
+    fn time(&self, took: Duration) -> anyhow::Result<()> {
+        match self.input.timed && !self.input.listing.json {
+            true => print(&format!("Clean up took {} second(s).", seconds(took))),
+            false => Ok(()),
+        }
     }
 
     pub fn done(&self, plan: &Plan, report: &Report, took: Duration) -> anyhow::Result<()> {
@@ -102,10 +110,7 @@ impl<'a> Show<'a> {
         for skipped in &report.skipped {
             tell(&format!("skipped: {skipped}\n"));
         }
-        if self.input.timed && !self.input.listing.json {
-            print(&format!("Clean up took {} second(s).", seconds(took)))?;
-        }
-        Ok(())
+        self.time(took)
     }
 
     fn table(&self, plan: &Plan, report: &Report) -> anyhow::Result<()> {
