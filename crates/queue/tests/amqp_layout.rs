@@ -162,6 +162,26 @@ fn our_call_is_celerys_message() {
 }
 
 #[test]
+fn what_ended_out_of_turn_is_acknowledged_before_the_broker_closes() {
+    if !rabbit_is_here() {
+        return;
+    }
+    let place = RabbitPlace::shared();
+    let stranger = Stranger::on(&place);
+    let (broker, queue) = with_celery_queue(&place);
+    broker.declare(&queue).expect("declared");
+    let of = |id| NewJob { queue: queue.as_str().into(), ..job(id) };
+    wait_for(broker.publish(vec![of("runs on"), of("ended")])).expect("kept");
+    let claimed = claim_from(&broker, &[&queue], 10);
+    assert_eq!(claimed.len(), 2);
+    assert!(broker.finish(vec![(claimed[1].lease, Finish::Done)]).expect("ended").is_empty());
+    drop(broker);
+    let (properties, _) = stranger.get(&queue).expect("what runs came back");
+    assert_eq!(properties.correlation_id().as_ref().map(|id| id.as_str()), Some("runs on"));
+    assert!(stranger.get(&queue).is_none(), "what ended did not");
+}
+
+#[test]
 fn a_delayed_job_of_a_celery_queue_is_sent_when_its_time_comes() {
     if !rabbit_is_here() {
         return;

@@ -145,6 +145,7 @@ impl Drop for Amqp {
                 tracing::error!("a thread of the amqp broker was lost");
             }
         }
+        self.shared.say_all();
         self.shared.link.close();
     }
 }

@@ -6,6 +6,7 @@ use super::link::lock;
 use lapin::Channel;
 use lapin::options::{BasicAckOptions, BasicNackOptions};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -13,6 +14,8 @@ use tokio::time::Instant;
 
 /// So long what is done waits for what came before it. A connection that ends meanwhile brings it again, and it is run twice.
 const STRAGGLE_MAX: Duration = Duration::from_millis(100);
+/// For all that waits when the broker is closed.
+const SAY_MAX: Duration = Duration::from_secs(2);
 /// This part of the credit may wait; more would keep the server from delivering.
 const WAITING_SHARE: usize = 3;
 
@@ -22,7 +25,7 @@ pub(super) struct LaneChannel {
     pub channel: Channel,
     unacked: Arc<Mutex<Unacked>>,
     /// To the task that speaks on the channel; sent to while `unacked` is locked.
-    words: UnboundedSender<Word>,
+    orders: UnboundedSender<Order>,
 }
 
 /// What must be shown to acknowledge a delivery.
@@ -47,6 +50,13 @@ enum Word {
     Back(u64),
     /// Nothing yet: something is done and waits.
     Wait,
+}
+
+/// To the task that speaks on a channel.
+enum Order {
+    Say(Word),
+    /// Answered when all before it has been said.
+    Answer(SyncSender<()>),
 }
 
 /// The numbers of a channel's deliveries, which the server counts from 1. They may come out of turn here: a consumer that
@@ -121,11 +131,11 @@ impl Unacked {
 impl LaneChannel {
     /// Wraps a channel, and starts the task that speaks on it until nothing of it is left.
     pub fn on(shared: &Shared, epoch: u64, channel: Channel) -> LaneChannel {
-        let (words, heard) = unbounded_channel();
+        let (orders, heard) = unbounded_channel();
         let unacked = Arc::new(Mutex::new(Unacked::default()));
         let speaker = Speaker { shared: shared.own.clone(), epoch, channel: channel.clone(), unacked: unacked.clone() };
         shared.link.handle().spawn(speaker.speak(heard));
-        LaneChannel { epoch, channel, unacked, words }
+        LaneChannel { epoch, channel, unacked, orders }
     }
 
     pub fn set_credit(&self, credit: usize) {
@@ -147,14 +157,30 @@ impl LaneChannel {
     fn done(&self, numbers: BTreeSet<u64>) {
         let mut unacked = lock(&self.unacked);
         let words = unacked.done(numbers, Instant::now());
-        // Where nobody speaks any more the connection is over, and everything has gone back with it; so below.
-        words.into_iter().for_each(|word| drop(self.words.send(word)));
+        self.say(words);
     }
 
     fn back(&self, numbers: &BTreeSet<u64>) {
         let mut unacked = lock(&self.unacked);
         let words = unacked.back(numbers);
-        words.into_iter().for_each(|word| drop(self.words.send(word)));
+        self.say(words);
+    }
+
+    /// Where nobody speaks any more the connection is over, and everything has gone back with it.
+    fn say(&self, words: Vec<Word>) {
+        words.into_iter().for_each(|word| drop(self.orders.send(Order::Say(word))));
+    }
+
+    /// Says what waits, and returns when it has been said, or nobody speaks any more.
+    fn say_all(&self, until: Instant) {
+        let (sender, said) = sync_channel(1);
+        {
+            let mut unacked = lock(&self.unacked);
+            self.say(std::mem::take(&mut unacked.waiting).into_keys().map(Word::Done).collect());
+            drop(self.orders.send(Order::Answer(sender)));
+        }
+        // Late or never: what was not said comes again.
+        let _ = said.recv_timeout(until.saturating_duration_since(Instant::now()));
     }
 }
 
@@ -167,22 +193,27 @@ struct Speaker {
 }
 
 impl Speaker {
-    async fn speak(self, mut words: UnboundedReceiver<Word>) {
+    async fn speak(self, mut orders: UnboundedReceiver<Order>) {
         let mut look_at: Option<Instant> = None;
         loop {
             let heard = match look_at {
-                Some(at) => tokio::time::timeout_at(at, words.recv()).await.ok(),
-                None => Some(words.recv().await),
+                Some(at) => tokio::time::timeout_at(at, orders.recv()).await.ok(),
+                None => Some(orders.recv().await),
             };
             let now = Instant::now();
             let said = match heard {
                 // Nobody is left who could have anything to say.
                 Some(None) => return,
-                Some(Some(Word::Wait)) => {
+                Some(Some(Order::Answer(asker))) => {
+                    // Whoever asked may have stopped waiting.
+                    let _ = asker.send(());
+                    Vec::new()
+                }
+                Some(Some(Order::Say(Word::Wait))) => {
                     look_at = Some(now + STRAGGLE_MAX);
                     Vec::new()
                 }
-                Some(Some(word)) => vec![word],
+                Some(Some(Order::Say(word))) => vec![word],
                 None => {
                     let (late, next) = lock(&self.unacked).stragglers(now);
                     look_at = next;
@@ -226,6 +257,13 @@ impl Shared {
         for (channel, numbers) in by_channel(tickets) {
             channel.back(&numbers);
         }
+    }
+
+    /// Says what waits to be said, before the connection is closed.
+    pub(super) fn say_all(&self) {
+        let channels = lock(&self.streams).channels();
+        let until = Instant::now() + SAY_MAX;
+        channels.iter().for_each(|channel| channel.say_all(until));
     }
 }
 

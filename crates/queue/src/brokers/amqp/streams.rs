@@ -98,6 +98,10 @@ impl Streams {
         self.lanes.values().filter(|stream| stream.running.is_some()).map(|stream| stream.lane.clone()).collect()
     }
 
+    pub fn channels(&self) -> Vec<Arc<LaneChannel>> {
+        self.lanes.values().filter_map(|stream| stream.channel.clone()).collect()
+    }
+
     pub fn note_consumers(&mut self, lane: &str, consumers: u64) {
         if let Some(stream) = self.lanes.get_mut(lane) {
             stream.is_sole = consumers <= 1;
