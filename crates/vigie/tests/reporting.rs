@@ -45,7 +45,11 @@ fn check_08_a_start_succeeds_whatever_is_said_of_reports_and_status_says_which()
         let folder = tempfile::tempdir().expect("a folder");
         let mut running = Running::start(folder.path(), variables, &["run", "--listen", "127.0.0.1:0"]);
         running.wait_for(&["started"], START_MAX);
-        let status = text(&vigie(folder.path(), variables, &["status"]).stdout);
+        let mut status = String::new();
+        running.wait_until(START_MAX, "answer to status", || {
+            status = text(&vigie(folder.path(), variables, &["status"]).stdout);
+            !status.is_empty()
+        });
         assert!(status.contains(&format!("self-reporting {said}")), "{status}");
         assert!(status.contains(" boot self-reporting: "), "{status}");
     }

@@ -34,8 +34,11 @@ fn check_07_a_probe_record_is_found_at_every_start_and_leaves_nothing() {
     for _ in 0..2 {
         let mut running = Running::start(folder.path(), &[], &arguments);
         running.wait_for(&["started"], START_MAX);
-        let status = vigie(folder.path(), &[], &["status", "--json"]);
-        let said = text(&status.stdout);
+        let mut said = String::new();
+        running.wait_until(START_MAX, "answer to status", || {
+            said = text(&vigie(folder.path(), &[], &["status", "--json"]).stdout);
+            !said.is_empty()
+        });
         assert!(said.contains("probe record found by bodies, search, tags, series"), "{said}");
         for step in ["logging", "migrations", "stores", "options", "services", "broker", "queue", "metrics"] {
             assert!(said.contains(&format!("\"name\":\"{step}\"")), "{step}: {said}");
