@@ -73,7 +73,7 @@ fn a_data_directory_with_half_a_restore_is_no_store() {
 }
 
 #[test]
-fn a_backup_beside_another_waits_for_nobody_and_is_refused() {
+fn a_backup_beside_another_is_refused() {
     let folder = with_backup();
     let lock = std::fs::File::create(folder.path().join("vigie-data/backup.lock")).expect("made");
     lock.lock().expect("locked");
