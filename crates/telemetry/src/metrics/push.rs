@@ -8,6 +8,7 @@ use super::Kind;
 use super::hub::Hub;
 use super::key::Key;
 use super::series::{Change, Series};
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,8 +52,14 @@ pub struct Sent {
 /// Sends values.
 pub struct Push {
     config: PushConfig,
-    socket: Mutex<Option<UdpSocket>>,
+    socket: Mutex<Option<UnderWay>>,
     has_warned: AtomicBool,
+}
+
+/// A socket, and how many lines went out by it last: whether somebody took them is heard with the next.
+struct UnderWay {
+    socket: UdpSocket,
+    lines: u64,
 }
 
 /// A series with something to say.
@@ -118,28 +125,49 @@ impl Push {
     }
 
     fn send_datagram(&self, datagram: &str, lines: u64, sent: &mut Sent) {
-        let mut socket = lock(&self.socket);
-        let result = match socket.take() {
-            Some(open) => Ok(open),
-            None => connect(&self.config.address),
+        let mut kept = lock(&self.socket);
+        let mut is_well = true;
+        let reached = match kept.take() {
+            Some(before) => match before.socket.send(datagram.as_bytes()) {
+                // It is the one before that nobody took: its refusal is heard only now.
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                    is_well = false;
+                    sent.dropped += before.lines;
+                    self.warn(&error);
+                    self.send_anew(datagram)
+                }
+                result => result.map(|_| before.socket),
+            },
+            None => self.send_anew(datagram),
         };
-        let result = result.and_then(|open| open.send(datagram.as_bytes()).map(|_| open));
-        match result {
-            Ok(open) => {
-                *socket = Some(open);
+        match reached {
+            Ok(socket) => {
+                *kept = Some(UnderWay { socket, lines });
                 sent.lines += lines;
                 sent.datagrams += 1;
-                self.has_warned.store(false, Ordering::Relaxed);
-            }
-            // The next sending looks the name up again: the server may have moved.
-            Err(error) => {
-                sent.dropped += lines;
-                if !self.has_warned.swap(true, Ordering::Relaxed) {
-                    let address = &self.config.address;
-                    tracing::warn!(address, error = %error, "metrics not sent; what is dropped is counted");
+                if is_well {
+                    self.has_warned.store(false, Ordering::Relaxed);
                 }
             }
+            Err(error) => {
+                sent.dropped += lines;
+                self.warn(&error);
+            }
         }
+    }
+
+    fn warn(&self, error: &std::io::Error) {
+        if !self.has_warned.swap(true, Ordering::Relaxed) {
+            let address = &self.config.address;
+            tracing::warn!(address, error = %error, "metrics not sent; what is dropped is counted");
+        }
+    }
+
+    /// Looks the name up again: the server may have moved.
+    fn send_anew(&self, datagram: &str) -> std::io::Result<UdpSocket> {
+        let socket = connect(&self.config.address)?;
+        socket.send(datagram.as_bytes())?;
+        Ok(socket)
     }
 }
 
