@@ -5,7 +5,7 @@ use crate::events::EventRef;
 use crate::events::locate::parse_event_id;
 use crate::{Actor, ApiError, Ops, Scope, lookup};
 use queue::{DeadLetter, JobId, JobState};
-use stdx::{Day, Timestamp};
+use stdx::Timestamp;
 use store::receipts::ReceiptRow;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ pub async fn get(cx: &Ops, actor: &Actor, input: &EventRef) -> Result<Receipt, A
     let job = job_id(project_id, &event_id);
     let (job_state, dead_reason) = cx.locate_job(job).await?;
     let facts = cx.read("read a receipt", move |tx| {
-        let days: Vec<Day> = store::days::list_open(tx)?.into_iter().map(|open| open.day).collect();
+        let days = store::days::list_all(tx)?;
         let counted = store::event_lookup::day_of_event(tx, &days, project_id, &event_id)?;
         Ok(Facts {
             received_at: counted.map(|(_, received_at)| received_at),

@@ -8,6 +8,7 @@ use ops::{Actor, PageRequest, attachments, events, receipts};
 use queue::JobState;
 use std::time::Duration;
 use stdx::Timestamp;
+use store::days::{self, Afterwards};
 use store::digest::{DigestAttachment, NotKept};
 use testkit::world::{NOON, Stored, World};
 
@@ -171,6 +172,20 @@ async fn receipts_tell_where_an_event_is() {
         let receipt = receipts::get(&world.ops, &Actor::System, &shop(&id)).await.unwrap();
         assert_eq!((receipt.state, receipt.issue_id), (expected, None));
     }
+}
+
+#[tokio::test]
+async fn a_receipt_outlives_its_events_day() {
+    let world = World::new().await;
+    let stored = world.store(&Stored::new(world.shop, "m", NOON));
+    let end = |tx: &mut db::Tx<'_>| {
+        let day = days::find_open(tx, NOON.day())?.expect("it received");
+        days::end(tx, &day, Afterwards::Closed, NOON)
+    };
+    assert!(world.ops.stores.db.write_blocking(end).unwrap());
+    let receipt = receipts::get(&world.ops, &Actor::System, &shop(&stored)).await.unwrap();
+    let steps: Vec<&str> = receipt.steps.iter().map(|step| step.step).collect();
+    assert_eq!((receipt.state, steps), (ReceiptState::Stored, vec!["received", "stored", "removed"]));
 }
 
 #[tokio::test]

@@ -81,6 +81,15 @@ pub fn is_current(tx: &mut Tx<'_>, day: &OpenDay) -> Result<bool, StoreError> {
     Ok(find_open(tx, day.day)? == Some(*day))
 }
 
+/// Returns all days that ever received, newest first: of those that ended, `digested` still knows the ids for a while.
+///
+/// # Errors
+/// If the database fails.
+pub fn list_all(tx: &mut Tx<'_>) -> Result<Vec<Day>, StoreError> {
+    let rows: Vec<(Day,)> = tx.query("SELECT day FROM event_day ORDER BY day DESC", &[])?;
+    Ok(rows.into_iter().map(|(day,)| day).collect())
+}
+
 /// Returns the open days, newest first.
 ///
 /// # Errors

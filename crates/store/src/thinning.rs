@@ -92,7 +92,8 @@ pub struct Noted {
 }
 
 /// Notes those of the victims as removed that are counted: with their day's counts by group, and their attachments. A row
-/// that is not counted yet is somebody's work in progress, and stays.
+/// that is not counted yet, or that the deletion of its issue has noted as removed, is somebody's work in progress, and
+/// stays.
 ///
 /// # Errors
 /// If the database fails.
@@ -136,7 +137,10 @@ pub fn forget(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
 
 fn counted(tx: &mut Tx<'_>, day: Day, victims: &[Victim]) -> Result<Vec<Victim>, StoreError> {
     let ids: Vec<(i64, [u8; 16])> = tx.query_many(
-        "SELECT project_id, event_id FROM digested WHERE day = $1 AND project_id = $2 AND event_id = $3",
+        "SELECT project_id, event_id FROM digested
+         WHERE day = $1 AND project_id = $2 AND event_id = $3
+             AND NOT EXISTS (
+                 SELECT 1 FROM issue_deletion_event e WHERE e.project_id = $2 AND e.day = $1 AND e.event_id = $3)",
         victims.iter().map(|victim| [Val::from(day), Val::Int(victim.project_id), Val::Blob(&victim.event_id)]),
     )?;
     let ids: HashSet<(i64, [u8; 16])> = ids.into_iter().collect();

@@ -11,20 +11,23 @@ use crate::config::Config;
 use crate::local::Local;
 use anyhow::{Context, bail, ensure};
 use hand::{ChildHand, Spawner};
-use pipeline::retention::conduct::{self, Origin};
+use pipeline::retention::conduct::{self, Held, Origin};
 use pipeline::retention::sweep::{self, Hand};
 use pipeline::retention::{Ask, Model, POLICIES, Plan, Reach, Report};
 use show::Show;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use stdx::{Clock, SystemClock};
+use stdx::{Clock, SystemClock, Timestamp};
 use telemetry::metrics::Backends;
 
 pub use worker::run as run_worker;
 
 /// Worker processes; each has stores and caches of its own, and one writes to a store at a time.
 const WORKERS_MAX: usize = 64;
+/// So long the lock of sweeps is waited for.
+const BUSY_MAX: Duration = Duration::from_secs(2);
+const BUSY_LOOK: Duration = Duration::from_millis(20);
 /// A hundred years: beyond, dates have no meaning.
 const DAYS_MAX: i64 = 36_500;
 
@@ -47,7 +50,7 @@ pub fn run(config: &Config, input: &Cleanup, arguments: Vec<OsString>) -> anyhow
         return Ok(ExitCode::SUCCESS);
     }
     let now = SystemClock.now();
-    let Some(held) = conduct::begin(&local.stores, Origin::Command, now).context("begin the cleanup")? else {
+    let Some(held) = begin(&local, now)? else {
         bail!("another cleanup is already running{}", since(&local));
     };
     let plan = plan(&local, &ask)?;
@@ -59,6 +62,18 @@ pub fn run(config: &Config, input: &Cleanup, arguments: Vec<OsString>) -> anyhow
     tell_backends(config, started.elapsed());
     show.done(&plan, &report, started.elapsed())?;
     Ok(exit_code(&report, is_whole))
+}
+
+/// Whoever removes a deleted issue, or takes the stores' names for a backup, holds the lock for moments: they are waited for.
+fn begin(local: &Local, now: Timestamp) -> anyhow::Result<Option<Held>> {
+    let until = Instant::now() + BUSY_MAX;
+    loop {
+        let held = conduct::begin(&local.stores, Origin::Command, now).context("begin the cleanup")?;
+        if held.is_some() || Instant::now() >= until {
+            return Ok(held);
+        }
+        std::thread::sleep(BUSY_LOOK);
+    }
 }
 
 /// A command has no pages that anybody could ask: the metric goes where metrics are sent, or nowhere. Only the pipeline's
