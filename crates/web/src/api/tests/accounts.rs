@@ -6,6 +6,7 @@ use crate::client::{ApiClient, ApiFailure};
 use http::Method;
 use ops::{Actor, Caller, Channel, PageRequest, audit, tokens};
 use serde_json::{Value, json};
+use testkit::world::{NOON, Stored};
 
 impl Api {
     async fn caller(&self, token: &str) -> Caller {
@@ -51,6 +52,15 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("POST", "/system/queues/events/purge/", ""),
     ("DELETE", "/system/dead-letters/x/", ""),
     ("PUT", "/issues/999/", r#"{"status":"resolved"}"#),
+    ("PUT", "/issues/1/", r#"{"status":"resolved"}"#),
+    ("PUT", "/issues/1/", r#"{"status":"finished"}"#),
+    ("DELETE", "/issues/999/", ""),
+    ("DELETE", "/issues/1/", ""),
+    ("GET", "/issues/1/", ""),
+    ("DELETE", "/projects/acme/shop/issues/?id=2", ""),
+    ("DELETE", "/projects/acme/site/issues/?id=2", ""),
+    ("DELETE", "/organizations/acme/issues/", ""),
+    ("GET", "/issues/2/", ""),
     ("DELETE", "/nonsense/", ""),
     ("GET", "/organizations/acme/audit-logs/?cursor=x", ""),
 ];
@@ -61,6 +71,9 @@ async fn check_18_http_and_the_client_answer_alike_for_everybody() {
         let (http, within) = (Api::new().await, Api::new().await);
         let mut tokens = Vec::new();
         for api in [&http, &within] {
+            for message in ["first", "second"] {
+                api.world.store(&Stored::new(api.world.shop, message, NOON));
+            }
             api.world.person("bob@example.com", 1, role, false).await;
             tokens.push(api.world.token("bob@example.com", scopes).await);
         }
