@@ -15,39 +15,26 @@ pub(crate) const METADATA_FILE: &str = "metadata.sqlite";
 pub(crate) const EVENTS_FOLDER: &str = "events";
 pub(crate) const BLOBS_FOLDER: &str = "blobs";
 
+/// A script by the name that it is noted under, which is its file's.
+macro_rules! migration {
+    ($number:literal, $name:literal) => {
+        Migration { number: $number, name: $name, sql: include_str!(concat!("../migrations/sqlite/", $name, ".sql")) }
+    };
+}
+
 /// Numbered scripts, applied in order; each engine has its own folder with the same numbers.
 const MIGRATIONS: &[Migration] = &[
-    Migration { number: 1, name: "0001_first", sql: include_str!("../migrations/sqlite/0001_first.sql") },
-    Migration { number: 2, name: "0002_conservation", sql: include_str!("../migrations/sqlite/0002_conservation.sql") },
-    Migration {
-        number: 3,
-        name: "0003_project_option",
-        sql: include_str!("../migrations/sqlite/0003_project_option.sql"),
-    },
-    Migration { number: 4, name: "0004_retention", sql: include_str!("../migrations/sqlite/0004_retention.sql") },
-    Migration { number: 5, name: "0005_strands", sql: include_str!("../migrations/sqlite/0005_strands.sql") },
-    Migration {
-        number: 6,
-        name: "0006_permissions_and_audit",
-        sql: include_str!("../migrations/sqlite/0006_permissions_and_audit.sql"),
-    },
-    Migration {
-        number: 7,
-        name: "0007_runtime_option",
-        sql: include_str!("../migrations/sqlite/0007_runtime_option.sql"),
-    },
-    Migration { number: 8, name: "0008_spent_bodies", sql: include_str!("../migrations/sqlite/0008_spent_bodies.sql") },
-    Migration { number: 9, name: "0009_governor", sql: include_str!("../migrations/sqlite/0009_governor.sql") },
-    Migration {
-        number: 10,
-        name: "0010_internal_hour",
-        sql: include_str!("../migrations/sqlite/0010_internal_hour.sql"),
-    },
-    Migration {
-        number: 11,
-        name: "0011_issue_deletion",
-        sql: include_str!("../migrations/sqlite/0011_issue_deletion.sql"),
-    },
+    migration!(1, "0001_first"),
+    migration!(2, "0002_conservation"),
+    migration!(3, "0003_project_option"),
+    migration!(4, "0004_retention"),
+    migration!(5, "0005_strands"),
+    migration!(6, "0006_permissions_and_audit"),
+    migration!(7, "0007_runtime_option"),
+    migration!(8, "0008_spent_bodies"),
+    migration!(9, "0009_governor"),
+    migration!(10, "0010_internal_hour"),
+    migration!(11, "0011_issue_deletion"),
 ];
 
 /// The migration that made the table of runtime options.
