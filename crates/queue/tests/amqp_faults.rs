@@ -33,6 +33,40 @@ fn publish(broker: &Amqp, ids: &[&str]) -> Result<Vec<Published>, QueueError> {
     wait_for(broker.publish(ids.iter().map(|id| job(id)).collect()))
 }
 
+/// A broker on a server of its own, through a network that can break, with one job kept.
+struct Wired {
+    broker: Amqp,
+    clock: ManualClock,
+    proxy: Proxy,
+    _place: RabbitPlace,
+    _server: RabbitServer,
+}
+
+impl Wired {
+    fn with_a_job_before() -> Wired {
+        let server = RabbitServer::start();
+        let place = RabbitPlace::on(&server.url());
+        let proxy = Proxy::to(server.port);
+        let through = place.config_at(&format!("amqp://guest:guest@127.0.0.1:{}/?heartbeat=1", proxy.port));
+        let clock = manual();
+        let broker = open(through, &clock);
+        publish(&broker, &["before"]).expect("kept");
+        Wired { broker, clock, proxy, _place: place, _server: server }
+    }
+}
+
+/// Publishes again and again until the server is there to say what became of it.
+fn publish_when_back(broker: &Amqp, jobs: impl Fn() -> Vec<NewJob>) -> Vec<Published> {
+    let began = Instant::now();
+    loop {
+        match wait_for(broker.publish(jobs())) {
+            Ok(published) => return published,
+            Err(error) => assert!(began.elapsed() < WAIT_MAX, "{error}"),
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
 /// Claims until there is something; a broker that is away is asked again.
 fn claim_some(broker: &Amqp, queues: &[&str], jobs_max: usize) -> Vec<Claimed> {
     let bounds =
@@ -126,40 +160,27 @@ fn a_request_whose_confirmation_never_came_is_repeated_and_kept_once() {
     if !rabbit_is_here() {
         return;
     }
-    let server = RabbitServer::start();
-    let place = RabbitPlace::on(&server.url());
-    let proxy = Proxy::to(server.port);
-    let through = place.config_at(&format!("amqp://guest:guest@127.0.0.1:{}/?heartbeat=1", proxy.port));
-    let clock = manual();
-    let broker = open(through, &clock);
-    publish(&broker, &["before"]).expect("kept");
+    let Wired { broker, proxy, .. } = &Wired::with_a_job_before();
     proxy.swallow_answers();
-    let refused = publish(&broker, &["a", "b"]).expect_err("nobody confirmed");
+    let refused = publish(broker, &["a", "b"]).expect_err("nobody confirmed");
     assert!(matches!(refused, QueueError::Unreachable { .. }), "{refused}");
     proxy.cut();
-    let began = Instant::now();
-    let again = loop {
-        match publish(&broker, &["a", "b", "before"]) {
-            Ok(published) => break published,
-            Err(error) => assert!(began.elapsed() < WAIT_MAX, "{error}"),
-        }
-        std::thread::park_timeout(Duration::from_millis(20));
-    };
+    let again = publish_when_back(broker, || ["a", "b", "before"].map(job).to_vec());
     assert_eq!(again, [Published::Accepted, Published::Accepted, Published::AlreadyThere]);
     let mut seen = Vec::new();
     while seen.len() < 3 {
-        let jobs = claim_some(&broker, &["q"], 10);
-        finish_all(&broker, &jobs);
+        let jobs = claim_some(broker, &["q"], 10);
+        finish_all(broker, &jobs);
         seen.extend(ids(&jobs));
     }
     seen.sort();
     assert_eq!(seen, ["a", "b", "before"]);
     // The server has them twice: the copies are recognised, even after the job's end.
     for _ in 0..3 {
-        assert!(claim_from(&broker, &["q"], 10).is_empty(), "a copy ran");
+        assert!(claim_from(broker, &["q"], 10).is_empty(), "a copy ran");
     }
-    assert_eq!(publish(&broker, &["a"]).expect("kept"), [Published::Accepted], "its name is free again");
-    assert_eq!(ids(&claim_some(&broker, &["q"], 10)), ["a"]);
+    assert_eq!(publish(broker, &["a"]).expect("kept"), [Published::Accepted], "its name is free again");
+    assert_eq!(ids(&claim_some(broker, &["q"], 10)), ["a"]);
 }
 
 #[test]
@@ -167,13 +188,7 @@ fn what_was_never_confirmed_is_no_job_after_a_while_and_gives_up_its_key() {
     if !rabbit_is_here() {
         return;
     }
-    let server = RabbitServer::start();
-    let place = RabbitPlace::on(&server.url());
-    let proxy = Proxy::to(server.port);
-    let through = place.config_at(&format!("amqp://guest:guest@127.0.0.1:{}/?heartbeat=1", proxy.port));
-    let clock = manual();
-    let broker = open(through, &clock);
-    publish(&broker, &["before"]).expect("kept");
+    let Wired { broker, clock, proxy, .. } = &Wired::with_a_job_before();
     let with_key = |id: &str| {
         let unique = queue::JobOptions { unique_key: Some("one at a time".to_owned()), ..queue::JobOptions::default() };
         NewJob { options: unique, ..job(id) }
@@ -182,28 +197,19 @@ fn what_was_never_confirmed_is_no_job_after_a_while_and_gives_up_its_key() {
     let refused = wait_for(broker.publish(vec![with_key("first")])).expect_err("it was never sent");
     assert!(matches!(refused, QueueError::Unreachable { .. }), "{refused}");
     proxy.cut();
-    let there_again = |id: &str| {
-        let began = Instant::now();
-        loop {
-            match wait_for(broker.publish(vec![with_key(id)])) {
-                Ok(published) => return published,
-                Err(error) => assert!(began.elapsed() < WAIT_MAX, "{error}"),
-            }
-            std::thread::park_timeout(Duration::from_millis(20));
-        }
-    };
+    let there_again = |id: &str| publish_when_back(broker, || vec![with_key(id)]);
     assert_eq!(there_again("second"), [Published::AlreadyThere], "it may be on its way");
-    assert_eq!(ready(&broker), 2);
+    assert_eq!(ready(broker), 2);
     clock.advance(Duration::from_secs(30));
-    assert_eq!(ready(&broker), 1, "nobody was told that it is there");
+    assert_eq!(ready(broker), 1, "nobody was told that it is there");
     assert_eq!(there_again("third"), [Published::Accepted], "the key is free");
     let mut seen = Vec::new();
     while seen.len() < 2 {
-        let jobs = claim_some(&broker, &["q"], 10);
-        finish_all(&broker, &jobs);
+        let jobs = claim_some(broker, &["q"], 10);
+        finish_all(broker, &jobs);
         seen.extend(ids(&jobs));
     }
-    assert_eq!((seen.iter().map(String::as_str).collect::<Vec<_>>(), ready(&broker)), (vec!["before", "third"], 0));
+    assert_eq!((seen.iter().map(String::as_str).collect::<Vec<_>>(), ready(broker)), (vec!["before", "third"], 0));
 }
 
 fn ready(broker: &Amqp) -> u64 {
