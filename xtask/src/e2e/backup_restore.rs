@@ -6,7 +6,6 @@ use super::house::House;
 use super::kill_test::{self, Sent};
 use super::{Case, Place, Verdict, eventually};
 use anyhow::{Context, ensure};
-use bench::accounts;
 use bench::event;
 use bench::random::Random;
 use bench::server::{Dsn, Server};
@@ -135,12 +134,8 @@ fn compare(
     std::thread::sleep(Duration::from_secs(16));
     let health = server.http(&bench::http::request("GET", "/health/ready", &[("Connection", "close")], b""))?;
     ensure!(health.status == 200, "not ready after the restore: {}", health.text());
-    let token = server.token()?;
-    let stored = accounts::stored_ids(server.address, &token, "default/default")?;
-    let compared = accounts::account(before, possible, &stored);
-    ensure!(compared.is_good(), "ids before the backup and after the restore differ: {}", compared.report());
-    let counted = kill_test::sum_of_issues(&mut server)?;
-    ensure!(counted == stored.len() as u64, "issues count {counted} events, {} are stored", stored.len());
+    let stored =
+        kill_test::each_once(&mut server, before, possible).context("before the backup and after the restore")?;
     ensure!(server.terminate()?, "SIGTERM did not end in exit code 0:\n{}", server.log_tail());
     std::fs::remove_dir_all(&house.data_dir).context("remove what was restored")?;
     Ok(stored.len())

@@ -34,12 +34,7 @@ pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
     place.drained(DRAIN_WITHIN)?;
     place.check()?;
 
-    let token = place.token()?;
-    let stored = accounts::stored_ids(place.address, &token, "default/default")?;
-    let compared = accounts::account(&sent.accepted, &sent.unanswered, &stored);
-    ensure!(compared.is_good(), "accepted and stored ids differ: {}", compared.report());
-    let counted = sum_of_issues(&mut place)?;
-    ensure!(counted == stored.len() as u64, "issues count {counted} events, {} are stored", stored.len());
+    let stored = each_once(&mut place, &sent.accepted, &sent.unanswered)?;
     let found = format!(
         "{kills} kills; {} accepted, {} unanswered, {} stored, each once; counters equal rows",
         sent.accepted.len(),
@@ -116,6 +111,21 @@ fn request(dsn: &Dsn, random: &mut Random) -> (String, Vec<u8>) {
         body.push(b'\n');
     }
     (event_id, event::envelope_request(&dsn.project, &dsn.key, &[], &body))
+}
+
+/// What was accepted is stored, each once, and counted so; returns the stored ids.
+pub(super) fn each_once(
+    server: &mut Server,
+    accepted: &[String],
+    unanswered: &[String],
+) -> anyhow::Result<Vec<String>> {
+    let token = server.token()?;
+    let stored = accounts::stored_ids(server.address, &token, "default/default")?;
+    let compared = accounts::account(accepted, unanswered, &stored);
+    ensure!(compared.is_good(), "accepted and stored ids differ: {}", compared.report());
+    let counted = sum_of_issues(server)?;
+    ensure!(counted == stored.len() as u64, "issues count {counted} events, {} are stored", stored.len());
+    Ok(stored)
 }
 
 /// Returns the sum of all issues' counts.
