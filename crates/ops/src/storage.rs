@@ -111,6 +111,7 @@ pub async fn get(cx: &Ops, actor: &Actor) -> Result<Arc<Storage>, ApiError> {
     if let Some((seen_at, storage)) = last
         && now.since(seen_at) < FRESH_FOR
         && storage.sweeps.first().is_none_or(|sweep| sweep.state != "running")
+        && storage.sweeps.first() == latest_sweep(cx).await?.as_ref()
     {
         return Ok(storage);
     }
@@ -119,6 +120,14 @@ pub async fn get(cx: &Ops, actor: &Actor) -> Result<Arc<Storage>, ApiError> {
     let looked = Arc::new(looked);
     *cx.storage_looks.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, looked.clone()));
     Ok(looked)
+}
+
+/// A sweep that began or ended since the last look makes it old at once.
+async fn latest_sweep(cx: &Ops) -> Result<Option<Sweep>, ApiError> {
+    let latest = cx.blocking("look at the last sweep", |stores| {
+        Ok(stores.db.read_blocking(|tx| sweeps::latest(tx, 1))?.first().map(sweep))
+    });
+    latest.await
 }
 
 fn look(stores: &Stores, limits: Option<&Limits>, now: Timestamp) -> Result<Storage, Failure> {

@@ -31,21 +31,6 @@ pub fn give_freed_memory_back_soon() {
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, PURGE_DELAY_MS) };
 }
 
-/// Held while it lives; other processes of the data directory wait for it.
-pub struct FolderLock(#[expect(dead_code, reason = "the lock is held by the open file")] std::fs::File);
-
-/// Waits until no other process of the data directory is starting.
-///
-/// # Errors
-/// If the folder cannot be made or locked.
-pub fn lock_folder(folder: &Path) -> std::io::Result<FolderLock> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let file = std::fs::File::create(folder.join("start.lock"))?;
-    file.lock()?;
-    Ok(FolderLock(file))
-}
-
 /// Returns the machine's name.
 pub fn name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()

@@ -19,6 +19,7 @@ mod reporting;
 mod roles;
 mod services;
 mod site;
+mod start_lock;
 mod supervisor;
 
 use std::process::ExitCode;

@@ -13,7 +13,7 @@ use crate::broker;
 use crate::config::{Config, Live};
 use crate::history::History;
 use crate::reporting::{self, SelfReporting};
-use crate::{host, metrics, options, services, supervisor};
+use crate::{metrics, options, services, start_lock, supervisor};
 use anyhow::Context;
 use queue::Queue;
 use std::process::ExitCode;
@@ -198,7 +198,7 @@ async fn watch_threads(shutdown: Shutdown) -> Result<(), ComponentError> {
 }
 
 fn migrate(config: &Config, clock: &dyn Clock) -> anyhow::Result<String> {
-    let _lock = host::lock_folder(&config.data_dir).context("wait for other processes that start")?;
+    let _lock = start_lock::take(&config.data_dir).context("wait for other processes that start")?;
     let applied = Stores::migrate(&config.data_dir, clock.now())
         .with_context(|| format!("migrate the stores in {}", config.data_dir.display()))?;
     Ok(if applied.is_empty() { "none needed".to_owned() } else { format!("applied {}", applied.join(", ")) })
@@ -251,7 +251,7 @@ pub fn live(config: &Config, stores: &Stores) -> anyhow::Result<Arc<Live>> {
 /// # Errors
 /// If they cannot be opened or are of a newer release.
 pub fn open_stores(config: &Config, clock: &dyn Clock) -> anyhow::Result<Stores> {
-    let _lock = host::lock_folder(&config.data_dir).context("wait for other processes that start")?;
+    let _lock = start_lock::take(&config.data_dir).context("wait for other processes that start")?;
     let stores = Stores::open(&config.data_dir, clock.now())
         .with_context(|| format!("open the stores in {}", config.data_dir.display()))?;
     close_dropped_days(&stores).context("start the thread that closes dropped days")?;

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::control::{self, Answerer, Question};
 use crate::health::Doctor;
 use crate::site::{self, Vitals};
-use crate::{broker, host, options, public_address};
+use crate::{broker, host, options, public_address, start_lock};
 use anyhow::Context;
 use ingest::accounting::Accounting;
 use ingest::keyring::Keyring;
@@ -87,7 +87,7 @@ pub(super) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 
 async fn first_run(data_dir: &Path, ops: &Ops) -> anyhow::Result<Option<ops::first_run::FirstLogin>> {
     let folder = data_dir.to_owned();
-    let lock = tokio::task::spawn_blocking(move || host::lock_folder(&folder)).await?;
+    let lock = tokio::task::spawn_blocking(move || start_lock::take(&folder)).await?;
     let _lock = lock.context("wait for other processes that start")?;
     ops::first_run::set_up(ops, &Caller::of_task("first-run")).await.context("create the first organization")
 }
