@@ -12,6 +12,8 @@ pub enum Aged {
     Receipt,
     Outcome,
     Accepted,
+    Internal,
+    Release,
     Session,
     Token,
     Removal,
@@ -61,6 +63,16 @@ impl Aged {
                 shape("outcome_hour", key, "project_id", "hour", Unit::Hour, 100)
             }
             Aged::Accepted => shape("accepted_hour", "hour, project_id", "project_id", "hour", Unit::Hour, 20),
+            Aged::Internal => shape("internal_hour", "hour, series", "0", "hour", Unit::Hour, 80),
+            Aged::Release => Shape {
+                // Not correlated, so that it is made once: no index leads from a release to issues.
+                is_due: "(project_id, version) NOT IN (
+                    SELECT project_id, first_release FROM issue WHERE first_release IS NOT NULL
+                    UNION SELECT project_id, last_release FROM issue WHERE last_release IS NOT NULL
+                    UNION SELECT project_id, first_release FROM issue_strand WHERE first_release IS NOT NULL
+                    UNION SELECT project_id, last_release FROM issue_strand WHERE last_release IS NOT NULL)",
+                ..shape("project_release", "project_id, version", "project_id", "last_seen", Unit::Time, 80)
+            },
             Aged::Session => shape("login_session", "token_hash", "0", "expires_at", Unit::Time, 200),
             Aged::Token => shape("api_token", "id", "0", "revoked_at", Unit::Time, 250),
             Aged::Removal => Shape {

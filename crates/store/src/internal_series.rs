@@ -5,9 +5,7 @@ use crate::StoreError;
 use db::{Tx, Val};
 use stdx::Hour;
 
-/// Hours that are kept: a month.
-pub const HOURS_KEPT: i64 = 31 * 24;
-/// Rows of one answer: what is declared stays below for a month.
+/// Rows of one answer: what is declared stays below for the month that retention leaves.
 const ROWS_MAX: i64 = 100_000;
 
 /// How much one series grew in an hour.
@@ -21,11 +19,11 @@ pub struct HourRow {
     pub sum: f64,
 }
 
-/// Adds what grew, and removes what is older than is kept.
+/// Adds what grew.
 ///
 /// # Errors
 /// If the database fails; nothing is added then.
-pub fn add(tx: &mut Tx<'_>, rows: &[HourRow], now: Hour) -> Result<(), StoreError> {
+pub fn add(tx: &mut Tx<'_>, rows: &[HourRow]) -> Result<(), StoreError> {
     for row in rows {
         tx.execute(
             "INSERT INTO internal_hour (hour, series, count, sum)
@@ -35,7 +33,6 @@ pub fn add(tx: &mut Tx<'_>, rows: &[HourRow], now: Hour) -> Result<(), StoreErro
             &[Val::from(row.hour), Val::from(row.series.as_str()), Val::Int(row.count), Val::Real(row.sum)],
         )?;
     }
-    tx.execute("DELETE FROM internal_hour WHERE hour < $1", &[Val::Int(now.0 - HOURS_KEPT)])?;
     Ok(())
 }
 

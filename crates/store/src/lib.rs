@@ -44,6 +44,7 @@ pub mod expiry;
 pub mod governor;
 pub mod internal_series;
 pub mod probe;
+pub mod series;
 pub mod sizes;
 pub mod sweeps;
 pub mod thinning;

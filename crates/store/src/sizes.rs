@@ -26,6 +26,22 @@ pub fn tables(stores: &Stores) -> Result<Vec<(String, u64)>, StoreError> {
     Ok(rows.into_iter().map(|(name, bytes)| (name, bytes.unsigned_abs())).collect())
 }
 
+/// Returns the names of the metadata's tables, without those of SQLite and of the migration runner.
+///
+/// # Errors
+/// If the database fails.
+pub fn table_names(stores: &Stores) -> Result<Vec<String>, StoreError> {
+    let rows: Vec<(String,)> = stores.db.read_blocking(|tx| {
+        tx.query(
+            "SELECT name FROM sqlite_master
+             WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' AND name NOT LIKE 'schema!_%' ESCAPE '!'
+             ORDER BY name",
+            &[],
+        )
+    })?;
+    Ok(rows.into_iter().map(|(name,)| name).collect())
+}
+
 /// Returns what each entry of a folder takes, with all that is in it. What goes away meanwhile counts nothing.
 pub fn of_folder(folder: &Path) -> Vec<(String, u64)> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();

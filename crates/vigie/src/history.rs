@@ -47,7 +47,7 @@ impl History {
         if rows.is_empty() {
             return;
         }
-        match self.stores.db.write(move |tx| internal_series::add(tx, &rows, hour)).await {
+        match self.stores.db.write(move |tx| internal_series::add(tx, &rows)).await {
             Ok(()) => *marks = moved,
             Err(error) => {
                 tracing::warn!(error = %stdx::causes::on_one_line(&error), "metrics not kept in the store, tried again");

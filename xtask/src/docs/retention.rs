@@ -10,8 +10,13 @@ pub fn page(tree: &Tree) -> Page {
     let introduction = "What is kept how long. *Event days* are `system.event-retention-days`, less where a project has \
                         set less, or what `vigie cleanup --days` says. How it works: [retention](../operating/retention.md).";
     let rows: Vec<Vec<String>> = tree.rust_file(SOURCE).map(rows).unwrap_or_default();
-    let heads = ["model", "of", "kept", "what it is"];
-    let text = table("Retention", introduction, SOURCE, &heads, &rows);
+    let heads = ["model", "of", "kept", "what it is", "tables"];
+    let mut text = table("Retention", introduction, SOURCE, &heads, &rows);
+    text.push_str("\n## Not by age\n\nTables of the metadata that no model is about, and why they stay.\n\n");
+    text.push_str("| tables | because |\n| --- | --- |\n");
+    for [tables, because] in tree.rust_file(SOURCE).map(unaged).unwrap_or_default() {
+        text.push_str(&format!("| {tables} | {because} |\n"));
+    }
     Page { path: "docs/reference/retention.md", text }
 }
 
@@ -22,10 +27,23 @@ fn rows(file: &RustFile) -> Vec<Vec<String>> {
     let lines = uses(&file.code, "Policy {").into_iter().filter(|range| table.contains(&range.start));
     let row = |range: std::ops::Range<usize>| {
         let reach = if file.code[range.clone()].contains("Reach::Project") { "project" } else { "installation" };
-        let [name, kept, help] = <[String; 3]>::try_from(literals(file, range)).ok()?;
-        Some(vec![code(&name), reach.to_owned(), kept, help])
+        let texts = literals(file, range);
+        let [name, kept, help, tables @ ..] = texts.as_slice() else { return None };
+        Some(vec![code(name), reach.to_owned(), kept.clone(), help.clone(), list(tables)])
     };
     lines.filter_map(row).collect()
+}
+
+fn unaged(file: &RustFile) -> Vec<[String; 2]> {
+    let row = |range| match literals(file, range).as_slice() {
+        [because, tables @ ..] => Some([list(tables), because.clone()]),
+        [] => None,
+    };
+    uses(&file.code, "Unaged {").into_iter().filter_map(row).collect()
+}
+
+fn list(tables: &[String]) -> String {
+    tables.iter().map(|table| code(table)).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -35,9 +53,11 @@ mod tests {
     #[test]
     fn every_policy_becomes_a_row() {
         let text = "pub const POLICIES: &[Policy] = &[Policy { model: Model::A, name: \"A\", reach: Reach::Project, \
-                    kept_text: \"for ever\", help: \"letters\" }];\n";
+                    kept_text: \"for ever\", help: \"letters\", tables: &[\"a\", \"b\"] }];\n\
+                    pub const UNAGED: &[Unaged] = &[Unaged { because: \"it must\", tables: &[\"c\"] }];\n";
         let tree = Tree::of(&[(SOURCE, text)]);
         let page = page(&tree).text;
-        assert!(page.contains("| `A` | project | for ever | letters |"), "{page}");
+        assert!(page.contains("| `A` | project | for ever | letters | `a`, `b` |"), "{page}");
+        assert!(page.contains("| `c` | it must |"), "{page}");
     }
 }

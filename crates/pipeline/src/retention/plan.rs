@@ -2,7 +2,7 @@
 //! what `--dry-run` prints and what a sweep carries out, so the two cannot differ.
 
 use super::collect;
-use super::policies::{Kept, Model, POLICIES, Reach};
+use super::policies::{HOURS_KEPT, Kept, Model, POLICIES, Reach};
 use super::report::{Freed, Report};
 use super::work::{Unit, Work};
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use stdx::{Day, Timestamp};
 use store::days::OpenDay;
 use store::projects::RetentionRow;
-use store::{StoreError, Stores, attachments, days, expiry, projects, removals};
+use store::{StoreError, Stores, attachments, days, expiry, projects, removals, series};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// A day is receiving until the one after it has passed: clocks of ingest differ, and jobs of midnight are on their way.
@@ -104,14 +104,13 @@ pub fn plan(stores: &Stores, ask: &Ask, now: Timestamp) -> Result<Plan, StoreErr
     for policy in POLICIES.iter().filter(|policy| ask.covers(policy.model)) {
         planner.rows(policy.model, policy.kept)?;
     }
+    if ask.covers(Model::Series) {
+        planner.series()?;
+    }
     if ask.covers(Model::Blob) {
         planner.blobs()?;
     }
-    if planner
-        .units
-        .iter()
-        .any(|unit| matches!(unit.work, Work::Rows { .. } | Work::Attachments { .. } | Work::Fold { .. }))
-    {
+    if planner.units.iter().any(|unit| unit.work.leaves_free_pages()) {
         planner.add(Work::Vacuum, Vec::new());
     }
     let mut units = planner.units;
@@ -234,6 +233,18 @@ impl Planner<'_> {
             .collect();
         if !due.is_empty() {
             self.add(Work::Rows { model, before, project_id }, due);
+        }
+        Ok(())
+    }
+
+    fn series(&mut self) -> Result<(), StoreError> {
+        let before = self.now.minus(HOURS_KEPT).day().start().hour();
+        for series in series::ALL {
+            for (share, rows) in self.stores.db.read_blocking(|tx| series::due(tx, *series, before))? {
+                let rows = rows.unsigned_abs();
+                let freed = Freed { model: Model::Series, project_id: 0, rows, bytes: rows * series.row_bytes() };
+                self.add(Work::FoldHours { share, before }, vec![freed]);
+            }
         }
         Ok(())
     }

@@ -15,6 +15,12 @@ const REVOKED_TOKENS_KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 const SWEEPS_KEPT: Duration = Duration::from_secs(400 * 24 * 3_600);
 /// Who changed what: two years, so that a yearly review has the whole year before it.
 const AUDIT_KEPT: Duration = Duration::from_secs(730 * 24 * 3_600);
+/// Counts of an issue and of a project by hour: longer than any page's hours go back; then by day.
+pub const HOURS_KEPT: Duration = Duration::from_secs(100 * 24 * 3_600);
+/// Vigie's own metrics by hour.
+const INTERNAL_KEPT: Duration = Duration::from_secs(31 * 24 * 3_600);
+/// A release that no issue names.
+const RELEASES_KEPT: Duration = Duration::from_secs(400 * 24 * 3_600);
 /// Nothing refers to a blob before the change that does is committed: longer than any digest takes.
 pub const ORPHANS_KEPT: Duration = DAY;
 
@@ -27,6 +33,9 @@ pub enum Model {
     Digested,
     Outcome,
     Accepted,
+    Series,
+    Internal,
+    Release,
     Session,
     Token,
     Sweep,
@@ -62,6 +71,15 @@ pub struct Policy {
     /// In words, for people.
     pub kept_text: &'static str,
     pub help: &'static str,
+    /// The tables of the metadata that it is about.
+    pub tables: &'static [&'static str],
+}
+
+/// Tables whose rows do not go by age, and why not.
+#[derive(Clone, Copy, Debug)]
+pub struct Unaged {
+    pub because: &'static str,
+    pub tables: &'static [&'static str],
 }
 
 pub const POLICIES: &[Policy] = &[
@@ -72,6 +90,7 @@ pub const POLICIES: &[Policy] = &[
         kept: Kept::EventDays,
         kept_text: "event days",
         help: "stored events, by day of receipt; days past every project's limit are dropped whole; counts stay",
+        tables: &["event_day", "group_day", "event_removal"],
     },
     Policy {
         model: Model::Attachment,
@@ -80,6 +99,7 @@ pub const POLICIES: &[Policy] = &[
         kept: Kept::EventDays,
         kept_text: "event days",
         help: "attachments, and their content once nothing else refers to it",
+        tables: &["attachment"],
     },
     Policy {
         model: Model::Receipt,
@@ -88,6 +108,7 @@ pub const POLICIES: &[Policy] = &[
         kept: Kept::DaysBeyondEvents(FACTS_KEPT_DAYS),
         kept_text: "event days + 30",
         help: "what became of accepted items beyond being stored",
+        tables: &["receipt"],
     },
     Policy {
         model: Model::Digested,
@@ -96,6 +117,7 @@ pub const POLICIES: &[Policy] = &[
         kept: Kept::DaysBeyondEvents(FACTS_KEPT_DAYS),
         kept_text: "event days + 30, and as long as the day is open",
         help: "ids of counted events: an id is counted once, also by a job that comes back late",
+        tables: &["digested", "spent_body"],
     },
     Policy {
         model: Model::Outcome,
@@ -104,6 +126,7 @@ pub const POLICIES: &[Policy] = &[
         kept: Kept::For(OUTCOMES_KEPT),
         kept_text: "400 days",
         help: "counts by hour of what became of items, by key and reason",
+        tables: &["outcome_hour"],
     },
     Policy {
         model: Model::Accepted,
@@ -112,6 +135,34 @@ pub const POLICIES: &[Policy] = &[
         kept: Kept::For(OUTCOMES_KEPT),
         kept_text: "400 days",
         help: "counts by hour of what the endpoints accepted",
+        tables: &["accepted_hour"],
+    },
+    Policy {
+        model: Model::Series,
+        name: "Series",
+        reach: Reach::Installation,
+        kept: Kept::For(HOURS_KEPT),
+        kept_text: "100 days by hour, then for good by day",
+        help: "events of issues and projects by hour: older hours are summed in the first one of their day",
+        tables: &["issue_hour", "project_hour"],
+    },
+    Policy {
+        model: Model::Internal,
+        name: "Internal",
+        reach: Reach::Installation,
+        kept: Kept::For(INTERNAL_KEPT),
+        kept_text: "31 days",
+        help: "Vigie's own metrics by hour",
+        tables: &["internal_hour"],
+    },
+    Policy {
+        model: Model::Release,
+        name: "Release",
+        reach: Reach::Project,
+        kept: Kept::For(RELEASES_KEPT),
+        kept_text: "400 days after they were last seen, for good if an issue names them as its first or last",
+        help: "releases that events named",
+        tables: &["project_release"],
     },
     Policy {
         model: Model::Session,
@@ -120,6 +171,7 @@ pub const POLICIES: &[Policy] = &[
         kept: Kept::For(Duration::ZERO),
         kept_text: "until they expire",
         help: "logins of people",
+        tables: &["login_session"],
     },
     Policy {
         model: Model::Token,
@@ -128,6 +180,7 @@ pub const POLICIES: &[Policy] = &[
         kept: Kept::For(REVOKED_TOKENS_KEPT),
         kept_text: "30 days after they were revoked",
         help: "API tokens",
+        tables: &["api_token"],
     },
     Policy {
         model: Model::Sweep,
@@ -136,6 +189,7 @@ pub const POLICIES: &[Policy] = &[
         kept: Kept::For(SWEEPS_KEPT),
         kept_text: "400 days",
         help: "what sweeps of retention did",
+        tables: &["retention_sweep"],
     },
     Policy {
         model: Model::Audit,
@@ -144,6 +198,7 @@ pub const POLICIES: &[Policy] = &[
         kept: Kept::For(AUDIT_KEPT),
         kept_text: "730 days",
         help: "who changed what, of the audit log",
+        tables: &["audit_entry"],
     },
     Policy {
         model: Model::Blob,
@@ -152,6 +207,47 @@ pub const POLICIES: &[Policy] = &[
         kept: Kept::For(ORPHANS_KEPT),
         kept_text: "a day after they were last put; bodies of waiting jobs as long as one may wait",
         help: "content that nothing refers to: attachments of duplicates, leftovers of crashes",
+        tables: &[],
+    },
+];
+
+/// Every table that no policy is about.
+pub const UNAGED: &[Unaged] = &[
+    Unaged {
+        because: "issues and their counts are the history of a project, and stay when their events are gone; deleting an \
+                  issue removes them",
+        tables: &[
+            "issue",
+            "issue_group",
+            "issue_strand",
+            "issue_environment",
+            "issue_user",
+            "issue_tag_key",
+            "issue_tag",
+            "issue_activity",
+            "issue_import",
+        ],
+    },
+    Unaged {
+        because: "people made it, and people delete it",
+        tables: &[
+            "organization",
+            "project",
+            "project_key",
+            "project_option",
+            "user_account",
+            "membership",
+            "user_permission",
+            "runtime_option",
+            "slug_history",
+        ],
+    },
+    Unaged { because: "one row for each name, overwritten", tables: &["setting"] },
+    Unaged { because: "names that people filter by; a project has few", tables: &["project_environment"] },
+    Unaged { because: "stored events cannot be read without it", tables: &["event_dictionary"] },
+    Unaged {
+        because: "its rows go when what they ask for is done",
+        tables: &["outbox", "issue_deletion", "issue_deletion_group", "issue_deletion_kept", "issue_deletion_event"],
     },
 ];
 
@@ -172,7 +268,9 @@ impl Model {
     /// The table of a model that is nothing but rows of the metadata.
     pub(super) fn aged(self) -> Option<Aged> {
         match self {
-            Model::Event | Model::Attachment | Model::Blob => None,
+            Model::Event | Model::Attachment | Model::Series | Model::Blob => None,
+            Model::Internal => Some(Aged::Internal),
+            Model::Release => Some(Aged::Release),
             Model::Receipt => Some(Aged::Receipt),
             Model::Digested => Some(Aged::Digested),
             Model::Outcome => Some(Aged::Outcome),
@@ -196,5 +294,17 @@ mod tests {
             assert_eq!(policy.model.name(), policy.name);
         }
         assert_eq!(Model::parse("Evnt"), None);
+    }
+
+    #[test]
+    fn every_table_of_the_metadata_is_aged_or_is_not_for_a_reason() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let stores = store::Stores::open(folder.path(), stdx::Timestamp::EPOCH).expect("fresh stores");
+        let mut there = store::sizes::table_names(&stores).expect("the names of tables");
+        let aged = POLICIES.iter().flat_map(|policy| policy.tables);
+        let mut named: Vec<&str> = aged.chain(UNAGED.iter().flat_map(|unaged| unaged.tables)).copied().collect();
+        there.sort_unstable();
+        named.sort_unstable();
+        assert_eq!(there, named, "left: the schema; right: POLICIES and UNAGED, each table once");
     }
 }

@@ -5,8 +5,9 @@ use super::collect;
 use super::policies::Model;
 use super::report::Freed;
 use std::time::{Duration, Instant};
-use stdx::{Clock, Day, Timestamp};
+use stdx::{Clock, Day, Hour, Timestamp};
 use store::days::{self, Afterwards, OpenDay};
+use store::series::{self, Share};
 use store::{StoreError, Stores, attachments, expiry, removals, sweeps};
 
 /// Rows changed in one transaction: some milliseconds of the writer.
@@ -34,10 +35,24 @@ pub enum Work {
     Rows { model: Model, before: Timestamp, project_id: Option<i64> },
     /// Moves the counts by group of an ended day to where no page looks for events.
     Fold { day: Day },
+    /// Sums hours before `before` by day.
+    FoldHours { share: Share, before: Hour },
     /// Collects the blobs of a folder that nothing refers to.
     Blobs { folder: u8, orphans_before: Timestamp, bodies_before: Option<Timestamp> },
     /// Gives the disk of rows deleted from the metadata back.
     Vacuum,
+}
+
+impl Work {
+    /// Tells whether rows of the metadata go, whose pages are to be given back.
+    pub(super) fn leaves_free_pages(&self) -> bool {
+        match self {
+            Work::Rows { .. } | Work::Attachments { .. } | Work::Fold { .. } | Work::FoldHours { .. } => true,
+            Work::EndDay { .. } | Work::RemoveEvents { .. } | Work::Leftovers | Work::Blobs { .. } | Work::Vacuum => {
+                false
+            }
+        }
+    }
 }
 
 /// A unit of work, and what it removes when it is done.
@@ -58,6 +73,9 @@ impl Unit {
             Work::Rows { model, project_id: Some(id), .. } => format!("{} in project {id}", model.name()),
             Work::Rows { model, project_id: None, .. } => model.name().to_owned(),
             Work::Fold { day } => format!("counts by group of {day}"),
+            Work::FoldHours { share, .. } => {
+                format!("{} of {:?} from {}", Model::Series.name(), share.series, share.id_first)
+            }
             Work::Blobs { folder, .. } => format!("Blob in folder {folder:02x}"),
             Work::Vacuum => "free pages of the metadata".to_owned(),
         }
@@ -68,7 +86,7 @@ impl Unit {
         match self.work {
             Work::EndDay { .. } => 0,
             Work::RemoveEvents { .. } | Work::Leftovers => 1,
-            Work::Attachments { .. } | Work::Rows { .. } | Work::Fold { .. } => 2,
+            Work::Attachments { .. } | Work::Rows { .. } | Work::Fold { .. } | Work::FoldHours { .. } => 2,
             Work::Blobs { .. } => 3,
             Work::Vacuum => 4,
         }
@@ -129,6 +147,9 @@ impl Bench<'_> {
             Work::Fold { day } => self
                 .write(|tx| removals::fold_group_days(tx, day, None, ROWS_AT_ONCE))
                 .map(|moved| Step { is_done: moved < ROWS_AT_ONCE, returned_bytes: 0 }),
+            Work::FoldHours { share, before } => self
+                .write(|tx| series::fold(tx, share, before, ROWS_AT_ONCE))
+                .map(|folded| Step { is_done: folded < ROWS_AT_ONCE, returned_bytes: 0 }),
             Work::Blobs { folder, orphans_before, bodies_before } => {
                 let bounds = collect::Bounds { orphans_before, bodies_before };
                 let returned_bytes = self.collect_orphans(folder, bounds)?;
