@@ -39,6 +39,8 @@ pub const REQUEST_QUERY_CHARS_MAX: usize = 1_024;
 /// Lists and objects within each other; deeper ones are kept as text.
 pub const DATA_DEPTH_MAX: usize = 7;
 
+/// Entries of a fingerprint. Sentry sets no number; people write a few, and each is looked up and hashed.
+pub const FINGERPRINT_ENTRIES_MAX: usize = 100;
 /// Tags an event keeps. Sentry sets no number; people set tens, and each costs a row to count.
 pub const TAGS_MAX: usize = 200;
 /// Searchable tags made of one event, its own included.

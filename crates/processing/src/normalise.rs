@@ -48,7 +48,7 @@ pub struct Context<'c> {
 }
 
 /// The version of the steps below. Events say which one read them: a step that changes what is grouped by is a new one.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 type Step = for<'a> fn(&mut Event<'a>, &Context<'_>);
 
@@ -81,6 +81,7 @@ const STEPS: &[Step] = &[
     contexts::set_shown_names,
     mechanism::name_signals,
     trimming::trim_fields,
+    trimming::trim_fingerprint,
     bags::fit_data,
     remarks::write_meta,
 ];

@@ -1,10 +1,12 @@
 //! Events no SDK would send: nothing panics, nothing but a non-object is refused, and the work stays bounded.
 
-use crate::context;
+use crate::{context, normalised};
+use processing::limits::FINGERPRINT_ENTRIES_MAX;
 use processing::{normalise, summarise};
 use proptest::prelude::*;
-use protocol::event::{Event, EventError, REMARKS_MAX};
+use protocol::event::{Event, EventError, REMARKS_MAX, Remark, RemarkKind};
 use protocol::json::{self, JsonError, Value};
+use protocol::limits::EVENT_BYTES_MAX;
 
 /// Reads, normalises and summarises; what an event goes through in the digest.
 fn digest(json: &str) -> Result<(), EventError> {
@@ -40,6 +42,31 @@ fn events_as_large_as_the_bounds_allow_are_digested() {
     digest(&format!("{{\"logentry\":{{\"message\":\"{template}\",\"params\":{params}}}}}")).expect("an object");
     let fingerprint = vec!["\"{{ message }}\""; 1_000].join(",");
     digest(&format!("{{\"message\":\"{}\",\"fingerprint\":[{fingerprint}]}}", "7 ".repeat(4_000))).expect("an object");
+}
+
+/// What one public DSN may send: the costs of the parts must not multiply.
+#[test]
+fn fingerprints_as_long_as_an_event_may_be_are_digested() {
+    fn check(entry: &str) {
+        let half = EVENT_BYTES_MAX as usize / 2;
+        let exceptions = exceptions_of(half);
+        let fingerprint = vec![entry; half / (entry.len() + 1)].join(",");
+        let json = format!("{{\"exception\":[{exceptions}],\"fingerprint\":[{fingerprint}]}}");
+        let event = normalised(&json);
+        assert_eq!(event.fingerprint.as_ref().map(Vec::len), Some(FINGERPRINT_ENTRIES_MAX));
+        let is_told = |remark: &Remark<'_>| remark.path == "fingerprint" && remark.kind == RemarkKind::ValueTooLong;
+        assert!(event.remarks.iter().any(is_told));
+        assert!(!summarise(&event).grouping.hashes.is_empty());
+    }
+    check("\"{{ default }}\"");
+    check("\"{{default}}\",\"{{ message }}\"");
+    check("\"A\",\"7\"");
+}
+
+/// Exceptions of so many bytes, each another.
+fn exceptions_of(bytes: usize) -> String {
+    let exceptions = (0..bytes / 25).map(|number| format!("{{\"type\":\"A\",\"value\":\"{number:x}\"}}"));
+    exceptions.collect::<Vec<_>>().join(",")
 }
 
 /// Every key that is read somewhere, so that random objects reach every reader.

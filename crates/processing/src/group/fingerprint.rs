@@ -3,10 +3,12 @@
 
 use super::component::Component;
 use super::fingerprint_rules::{self, FingerprintRule};
-use super::{Components, ConfigName, Grouped, Hash16, Variant, variables};
-use md5::{Digest, Md5};
+use super::{Components, ConfigName, Grouped, Hash16, Variant, md5_of, variables};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+/// Bytes of a title beyond which no more variables are filled in; what shows it keeps far less.
+const TITLE_BYTES_MAX: usize = 16 << 10;
 
 /// What is put into the hash, and who said so.
 pub(super) struct Decision<'g> {
@@ -77,8 +79,10 @@ impl<'g> Decision<'g> {
 
     /// Reads the entries; each text once, for a hostile fingerprint repeats a variable of a long message.
     fn read(&self, grouped: &Grouped<'g, 'g>) -> Vec<Entry<'g>> {
+        let messages = variables::messages(grouped);
         let mut known: HashMap<&str, Entry<'g>> = HashMap::new();
-        let mut read = |entry: &'g str| known.entry(entry).or_insert_with(|| Entry::read(entry, grouped)).clone();
+        let mut read =
+            |entry: &'g str| known.entry(entry).or_insert_with(|| Entry::read(entry, grouped, &messages)).clone();
         self.entries.iter().map(|entry| read(entry)).collect()
     }
 
@@ -93,31 +97,35 @@ impl<'g> Decision<'g> {
 }
 
 impl<'g> Entry<'g> {
-    fn read(entry: &'g str, grouped: &Grouped<'g, 'g>) -> Entry<'g> {
+    fn read(entry: &'g str, grouped: &Grouped<'g, 'g>, messages: &HashSet<&str>) -> Entry<'g> {
         match variables::name_of(entry) {
             Some("default") => Entry::Default,
-            Some(_) | None => Entry::Text(variables::resolve(entry, grouped)),
+            Some(_) | None => Entry::Text(variables::resolve(entry, grouped, messages)),
         }
     }
 }
 
 fn of_root(name: &'static str, root: &Component<'_>, entries: &[Entry<'_>]) -> Variant {
-    let hash = root.contributes.then(|| hash_of(entries, Some(root)));
+    let hash = match entries {
+        [Entry::Default] => root.hash(),
+        entries => root.contributes.then(|| hash_of(entries, Some(root))),
+    };
     let hint = root.hint.or_else(|| root.children().find_map(|child| child.hint));
     let hint = hint.filter(|_| !root.contributes).map(|hint| hint.why);
     Variant { name, hash, hint, contributes: root.contributes }
 }
 
+/// The tree is walked once, however often the fingerprint names the default.
 fn hash_of(entries: &[Entry<'_>], root: Option<&Component<'_>>) -> Hash16 {
-    let mut hasher = Md5::new();
-    for entry in entries {
-        match (entry, root) {
-            (Entry::Text(text), _) => hasher.update(text.as_bytes()),
-            (Entry::Default, Some(root)) => root.each_text(&mut |text| hasher.update(text.as_bytes())),
-            (Entry::Default, None) => {}
-        }
+    let mut default = String::new();
+    if let Some(root) = root {
+        root.each_text(&mut |text| default.push_str(text));
     }
-    hasher.finalize().into()
+    let texts = entries.iter().map(|entry| match entry {
+        Entry::Text(text) => text,
+        Entry::Default => default.as_str(),
+    });
+    md5_of(texts)
 }
 
 /// Fills variables anywhere in a text, with placeholders where they have no value.
@@ -133,6 +141,7 @@ fn filled(title: &str, grouped: &Grouped<'_, '_>) -> String {
         };
         let whole = &rest[before.len()..rest.len() - after.len()];
         match variables::name_of(whole) {
+            Some(_) if out.len() > TITLE_BYTES_MAX => break,
             Some(name) => out.push_str(&variables::shown(whole, name, grouped)),
             None => out.push_str(whole),
         }

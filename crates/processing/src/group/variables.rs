@@ -6,6 +6,7 @@ use super::{ConfigName, Grouped, parameters};
 use crate::crash_frame::crash_frame;
 use protocol::event::Event;
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 /// Returns the variable's name if the whole entry has the form `{{ name }}`.
 pub(super) fn name_of(entry: &str) -> Option<&str> {
@@ -13,10 +14,11 @@ pub(super) fn name_of(entry: &str) -> Option<&str> {
     (!name.is_empty() && !name.contains(super::text::is_blank)).then_some(name)
 }
 
-/// Returns what an entry puts into a hash: a variable's value or placeholder, or the entry itself.
-pub(super) fn resolve<'g>(entry: &'g str, grouped: &Grouped<'g, '_>) -> Cow<'g, str> {
+/// Returns what an entry puts into a hash: a variable's value or placeholder, or the entry itself. `messages` are those
+/// of the event.
+pub(super) fn resolve<'g>(entry: &'g str, grouped: &Grouped<'g, '_>, messages: &HashSet<&str>) -> Cow<'g, str> {
     let Some(name) = name_of(entry) else {
-        return literal(entry, grouped);
+        return literal(entry, grouped, messages);
     };
     let parameterised = |text: Option<&'g str>| match grouped.config.name {
         ConfigName::Newstyle20260120 => text.map(|text| parameters::replace(text, grouped.version())),
@@ -111,16 +113,20 @@ fn placeholder<'g>(entry: &'g str, name: &str, config: ConfigName) -> Cow<'g, st
 }
 
 /// Some SDKs repeat the message as a fingerprint; then it varies as the message does.
-fn literal<'g>(entry: &'g str, grouped: &Grouped<'g, '_>) -> Cow<'g, str> {
+fn literal<'g>(entry: &'g str, grouped: &Grouped<'g, '_>, messages: &HashSet<&str>) -> Cow<'g, str> {
+    if grouped.config.name == ConfigName::Newstyle20260120 && messages.contains(entry) {
+        return parameters::replace(entry, grouped.version());
+    }
+    Cow::Borrowed(entry)
+}
+
+/// Returns every text that the event says went wrong: its message in both forms, and the values of its exceptions.
+pub(super) fn messages<'g>(grouped: &Grouped<'g, '_>) -> HashSet<&'g str> {
     let event = grouped.event;
     let log = event.logentry.as_ref();
     let messages = log.into_iter().flat_map(|log| [log.message.as_deref(), log.formatted.as_deref()]);
     let values = event.exceptions.iter().flatten().map(|exception| exception.value.as_deref());
-    let repeats = || messages.chain(values).any(|text| text == Some(entry));
-    if grouped.config.name == ConfigName::Newstyle20260120 && repeats() {
-        return parameters::replace(entry, grouped.version());
-    }
-    Cow::Borrowed(entry)
+    messages.chain(values).flatten().collect()
 }
 
 fn message<'g>(grouped: &Grouped<'g, '_>) -> Option<&'g str> {

@@ -1,8 +1,9 @@
-//! Lengths of the event's own texts. Lengths inside interfaces are cut by their steps.
+//! Lengths of the event's own texts and of its fingerprint. Lengths inside interfaces are cut by their steps.
 
 use super::Context;
 use crate::limits::{
-    CHECKSUM_CHARS_MAX, CULPRIT_CHARS_MAX, LOGGER_CHARS_MAX, MESSAGE_CHARS_MAX, TAG_CHARS_MAX, TRANSACTION_CHARS_MAX,
+    CHECKSUM_CHARS_MAX, CULPRIT_CHARS_MAX, FINGERPRINT_ENTRIES_MAX, LOGGER_CHARS_MAX, MESSAGE_CHARS_MAX, TAG_CHARS_MAX,
+    TRANSACTION_CHARS_MAX,
 };
 use crate::text::cut_field;
 use protocol::event::{Event, RemarkKind};
@@ -27,5 +28,17 @@ pub(super) fn trim_fields<'a>(event: &mut Event<'a>, _context: &Context<'_>) {
     }
     for (path, length) in cut {
         event.remark(path, RemarkKind::ValueTooLong, Some(Value::length(length)));
+    }
+}
+
+/// Keeps the first entries of a fingerprint: grouping asks each, and a hostile client sends as many as it likes.
+pub(super) fn trim_fingerprint<'a>(event: &mut Event<'a>, _context: &Context<'_>) {
+    let Some(entries) = &mut event.fingerprint else {
+        return;
+    };
+    let count = entries.len();
+    if count > FINGERPRINT_ENTRIES_MAX {
+        entries.truncate(FINGERPRINT_ENTRIES_MAX);
+        event.remark("fingerprint", RemarkKind::ValueTooLong, Some(Value::length(count)));
     }
 }

@@ -3,6 +3,7 @@
 use super::{FingerprintRule, Key, Matcher};
 use crate::group::rules::{COST_MAX, Glob};
 use crate::group::{RuleError, variables};
+use crate::limits::FINGERPRINT_ENTRIES_MAX;
 
 const RULES_MAX: usize = 2_000;
 const TEXT_BYTES_MAX: usize = 256 << 10;
@@ -64,6 +65,9 @@ impl<'t> Reader<'t> {
             }
             match self.attribute()? {
                 Some(text) => title = Some(text),
+                None if fingerprint.len() == FINGERPRINT_ENTRIES_MAX => {
+                    return Err("a fingerprint has at most 100 values");
+                }
                 None => fingerprint.push(self.value()?),
             }
         }
@@ -237,5 +241,6 @@ mod tests {
         check("type:a -> x name=\"y\"", 1, "only attribute");
         check("type:a -> {{ x", 1, "never closed");
         check("type -> x", 1, "name:pattern");
+        check(&format!("type:a -> {}", "{{default}}".repeat(101)), 1, "at most 100 values");
     }
 }
