@@ -5,6 +5,7 @@
 //! be lost: the fence in the metadata transaction makes a second run change nothing.
 
 mod apply;
+mod batch;
 mod envelope;
 mod grouping;
 mod plan;
@@ -12,6 +13,7 @@ mod policy;
 
 use crate::metrics;
 use crate::training::Trainer;
+use batch::Batch;
 use plan::Planned;
 use policy::Policies;
 use queue::{Claimed, Outcome};
@@ -49,58 +51,70 @@ impl Digest {
         Digest { trainer: Trainer::new(stores.clone(), clock.clone()), stores, clock, policies: Policies::default() }
     }
 
-    /// Digests a batch. Returns an outcome for each job, in order.
-    pub fn run(&self, jobs: &[Claimed]) -> Vec<Outcome> {
+    /// Digests a batch. Returns an outcome for each job, in order. Once `is_over_time`, what was not begun is given back.
+    pub fn run(&self, jobs: &[Claimed], is_over_time: &dyn Fn() -> bool) -> Vec<Outcome> {
         let _handling = telemetry::reporting::handling(jobs.iter().map(|job| job.id.as_str()));
         let started = Instant::now();
-        let mut outcomes: Vec<Option<Outcome>> = Vec::new();
-        outcomes.resize_with(jobs.len(), || None);
+        let mut outcomes = vec![Outcome::Snooze { after: Duration::ZERO }; jobs.len()];
         let mut days: BTreeMap<Day, Vec<(usize, Planned)>> = BTreeMap::new();
         let mut policies = self.policies.of_batch(&self.stores);
         for (index, job) in jobs.iter().enumerate() {
+            // The first is always begun: given back unseen, it would come again for ever.
+            if index > 0 && is_over_time() {
+                tracing::warn!(planned = index, jobs = jobs.len(), "time for the batch is up, the rest is given back");
+                break;
+            }
             match plan::plan(&self.stores, &mut policies, job) {
                 Ok(planned) => days.entry(planned.plan.day()).or_default().push((index, planned)),
-                Err(refusal) => outcomes[index] = Some(refusal.into_outcome()),
+                Err(refusal) => outcomes[index] = refusal.into_outcome(),
             }
         }
         metrics::record_stage("plan", started.elapsed());
         for (day, plans) in days {
-            let (indexes, plans): (Vec<usize>, Vec<Planned>) = plans.into_iter().unzip();
-            let outcome = self.apply_day(day, plans);
-            for index in indexes {
-                outcomes[index] = Some(outcome.clone());
+            let mut failures = Vec::new();
+            self.apply_day(day, Batch::of(plans), &mut outcomes, &mut failures);
+            if let Some(error) = failures.first() {
+                tracing::error!(error, jobs = failures.len(), "jobs failed");
             }
         }
-        let unset = || Outcome::Retry { error: "the batch did not reach this job".to_owned() };
-        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unset)).collect()
+        outcomes
     }
 
-    /// One outcome for all envelopes of a day: they share their transactions.
-    fn apply_day(&self, day: Day, plans: Vec<Planned>) -> Outcome {
-        match apply::apply(&self.stores, self.clock.now(), day, plans) {
+    /// Applies the plans of a day in one go, for they share their transactions. If that fails for what may be the fault
+    /// of one of them, it is tried with each half: only who fails alone is charged.
+    fn apply_day(&self, day: Day, mut batch: Batch, outcomes: &mut [Outcome], failures: &mut Vec<String>) {
+        match apply::apply(&self.stores, self.clock.now(), day, &mut batch) {
             Ok(applied) => {
                 metrics::count_issues(applied.issues_created, applied.issues_regressed);
                 for (project_id, count) in applied.stored_by_project {
                     self.trainer.note_stored(project_id, count);
                 }
-                Outcome::Done
+                batch.jobs().for_each(|index| outcomes[index] = Outcome::Done);
             }
-            Err(error) => outcome_of(&error),
+            Err(error) if error.is_unwritable() => {
+                let text = stdx::causes::on_one_line(&error);
+                tracing::warn!(error = text, "stores cannot be written, batch waits");
+                batch.jobs().for_each(|index| outcomes[index] = Outcome::Snooze { after: UNWRITABLE_PAUSE });
+            }
+            Err(_) if batch.len() > 1 => {
+                for half in batch.halves() {
+                    self.apply_day(day, half, outcomes, failures);
+                }
+            }
+            Err(error) => {
+                let error = stdx::causes::on_one_line(&error);
+                failures.push(error.clone());
+                batch.jobs().for_each(|index| outcomes[index] = Outcome::Retry { error: error.clone() });
+            }
         }
     }
 }
 
-/// A store that cannot be written now costs no attempt; any other error is one, and ends among the dead letters.
-fn outcome_of(error: &DigestError) -> Outcome {
-    let text = stdx::causes::on_one_line(error);
-    match error {
-        DigestError::Store { source, .. } if source.is_unwritable() => {
-            tracing::warn!(error = text, "stores cannot be written, batch waits");
-            Outcome::Snooze { after: UNWRITABLE_PAUSE }
-        }
-        DigestError::Store { .. } => {
-            tracing::error!(error = text, "batch failed");
-            Outcome::Retry { error: text }
+impl DigestError {
+    /// A store that cannot be written now costs no attempt; any other error is one, and ends among the dead letters.
+    fn is_unwritable(&self) -> bool {
+        match self {
+            DigestError::Store { source, .. } => source.is_unwritable(),
         }
     }
 }

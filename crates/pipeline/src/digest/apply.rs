@@ -1,13 +1,13 @@
 //! Writes a planned batch of one day: rows first, facts second. Nothing here is decided by what this process remembers.
 
-use super::plan::{Plan, Planned, PlannedEvent};
+use super::batch::{Batch, Body};
 use super::{DigestError, grouping};
 use crate::metrics;
 use crate::tasks::discard_blobs;
 use std::time::Instant;
 use stdx::{Day, Timestamp};
 use store::days::{self, OpenDay};
-use store::digest::{self, Applied, DigestAttachment, DigestEvent, DigestLoose, Fate};
+use store::digest::{self, Applied, DigestEvent, Fate};
 use store::events::EventRow;
 use store::{StoreError, Stores};
 
@@ -15,12 +15,13 @@ use store::{StoreError, Stores};
 /// sweep, and only where somebody asked for today's events to go.
 const GENERATIONS_MAX: usize = 3;
 
-/// Applies the plans of one receipt day.
+/// Applies the plans of one receipt day: all of them or, on an error, none; rows that were written count for nothing
+/// then.
 ///
 /// # Errors
 /// If a store cannot be written. A day that retention ended, before or meanwhile, is not an error: its events expire.
-pub fn apply(stores: &Stores, now: Timestamp, day: Day, plans: Vec<Planned>) -> Result<Applied, DigestError> {
-    apply_batch(stores, now, day, &mut Batch::of(plans)).map_err(|source| DigestError::Store { day, source })
+pub fn apply(stores: &Stores, now: Timestamp, day: Day, batch: &mut Batch) -> Result<Applied, DigestError> {
+    apply_batch(stores, now, day, batch).map_err(|source| DigestError::Store { day, source })
 }
 
 fn apply_batch(stores: &Stores, now: Timestamp, day: Day, batch: &mut Batch) -> Result<Applied, StoreError> {
@@ -49,51 +50,11 @@ fn write(stores: &Stores, day: &OpenDay, batch: &mut Batch, now: Timestamp) -> R
     Ok(applied)
 }
 
-/// The plans of a day, parted into what each store takes.
-#[derive(Default)]
-struct Batch {
-    events: Vec<DigestEvent>,
-    /// One for each event.
-    rows: Vec<Body>,
-    loose: Vec<DigestLoose>,
-    /// Blobs that bodies came in.
-    body_blobs: Vec<String>,
-}
-
-/// An event's body as its row holds it.
-struct Body {
-    dictionary_id: i64,
-    bytes: Vec<u8>,
-}
-
-impl Batch {
-    fn of(plans: Vec<Planned>) -> Batch {
-        let mut batch = Batch::default();
-        for Planned { plan, body_blob } in plans {
-            batch.body_blobs.extend(body_blob);
-            match plan {
-                Plan::Event(event) => {
-                    let PlannedEvent { digest, dictionary_id, body } = *event;
-                    batch.events.push(digest);
-                    batch.rows.push(Body { dictionary_id, bytes: body });
-                }
-                Plan::Loose(envelope) => batch.loose.push(*envelope),
-            }
-        }
-        batch
-    }
-
-    fn attachments(&self) -> impl Iterator<Item = &DigestAttachment> {
-        let of_events = self.events.iter().flat_map(|event| &event.attachments);
-        of_events.chain(self.loose.iter().flat_map(|envelope| &envelope.attachments))
-    }
-}
-
 /// The day is gone: what came for it is recorded as expired.
 fn expire(stores: &Stores, day: Day, batch: &Batch, now: Timestamp) -> Result<Applied, StoreError> {
     stores.db.write_blocking(|tx| {
         digest::apply_expired(tx, day, &batch.events)?;
-        discard_bodies(tx, day, &batch.body_blobs, now)
+        discard_bodies(tx, day, &batch.body_blobs(), now)
     })?;
     metrics::count_events("expired", batch.events.len());
     Ok(Applied::default())
@@ -156,7 +117,7 @@ fn apply_facts(stores: &Stores, day: &OpenDay, batch: &Batch, now: Timestamp) ->
         }
         let applied = digest::apply(tx, day.day, &batch.events, now)?;
         digest::apply_loose(tx, day.day, &batch.loose)?;
-        discard_bodies(tx, day.day, &batch.body_blobs, now)?;
+        discard_bodies(tx, day.day, &batch.body_blobs(), now)?;
         Ok(applied)
     })
 }

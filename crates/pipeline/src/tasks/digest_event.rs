@@ -40,7 +40,7 @@ impl Task for DigestEvent {
         }
     }
 
-    fn run(&self, jobs: &[Claimed], _cx: &RunContext) -> Vec<Outcome> {
-        self.0.run(jobs)
+    fn run(&self, jobs: &[Claimed], cx: &RunContext) -> Vec<Outcome> {
+        self.0.run(jobs, &|| cx.is_over_time())
     }
 }

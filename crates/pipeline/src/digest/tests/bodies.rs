@@ -23,7 +23,7 @@ fn stored(house: &House) -> i64 {
 fn a_spent_body_is_given_to_the_outbox_and_a_second_run_changes_nothing() {
     let mut house = House::new();
     let (job, key) = large(&mut house, EVENT);
-    assert!(matches!(house.digest.run(std::slice::from_ref(&job))[..], [Outcome::Done]));
+    assert!(matches!(house.run(std::slice::from_ref(&job))[..], [Outcome::Done]));
     let rows = house.stores.db.read_blocking(|tx| outbox::oldest(tx, 9)).unwrap();
     assert_eq!(
         rows.iter().map(|row| row.payload.as_slice()).collect::<Vec<_>>(),
@@ -32,7 +32,7 @@ fn a_spent_body_is_given_to_the_outbox_and_a_second_run_changes_nothing() {
     assert!(house.stores.db.read_blocking(|tx| spent_bodies::is_spent(tx, &key)).unwrap());
     // The worker died before its ack, and the body is discarded before the next one runs the job.
     house.stores.blobs.delete(&key).unwrap();
-    assert!(matches!(house.digest.run(&[job])[..], [Outcome::Done]));
+    assert!(matches!(house.run(&[job])[..], [Outcome::Done]));
     assert_eq!(stored(&house), 1);
 }
 
@@ -41,7 +41,7 @@ fn a_lost_body_is_said_and_never_taken_for_a_spent_one() {
     let mut house = House::new();
     let (job, key) = large(&mut house, EVENT);
     house.stores.blobs.delete(&key).unwrap();
-    assert!(matches!(&house.digest.run(&[job])[..], [Outcome::Dead { error }] if error.contains(&key)));
+    assert!(matches!(&house.run(&[job])[..], [Outcome::Dead { error }] if error.contains(&key)));
     assert_eq!(stored(&house), 0);
 }
 
@@ -53,7 +53,7 @@ fn bodies_of_duplicates_and_of_what_holds_no_event_are_spent_too() {
     house.received_at = NOW.plus(Duration::from_secs(1));
     let (copy, second) = large(&mut house, EVENT);
     let (loose, third) = large(&mut house, b"{}\n{\"type\":\"attachment\",\"length\":1}\na\n");
-    let outcomes = house.digest.run(&[job, copy, loose]);
+    let outcomes = house.run(&[job, copy, loose]);
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done)), "{outcomes:?}");
     for key in [first, second, third] {
         assert!(house.stores.db.read_blocking(|tx| spent_bodies::is_spent(tx, &key)).unwrap(), "{key}");
