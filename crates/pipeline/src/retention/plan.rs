@@ -166,7 +166,8 @@ impl Planner<'_> {
         if reopens && due.is_empty() {
             return Ok(());
         }
-        self.add(Work::EndDay { day: day.day, generation: day.generation, reopens }, due);
+        let only = (!is_past_all).then(|| stored.iter().map(|(project, _)| *project).collect());
+        self.add(Work::EndDay { day: day.day, generation: day.generation, reopens, only }, due);
         if !reopens {
             self.add(Work::Fold { day: day.day }, Vec::new());
         }

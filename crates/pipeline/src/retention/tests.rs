@@ -15,6 +15,7 @@ use store::{StoreError, Stores, check, days, digest, organizations, projects, re
 const NOW: Timestamp = Timestamp::from_seconds(1_795_262_400);
 
 mod aging;
+mod beside;
 mod governing;
 
 struct House {

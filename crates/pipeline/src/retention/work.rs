@@ -23,8 +23,8 @@ const PAUSE_MAX: Duration = Duration::from_millis(250);
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "work", rename_all = "kebab-case")]
 pub enum Work {
-    /// Ends a day and deletes its files.
-    EndDay { day: Day, generation: i64, reopens: bool },
+    /// Ends a day and deletes its files: if there is a list of projects, only as long as nobody else's events are there.
+    EndDay { day: Day, generation: i64, reopens: bool, only: Option<Vec<i64>> },
     /// Removes a project's events of a day that others go on to use, and gives their disk back.
     RemoveEvents { day: Day, generation: i64, project_id: i64 },
     /// Deletes files of days that metadata knows no more.
@@ -137,7 +137,9 @@ impl Bench<'_> {
 
     fn step(&self, work: &Work) -> Result<Step, StoreError> {
         match *work {
-            Work::EndDay { day, generation, reopens } => self.end_day(OpenDay { day, generation }, reopens),
+            Work::EndDay { day, generation, reopens, ref only } => {
+                self.end_day(OpenDay { day, generation }, reopens, only.as_deref())
+            }
             Work::RemoveEvents { day, generation, project_id } => {
                 self.remove_events(OpenDay { day, generation }, project_id)
             }
@@ -174,17 +176,36 @@ impl Bench<'_> {
 
     /// Metadata first: from its commit on nobody writes to the day or reads it. The files of a day that goes on are noted
     /// as removed, with the counts that led pages to them.
-    fn end_day(&self, day: OpenDay, reopens: bool) -> Result<Step, StoreError> {
+    fn end_day(&self, day: OpenDay, reopens: bool, only: Option<&[i64]>) -> Result<Step, StoreError> {
         let now = self.clock.now();
-        self.write(|tx| {
+        let is_theirs = self.write(|tx| {
+            if let Some(only) = only
+                && removals::stored_by_project(tx, day.day)?.iter().any(|(project, _)| !only.contains(project))
+            {
+                return Ok(false);
+            }
             let afterwards = if reopens { Afterwards::Reopened } else { Afterwards::Closed };
             if days::end(tx, &day, afterwards, now)? && reopens {
                 removals::note_all(tx, day.day, None, now)?;
                 removals::fold_group_days(tx, day.day, None, usize::MAX >> 1)?;
             }
-            Ok(())
+            Ok(true)
         })?;
-        Ok(Step { is_done: true, returned_bytes: self.stores.events.drop_day(&day)? })
+        match only {
+            Some(only) if !is_theirs => self.remove_events_of(day, only),
+            Some(_) | None => Ok(Step { is_done: true, returned_bytes: self.stores.events.drop_day(&day)? }),
+        }
+    }
+
+    /// Somebody else's event was counted on the day since it was planned: it goes on without these projects.
+    fn remove_events_of(&self, day: OpenDay, projects: &[i64]) -> Result<Step, StoreError> {
+        let mut all = Step { is_done: true, returned_bytes: 0 };
+        for project_id in projects {
+            let step = self.remove_events(day, *project_id)?;
+            all.is_done &= step.is_done;
+            all.returned_bytes += step.returned_bytes;
+        }
+        Ok(all)
     }
 
     fn remove_events(&self, day: OpenDay, project_id: i64) -> Result<Step, StoreError> {
