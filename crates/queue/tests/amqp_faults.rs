@@ -315,6 +315,24 @@ fn a_long_run_is_held_by_the_ledger_and_not_by_the_server() {
 }
 
 #[test]
+fn what_somebody_freed_before_the_ledger_took_it_goes_back() {
+    if !rabbit_is_here() {
+        return;
+    }
+    let (place, clock) = (RabbitPlace::shared(), manual());
+    let holder = open(AmqpConfig { held_max: Duration::from_millis(500), ..place.config() }, &clock);
+    publish(&holder, &["a"]).expect("kept");
+    let running = claim_some(&holder, &["q"], 1);
+    let other = place.broker(&clock, 1_000);
+    clock.advance(LEASE);
+    other.upkeep().expect("the lease is freed");
+    let again = claim_some(&other, &["q"], 1);
+    assert_eq!((ids(&again), again[0].attempt), (vec!["a".to_owned()], 2));
+    finish_all(&other, &again);
+    assert_eq!(holder.finish(vec![(running[0].lease, Finish::Done)]).expect("asked"), [running[0].lease]);
+}
+
+#[test]
 fn a_server_that_is_away_is_said_so_and_found_again() {
     if !rabbit_is_here() {
         return;

@@ -8,6 +8,7 @@ use super::tables::{messages, names};
 use super::{POISON_DEATHS, Shared};
 use crate::celery::Received;
 use crate::{DeadReason, Finish, LeaseId, QueueError};
+use db::Tx;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -218,18 +219,18 @@ impl Shared {
                 held.clone()
             });
             let Some(held) = held else { continue };
-            let (id, text) = (held.job.id.to_string(), held.entry.message.to_text());
-            let kept = self.tables.write(|tx| match jobs::held(tx, &id, lease.0.cast_signed())? {
-                Some(_) => messages::keep(tx, &id, &text, now),
-                None => Ok(()),
-            });
-            if let Err(error) = kept
-                && let Some(held) = lock(&self.leases).held.get_mut(&lease)
+            let kept = self.tables.write(|tx| keep_held(tx, lease, &held, now));
+            if kept.is_err()
+                && let Some(held) = lock(&self.leases).held.get_mut(&lease).filter(|held| !held.is_ending)
             {
                 held.is_kept = false;
-                return Err(error);
+            } else if matches!(kept, Ok(Kept::Here)) {
+                self.acknowledge(vec![held.entry.ticket]);
+            } else {
+                // Whoever ended or lost the lease meanwhile has left its message to us.
+                self.give_back(vec![held.entry.ticket]);
             }
-            self.acknowledge(vec![held.entry.ticket]);
+            kept?;
         }
         Ok(())
     }
@@ -270,6 +271,31 @@ impl Shared {
         let next = Next { state, due_at, gives_attempt_back: false, deaths };
         self.tables.note(|tx| jobs::release(tx, &row.id, row.lease, &next, now)).map(drop)
     }
+}
+
+/// Who has the message of a long run.
+enum Kept {
+    /// The ledger, or nobody needs it.
+    Here,
+    /// RabbitMQ alone, and its job is still to be run.
+    There,
+}
+
+/// Takes a message into the ledger, if its lease is still ours. Where somebody freed the lease the job waits for this very
+/// message: only what is kept or over may be acknowledged.
+fn keep_held(tx: &mut Tx<'_>, lease: LeaseId, held: &Held, now: Timestamp) -> Result<Kept, QueueError> {
+    let id = held.job.id.as_str();
+    if jobs::held(tx, id, lease.0.cast_signed())?.is_some() {
+        messages::keep(tx, id, &held.entry.message.to_text(), now)?;
+        return Ok(Kept::Here);
+    }
+    Ok(match jobs::find(tx, id)? {
+        Some(row) if row.tag == *held.entry.tag => match row.state {
+            State::Sending | State::Ready | State::Leased => Kept::There,
+            State::Delayed | State::Parked | State::Ended => Kept::Here,
+        },
+        Some(_) | None => Kept::Here,
+    })
 }
 
 /// The end of a job whose worker died too often.
