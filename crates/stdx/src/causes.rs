@@ -1,5 +1,6 @@
-//! An error with everything that caused it, as one line for logs and answers.
+//! An error with everything that caused it, as one line for logs and answers; and what a panic says.
 
+use std::any::Any;
 use std::error::Error;
 
 /// Returns the error's text and those of its sources, joined by `: `.
@@ -12,6 +13,12 @@ pub fn on_one_line(error: &dyn Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+/// Returns the message of a caught panic.
+pub fn of_panic(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 #[cfg(test)]

@@ -104,6 +104,18 @@ pub fn finish(tx: &mut Tx<'_>, id: i64, state: &str, report: &str, now: Timestam
     Ok(())
 }
 
+/// Returns when a sweep of this origin was last done, all of it.
+///
+/// # Errors
+/// If the database fails.
+pub fn last_done(tx: &mut Tx<'_>, origin: &str) -> Result<Option<Timestamp>, StoreError> {
+    let (at,): (Option<Timestamp>,) = tx.query_one(
+        "SELECT MAX(ended_at) FROM retention_sweep WHERE origin = $1 AND state = 'done'",
+        &[Val::Text(origin)],
+    )?;
+    Ok(at)
+}
+
 /// Returns the last sweeps, newest first.
 ///
 /// # Errors

@@ -4,8 +4,10 @@
 
 mod disk;
 mod progress;
+mod sweeps;
 
 use ops::Ops;
+use pipeline::retention::conduct::Origin;
 use pipeline::tasks::CRON_PING_SETTING;
 use progress::Progress;
 use queue::{Broker, Queue, QueueDepth, QueueError, WORKER_DEAD_AFTER, WorkerRow};
@@ -147,6 +149,7 @@ impl Doctor {
         checks.push(self.check_round().await);
         checks.extend(self.check_spool());
         checks.extend(self.check_disk().await);
+        checks.extend(self.check_sweeps().await);
         checks.push(self.check_conservation());
         let health = Health { checks, waiting, oldest_age };
         self.lock().last = Some((Instant::now(), health.clone()));
@@ -200,6 +203,13 @@ impl Doctor {
         // The check of the metadata says that it does not answer.
         let said = self.0.stores.db.read(store::governor::last).await.ok()?;
         Some(disk::judge((limits.free_bytes)()?, limits.free_min_bytes, said, self.0.clock.now()))
+    }
+
+    /// Whether what is past its retention goes.
+    async fn check_sweeps(&self) -> Option<Check> {
+        let read = self.0.stores.db.read(|tx| store::sweeps::last_done(tx, Origin::Schedule.name())).await;
+        // The check of the metadata says that it does not answer.
+        Some(sweeps::judge(read.ok()?, self.0.clock.now(), self.0.started.elapsed()))
     }
 
     /// A broker that has been away for long is stuck work, however much the spool can take.

@@ -90,15 +90,33 @@ pub fn run(plan: &Plan, hands: Vec<Box<dyn Hand + '_>>, mut tell: impl FnMut(Pro
     (state.report, is_whole)
 }
 
-/// One hand's thread.
+/// One hand's thread. The sweep waits for its hands, so this one is counted out however it ends.
 fn work<'a>(mut hand: Box<dyn Hand + '_>, state: &Mutex<State<'a>>, changed: &Condvar) {
+    let _gone = CountedOut { state, changed };
     while let Some(taken) = take(state, changed) {
-        let ran = hand.run(taken.unit);
+        let ran = run_caught(&mut *hand, taken.unit);
         note(&mut lock(state), taken, ran);
         changed.notify_all();
     }
-    lock(state).hands -= 1;
-    changed.notify_all();
+}
+
+struct CountedOut<'s, 'a> {
+    state: &'s Mutex<State<'a>>,
+    changed: &'s Condvar,
+}
+
+impl Drop for CountedOut<'_, '_> {
+    fn drop(&mut self) {
+        lock(self.state).hands -= 1;
+        self.changed.notify_all();
+    }
+}
+
+/// A unit that panics fails: it is tried again, then set aside and named, and the sweep goes on. What it left half done
+/// is what a death leaves.
+fn run_caught(hand: &mut dyn Hand, unit: &Unit) -> Ran {
+    let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| hand.run(unit)));
+    ran.unwrap_or_else(|panic| Ran::Failed { error: format!("panicked: {}", stdx::causes::of_panic(&*panic)) })
 }
 
 /// Waits for a unit that may be run now. `None` = nothing is left, or the sweep is stopped.

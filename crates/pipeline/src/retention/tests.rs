@@ -276,6 +276,40 @@ fn a_unit_whose_hand_dies_goes_to_another_and_a_poisoned_one_is_named() {
     assert_eq!(states, ["done", "incomplete"]);
 }
 
+/// Panics over its first units.
+struct Panicking<'a> {
+    hand: Box<dyn Hand + 'a>,
+    panics: u32,
+}
+
+impl Hand for Panicking<'_> {
+    fn run(&mut self, unit: &Unit) -> Ran {
+        if self.panics > 0 {
+            self.panics -= 1;
+            panic!("a unit of {}", unit.name());
+        }
+        self.hand.run(unit)
+    }
+}
+
+#[test]
+fn a_unit_that_panics_is_tried_again_then_set_aside_and_the_sweep_ends() {
+    let mut house = House::new(&["shop"]);
+    let shop = house.projects[0];
+    house.fill(shop, 40, 10);
+    house.fill(shop, 41, 10);
+    let plan = house.plan(&Ask { models: vec![Model::Event], ..house.ask(30) });
+    for (panics, left, skipped) in [(sweep::TRIES_MAX * 2, 2, 2), (1, 0, 0)] {
+        let held = house.begin();
+        let hand: Box<dyn Hand + '_> = Box::new(Panicking { hand: house.hand(held.sweep), panics });
+        let (report, is_whole) = sweep::run(&plan, vec![hand], |_| {});
+        assert!(is_whole);
+        assert_eq!(report.skipped.len(), skipped, "{report:?}");
+        assert!(report.retries[0].contains("panicked: a unit of Event of "), "{report:?}");
+        assert_eq!(house.listed(shop).len(), left);
+    }
+}
+
 #[test]
 fn one_sweep_at_a_time_and_one_that_was_followed_changes_nothing() {
     let mut house = House::new(&["shop"]);

@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+pub(crate) use stdx::causes::of_panic as panic_text;
 
 /// An unknown task is said so often, and so many are remembered.
 const SAID_EVERY: Duration = Duration::from_secs(60);
@@ -251,9 +252,4 @@ pub fn run_jobs(task: &Arc<dyn Task>, jobs: &[Claimed], context: &RunContext) ->
     let missing = Outcome::Retry { error: "the task gave no outcome".to_owned() };
     outcomes.resize(jobs.len(), missing);
     outcomes
-}
-
-pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
