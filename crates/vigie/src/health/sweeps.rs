@@ -28,8 +28,8 @@ mod tests {
     #[test]
     fn two_nights_without_a_whole_sweep_turn_red() {
         let now = Timestamp::from_seconds(1_000_000);
-        let hours = |hours| Duration::from_secs(hours * 3_600);
-        let ago = |count| Some(now.minus(hours(count)));
+        let hours = |hours: u64| Duration::from_secs(hours * 3_600);
+        let ago = |count: u64| Some(now.minus(hours(count)));
         assert!(judge(ago(35), now, hours(100)).ok);
         assert!(!judge(ago(36), now, hours(100)).ok);
         assert!(judge(ago(80), now, hours(5)).ok, "all was down until a moment ago");
