@@ -8,6 +8,10 @@ use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// As in `vigie`: the queue is measured in this very process.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures Vigie.
 #[derive(Parser)]
 #[command(name = "bench", disable_help_subcommand = true)]

@@ -66,18 +66,43 @@ pub fn shown(key: &Key, text: &str) -> String {
     }
 }
 
-/// Returns addresses with `***` for their passwords.
+/// Returns addresses with `***` for their passwords. What is no address shows rather too little than a password.
 pub fn without_password(text: &str) -> String {
-    let hide = |url: &str| {
-        let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-        let end = rest.find('/').unwrap_or(rest.len());
-        let Some(at) = rest[..end].rfind('@') else { return url.to_owned() };
-        match rest[..at].split_once(':') {
-            Some((user, _)) => format!("{scheme}://{user}:***{}", &rest[at..]),
-            None => url.to_owned(),
-        }
+    // A semicolon that starts no address stands in a password.
+    let is_list = text.split(';').all(|part| part.contains("://"));
+    if is_list { text.split(';').map(hide).collect::<Vec<_>>().join(";") } else { hide(text) }
+}
+
+fn hide(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (front, query) = rest.split_once('?').map_or((rest, None), |(front, query)| (front, Some(query)));
+    let Some(at) = front.rfind('@') else {
+        return match rest.rfind('@') {
+            // A question mark in a password.
+            Some(at) if front.contains(':') && !query.is_some_and(is_settings) => {
+                format!("{scheme}://***{}", &rest[at..])
+            }
+            _ => format!("{scheme}://{front}{}", hide_settings(query)),
+        };
     };
-    text.split(';').map(hide).collect::<Vec<_>>().join(";")
+    let user = front[..at].split_once(':').map_or(&front[..at], |(user, _)| user);
+    let password = if user.len() < at { ":***" } else { "" };
+    format!("{scheme}://{user}{password}{}{}", &front[at..], hide_settings(query))
+}
+
+/// Whether what follows a question mark reads as `name=value&…` from its start.
+fn is_settings(query: &str) -> bool {
+    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    query.split('&').all(|pair| pair.split_once('=').is_some_and(|(name, _)| is_name(name)))
+}
+
+fn hide_settings(query: Option<&str>) -> String {
+    let Some(query) = query else { return String::new() };
+    let shown = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((name, _)) if name.to_ascii_lowercase().contains("pass") => format!("{name}=***"),
+        _ => pair.to_owned(),
+    });
+    format!("?{}", shown.collect::<Vec<_>>().join("&"))
 }
 
 #[cfg(test)]
@@ -91,6 +116,22 @@ mod tests {
         assert_eq!(without_password("redis://me:pass@host;redis://b/1"), "redis://me:***@host;redis://b/1");
         assert_eq!(without_password("redis://host:6379/0"), "redis://host:6379/0");
         assert_eq!(without_password("embedded:"), "embedded:");
+        assert_eq!(
+            without_password("redis://a:pw@h/0?sentinel=m&sentinel_password=s3cret&prefix=x"),
+            "redis://a:***@h/0?sentinel=m&sentinel_password=***&prefix=x"
+        );
+        assert_eq!(
+            without_password("redis://h:6379/0?sentinel_password=a@b"),
+            "redis://h:6379/0?sentinel_password=***"
+        );
+    }
+
+    #[test]
+    fn a_password_that_was_not_escaped_is_not_shown_either() {
+        for text in ["redis://:pa/ss@host", "redis://:pa?ss@host", "redis://me:pa;ss@host", "redis://me:p@ss@host/1"] {
+            let shown = without_password(text);
+            assert!(!shown.contains("pa") && !shown.contains("ss") && shown.contains("@host"), "{text}: {shown}");
+        }
     }
 
     #[test]

@@ -362,6 +362,8 @@ impl Link {
         match self.config.lane_kind {
             LaneKind::Classic => {
                 arguments.insert("x-queue-type".into(), AMQPValue::LongString("classic".into()));
+                // A backlog in the server's memory is copied whole by each of its collections of garbage.
+                arguments.insert("x-queue-mode".into(), AMQPValue::LongString("lazy".into()));
             }
             LaneKind::Quorum => {
                 arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
