@@ -2,7 +2,7 @@
 
 use crate::{DbError, SqliteConfig, Tx, connect};
 use rusqlite::Connection;
-use rusqlite::backup::Backup;
+use rusqlite::backup::{Backup, StepResult};
 use std::path::{Path, PathBuf};
 
 /// A database as it stood at one moment: a read transaction that stays open. While it lives, the database's write-ahead
@@ -42,13 +42,33 @@ impl Snapshot {
     /// # Errors
     /// If it cannot be read or written; what was written of the copy stays.
     pub fn copy_to(&self, path: &Path) -> Result<(), DbError> {
+        self.copy(path).map(drop)
+    }
+
+    /// The same, and takes away what has no meaning elsewhere.
+    ///
+    /// # Errors
+    /// Those of `copy_to`, and what `change` returns.
+    pub fn copy_changed<E: From<DbError>>(
+        &self,
+        path: &Path,
+        change: impl FnOnce(&mut Tx<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let copy = self.copy(path)?;
+        change(&mut Tx::on(&copy))
+    }
+
+    fn copy(&self, path: &Path) -> Result<Connection, DbError> {
         let opened = Connection::open(path);
         let mut copy = opened.map_err(|source| DbError::Open { path: path.to_owned(), source })?;
         // A copy that was begun and not ended is thrown away, so it needs no way back.
         copy.execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF;")?;
         // All pages in one step: the moment is held, so nothing makes it begin anew.
-        Backup::new(&self.connection, &mut copy)?.step(-1)?;
-        Ok(())
+        let ended = Backup::new(&self.connection, &mut copy)?.step(-1)?;
+        match ended {
+            StepResult::Done => Ok(copy),
+            ended => Err(DbError::Unfinished { path: path.to_owned(), ended: format!("{ended:?}") }),
+        }
     }
 
     /// Returns where the database is.

@@ -23,6 +23,8 @@ pub enum DbError {
     Stopped,
     #[error("the database is of a newer release: it has migration {found}, this release knows {known}")]
     Newer { found: u32, known: u32 },
+    #[error("the copy to {} is not whole: it ended as {ended}", path.display())]
+    Unfinished { path: PathBuf, ended: String },
     #[error("migration {number} was changed after it was applied")]
     Changed { number: u32 },
 }

@@ -31,6 +31,13 @@ pub struct Sample {
     pub at: Timestamp,
     /// Since the first sample.
     pub counters: Counters,
+    /// `None` while the queue does not answer: nothing is known then, which is not that nothing waits.
+    pub heard: Option<Heard>,
+}
+
+/// What the queue said.
+#[derive(Clone, Debug)]
+pub struct Heard {
     /// Jobs that all workers finished, as their rows say.
     pub finished: u64,
     pub queues: Vec<QueueDepth>,
@@ -86,9 +93,13 @@ pub async fn sample(cx: &Ops, actor: &Actor) -> Result<(), ApiError> {
         Ok(pace::Hourly::of(&accepted, outcomes))
     });
     let hourly = hourly.await?;
-    let queues = queues::depths(cx).await.unwrap_or_default();
-    let workers = workers::list(cx, actor).await.unwrap_or_default();
-    let finished = workers.iter().map(|worker| worker.row.finished).fold(0, u64::wrapping_add);
+    let heard = match (queues::depths(cx).await, workers::list(cx, actor).await) {
+        (Ok(queues), Ok(workers)) => {
+            let finished = workers.iter().map(|worker| worker.row.finished).fold(0, u64::wrapping_add);
+            Some(Heard { finished, queues })
+        }
+        (Err(_), _) | (_, Err(_)) => None,
+    };
     let missing = conservation::balance(cx, actor).await?.missing().unwrap_or(0);
     let at = cx.clock.now();
     let mut state = cx.pulse.lock();
@@ -98,7 +109,7 @@ pub async fn sample(cx: &Ops, actor: &Actor) -> Result<(), ApiError> {
     state.missing_looks = if missing > 0 { state.missing_looks.saturating_add(1) } else { 0 };
     state.missing = missing;
     let counters = state.counters.clone();
-    state.samples.push_back(Sample { at, counters, finished, queues });
+    state.samples.push_back(Sample { at, counters, heard });
     if state.samples.len() > SAMPLES_MAX {
         state.samples.pop_front();
     }
@@ -129,17 +140,12 @@ pub async fn get(cx: &Ops, actor: &Actor) -> Result<Pulse, ApiError> {
 }
 
 impl Pulse {
-    /// Returns what each queue holds now, by name; empty right after start.
-    pub fn queues(&self) -> &[QueueDepth] {
-        self.samples.last().map(|sample| &sample.queues[..]).unwrap_or_default()
-    }
-
-    /// Returns how many jobs of a queue were ready at each sample.
+    /// Returns how many jobs of a queue were ready at each sample that the queue answered.
     pub fn ready_of(&self, queue: &str) -> Vec<u64> {
-        let ready = |sample: &Sample| {
-            sample.queues.iter().find(|depth| depth.queue == queue).map_or(0, |depth| depth.ready + depth.leased)
+        let ready = |heard: &Heard| {
+            heard.queues.iter().find(|depth| depth.queue == queue).map_or(0, |depth| depth.ready + depth.leased)
         };
-        self.samples.iter().map(ready).collect()
+        self.samples.iter().filter_map(|sample| sample.heard.as_ref()).map(ready).collect()
     }
 
     /// Returns `org/project`; empty for a project that received nothing within the ledger's hours.

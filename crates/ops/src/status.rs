@@ -9,7 +9,8 @@ pub struct Status {
     pub now: Timestamp,
     pub public_url: String,
     /// Empty while the queue does not answer.
-    pub queues: Vec<QueueDepth>,
+    /// `None` while the queue does not answer: that is the health's to say, and no reason to say nothing of the rest.
+    pub queues: Option<Vec<QueueDepth>>,
     pub organizations: u64,
     pub projects: u64,
     /// Open day partitions, oldest first, as `2026-11-21`.
@@ -37,8 +38,7 @@ pub async fn get(cx: &Ops, actor: &Actor) -> Result<Status, ApiError> {
     Ok(Status {
         now: cx.clock.now(),
         public_url: cx.public_url(),
-        // That it does not answer is the health's to say, and no reason to say nothing of the rest.
-        queues: queues::depths(cx).await.unwrap_or_default(),
+        queues: queues::depths(cx).await.ok(),
         organizations: organizations as u64,
         projects: projects as u64,
         event_days,

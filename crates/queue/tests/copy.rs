@@ -1,9 +1,10 @@
 //! Copies of a broker's folder, taken beside its owner: what was neither over nor discarded is in the copy, whatever the
 //! owner does meanwhile.
 
-use crate::support::{Rig, job};
+use crate::support::{RabbitPlace, Rig, claim_from, job, rabbit_is_here, wait_for};
+use queue::brokers::amqp::LedgerCopy;
 use queue::brokers::embedded::copy::{self, CopiedFile, is_copied_name};
-use queue::{Broker, DeadReason, Finish, Ledger};
+use queue::{Broker, DeadReason, Finish, Ledger, NewJob};
 use std::io::Read;
 use std::time::{Duration, Instant};
 
@@ -151,4 +152,37 @@ fn names_that_no_copy_has_are_not_taken_for_one() {
     ] {
         assert!(!is_copied_name(name), "{name}");
     }
+}
+
+#[test]
+fn a_copy_of_the_ledger_has_what_is_nowhere_else_and_no_name_without_its_message() {
+    if !rabbit_is_here() {
+        return;
+    }
+    let place = RabbitPlace::shared();
+    let broker = place.live_broker();
+    let later = NewJob { delay: Duration::from_secs(3_600), ..job("later") };
+    wait_for(broker.publish(vec![job("dead"), later])).expect("published");
+    let dead = claim_from(&broker, &["q"], 1);
+    let finish = Finish::Dead { reason: DeadReason::Rejected, error: "no".to_owned() };
+    broker.finish(vec![(dead[0].lease, finish)]).expect("finished");
+    wait_for(broker.publish(vec![job("ready")])).expect("published");
+    let held = LedgerCopy::of(&place.folder.path().join("queue.db")).expect("looked at").expect("there is one");
+    // What happens after the moment is not in the copy.
+    wait_for(broker.publish(vec![job("after")])).expect("published");
+    drop(broker);
+    let restored = RabbitPlace { folder: tempfile::tempdir().expect("a folder"), ..place };
+    held.copy_to(&restored.folder.path().join("queue.db")).expect("copied");
+    let broker = restored.live_broker();
+    assert_eq!(broker.dead_letters().expect("letters")[0].id, "dead");
+    let depths = broker.depths().expect("depths");
+    let sums = depths.iter().fold((0, 0), |sum, depth| (sum.0 + depth.ready, sum.1 + depth.delayed));
+    assert_eq!(sums, (0, 1), "{depths:?}");
+    // Their messages are where they were.
+    let mut ran = Vec::new();
+    while ran.len() < 2 {
+        ran.extend(claim_from(&broker, &["q"], 10).iter().map(|job| job.id.to_string()));
+    }
+    ran.sort();
+    assert_eq!(ran, ["after", "ready"]);
 }

@@ -9,6 +9,7 @@ pub use manifest::Head;
 pub use reading::Backup;
 pub use writing::Writer;
 
+use crate::broker;
 use queue::brokers::embedded::copy::is_copied_name;
 use std::path::Path;
 
@@ -36,7 +37,8 @@ fn kind_of(path: &str) -> Option<Kind> {
     if path == CONFIGURATION_FILE {
         return Some(Kind::Kept);
     }
-    (store::copies::is_copied_path(path) || is_queue_path(path)).then_some(Kind::Restored)
+    let is_restored = store::copies::is_copied_path(path) || is_queue_path(path) || path == broker::LEDGER;
+    is_restored.then_some(Kind::Restored)
 }
 
 fn is_queue_path(path: &str) -> bool {

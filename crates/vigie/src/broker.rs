@@ -17,7 +17,7 @@ use stdx::SystemClock;
 /// The address of the queue in the data directory.
 const EMBEDDED: &str = "embedded:";
 /// The ledger of a queue on RabbitMQ, in the data directory.
-const LEDGER: &str = "queue.db";
+pub const LEDGER: &str = "queue.db";
 
 /// What `kind` says of the queue in the data directory.
 pub const EMBEDDED_KIND: &str = "embedded";
@@ -168,6 +168,12 @@ pub fn kind(config: &Config) -> anyhow::Result<String> {
         Place::Redis(redis) => redis.name(),
         Place::RabbitMq(amqp) => amqp.name(),
     })
+}
+
+/// Says which jobs only a broker has that is backed up by its own means; `None` = the data directory has all.
+pub fn left_to(kind: &str) -> Option<String> {
+    let of_its_own = if is_amqp(kind) { "" } else { ", delayed ones and dead letters too" };
+    (kind != EMBEDDED_KIND).then(|| format!("the jobs in {kind}{of_its_own}"))
 }
 
 fn is_amqp(url: &str) -> bool {

@@ -31,6 +31,15 @@ pub fn give_freed_memory_back_soon() {
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, PURGE_DELAY_MS) };
 }
 
+/// Takes as many open files as the process may have: a backup holds a few for each day of events, and the usual limit is
+/// from a time of programs that break beyond it.
+pub fn allow_many_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // Where it is refused, whoever needs more says so.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
+
 /// Returns the machine's name.
 pub fn name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()

@@ -35,6 +35,7 @@ const EXIT_CONFIG: u8 = 78;
 
 fn main() -> ExitCode {
     host::give_freed_memory_back_soon();
+    host::allow_many_files();
     let cli = cli::parse();
     let flags = commands::flags(&cli.global);
     if let Some(Err(error)) = flags.log_level.as_deref().map(telemetry::logging::check) {

@@ -85,6 +85,13 @@ fn a_backup_beside_another_is_refused() {
 fn the_folder_of_a_backup_is_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let folder = with_backup();
-    let mode = folder.path().join("backup").metadata().expect("it is there").permissions().mode();
-    assert_eq!(mode & 0o777, 0o700);
+    let mode = |name: &str| folder.path().join(name).metadata().expect("it is there").permissions().mode() & 0o777;
+    assert_eq!(mode("backup"), 0o700);
+    // One that was made before, for all to look into.
+    let there = folder.path().join("there");
+    std::fs::create_dir(&there).expect("made");
+    std::fs::set_permissions(&there, std::fs::Permissions::from_mode(0o755)).expect("opened to all");
+    let (code, said) = run(folder.path(), &["backup", "there"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(mode("there"), 0o700);
 }

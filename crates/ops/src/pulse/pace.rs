@@ -1,6 +1,6 @@
 //! From hourly counts to rates. Pure.
 
-use super::{RATE_WINDOW, Sample};
+use super::{Heard, RATE_WINDOW, Sample};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 use stdx::Hour;
@@ -76,8 +76,10 @@ pub struct Rate(pub f64);
 pub enum Tendency {
     Growing,
     Draining,
-    #[default]
     Steady,
+    /// The queue did not answer now, or only now.
+    #[default]
+    Unknown,
 }
 
 /// Rates over the last minute, or as long as there are samples.
@@ -90,8 +92,8 @@ pub struct Flow {
     pub duplicate: Rate,
     pub expired: Rate,
     pub dead: Rate,
-    /// Jobs of all tasks.
-    pub finished: Rate,
+    /// Jobs of all tasks; `None` while the queue does not say.
+    pub finished: Option<Rate>,
     /// Refusals by reason, the most first.
     pub refusals: Vec<(String, Rate)>,
     /// Project id and what it sends, the most first.
@@ -119,10 +121,13 @@ impl Flow {
             duplicate: outcome("duplicate"),
             expired: outcome("expired"),
             dead: outcome("dead"),
-            finished: rate(i64::try_from(last.finished.saturating_sub(first.finished)).unwrap_or(i64::MAX)),
+            finished: finished(samples, first, last),
             refusals: refusals(&first.counters, &last.counters, rate),
             accepted_by_project: by_project(&first.counters, &last.counters, rate),
-            tendency: tendency(waiting(first), waiting(last)),
+            tendency: match (&first.heard, &last.heard) {
+                (Some(first), Some(last)) => tendency(waiting(first), waiting(last)),
+                (None, _) | (_, None) => Tendency::Unknown,
+            },
             over,
         }
     }
@@ -149,8 +154,16 @@ fn by_project(first: &Counters, last: &Counters, rate: impl Fn(i64) -> Rate) -> 
     counts.into_iter().map(|(id, count)| (id, rate(count))).collect()
 }
 
-fn waiting(sample: &Sample) -> u64 {
-    sample.queues.iter().map(|depth| depth.ready).sum()
+/// Over what the queue said within the window: a worker counts from its own start.
+fn finished(samples: &[Sample], first: &Sample, last: &Sample) -> Option<Rate> {
+    let now = last.heard.as_ref()?;
+    let within = samples.iter().filter(|sample| sample.at >= first.at && sample.at < last.at);
+    let (at, before) = within.filter_map(|sample| Some((sample.at, sample.heard.as_ref()?))).next()?;
+    Some(Rate(now.finished.saturating_sub(before.finished) as f64 / last.at.since(at).as_secs_f64()))
+}
+
+fn waiting(heard: &Heard) -> u64 {
+    heard.queues.iter().map(|depth| depth.ready).sum()
 }
 
 fn tendency(before: u64, now: u64) -> Tendency {
@@ -200,7 +213,8 @@ mod tests {
     fn sample(second: i64, accepted: i64, ready: u64) -> Sample {
         let counters = Counters { accepted, ..Counters::default() };
         let queues = vec![QueueDepth { queue: "q".to_owned(), ready, ..QueueDepth::default() }];
-        Sample { at: Timestamp::from_seconds(second), counters, finished: 0, queues }
+        let heard = Some(Heard { finished: accepted.unsigned_abs(), queues });
+        Sample { at: Timestamp::from_seconds(second), counters, heard }
     }
 
     #[test]
@@ -209,6 +223,15 @@ mod tests {
         let flow = Flow::of(&samples);
         assert_eq!((flow.accepted, flow.over, flow.tendency), (Rate(10.0), RATE_WINDOW, Tendency::Growing));
         assert_eq!(Flow::of(&samples[..1]).over, Duration::ZERO, "one sample is no rate");
+    }
+
+    #[test]
+    fn what_a_silent_queue_holds_is_not_known_and_its_return_is_no_rush() {
+        let silent = |second| Sample { heard: None, ..sample(second, 0, 0) };
+        let flow = Flow::of(&[sample(0, 0, 900), silent(40)]);
+        assert_eq!((flow.finished, flow.tendency), (None, Tendency::Unknown));
+        let flow = Flow::of(&[silent(0), sample(30, 5_000, 900), sample(40, 5_020, 900)]);
+        assert_eq!((flow.finished, flow.tendency), (Some(Rate(2.0)), Tendency::Unknown));
     }
 
     #[test]

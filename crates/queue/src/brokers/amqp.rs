@@ -11,6 +11,7 @@ mod acks;
 mod broadcast;
 mod claim;
 mod config;
+mod copy;
 mod desk;
 mod finish;
 mod lanes;
@@ -26,6 +27,7 @@ mod watch;
 mod wire;
 
 pub use config::{AmqpConfig, AmqpUrlError, LaneKind, Server, Tls};
+pub use copy::LedgerCopy;
 pub use lanes::Naming;
 pub use watch::About;
 

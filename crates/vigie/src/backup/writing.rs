@@ -9,6 +9,9 @@ use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+/// A disk of its own has it.
+const OF_A_DISK: &str = "lost+found";
+
 /// A backup that is being written.
 pub struct Writer {
     folder: PathBuf,
@@ -20,7 +23,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Begins a backup in a folder that is empty, or not there yet: only its owner may look into it.
+    /// Begins a backup in a folder that is empty, or not there yet; from here on only its owner may look into it.
     ///
     /// # Errors
     /// If there is something in it, or it cannot be written.
@@ -98,7 +101,8 @@ impl Drop for Writer {
             return;
         }
         // What cannot be removed has no manifest, and is no backup.
-        for entry in std::fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| entry.file_name() != OF_A_DISK) {
             let path = entry.path();
             let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
         }
@@ -119,13 +123,12 @@ pub(super) fn measure(file: &mut impl Read) -> std::io::Result<(u64, String)> {
 }
 
 fn make_empty(folder: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
     let attempted = || format!("use the folder {}", folder.display());
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(attempted)?;
     for entry in std::fs::read_dir(folder).with_context(attempted)? {
         let name = entry.with_context(attempted)?.file_name();
-        // A disk of its own has one.
-        let is_empty = name == "lost+found";
+        let is_empty = name == OF_A_DISK;
         let (folder, name) = (folder.display(), name.to_string_lossy().into_owned());
         ensure!(
             name != UNFINISHED_NAME,
@@ -133,5 +136,6 @@ fn make_empty(folder: &Path) -> anyhow::Result<()> {
         );
         ensure!(is_empty, "{folder} is not empty (it holds {name}): a backup goes into a folder of its own");
     }
-    Ok(())
+    // Also of a folder that was there: what people sent, and hashes of passwords, are in it.
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).with_context(attempted)
 }

@@ -10,6 +10,7 @@ use crate::broker;
 use crate::cli::Backup;
 use crate::config::{Config, Flags, explain};
 use anyhow::{Context, bail, ensure};
+use queue::brokers::amqp::LedgerCopy;
 use queue::brokers::embedded::copy::{self, CopiedFile, Copying};
 use serde_json::json;
 use std::io::Read;
@@ -63,10 +64,8 @@ pub fn run(config: &Config, flags: &Flags, input: &Backup) -> anyhow::Result<Exi
 /// What somebody may expect in it, and is not.
 fn left_out(head: &Head) -> Vec<String> {
     let mut left_out = vec![format!("vigie.toml and secrets ({CONFIGURATION_FILE} says what was set, for people)")];
-    if head.broker != broker::EMBEDDED_KIND {
-        let broker = &head.broker;
-        left_out.push(format!("the jobs in {broker}, delayed ones and dead letters too: back it up where it runs"));
-    }
+    let elsewhere = broker::left_to(&head.broker);
+    left_out.extend(elsewhere.map(|jobs| format!("{jobs}: back it up where it runs")));
     left_out
 }
 
@@ -96,6 +95,7 @@ struct Held {
     cut: Cut,
     /// Folders below the data directory, with their files.
     queues: Vec<(String, Vec<CopiedFile>)>,
+    ledger: Option<LedgerCopy>,
 }
 
 fn hold(data_dir: &Path) -> anyhow::Result<Held> {
@@ -113,13 +113,14 @@ fn try_hold(data_dir: &Path) -> anyhow::Result<Option<Held>> {
         let copying = copy::begin(&data_dir.join(&folder)).with_context(|| format!("look at {folder}"))?;
         begun.push((folder, copying));
     }
+    let ledger = LedgerCopy::of(&data_dir.join(broker::LEDGER)).context("look at the queue's ledger")?;
     let cut = Cut::of(data_dir)?.with_context(|| format!("there is no store in {}", data_dir.display()))?;
     let mut queues = Vec::new();
     for (folder, copying) in begun {
         let Some(files) = copying.end().with_context(|| format!("look at {folder}"))? else { return Ok(None) };
         queues.push((folder, files));
     }
-    Ok(Some(Held { cut, queues }))
+    Ok(Some(Held { cut, queues, ledger }))
 }
 
 /// The queue's folder, and those of spools.
@@ -145,6 +146,9 @@ fn write(writer: &mut Writer, data_dir: &Path, held: Held) -> anyhow::Result<()>
         for CopiedFile { name, file, length } in files {
             writer.add(&format!("{folder}/{name}"), &mut file.take(length))?;
         }
+    }
+    if let Some(ledger) = held.ledger {
+        writer.add_made(broker::LEDGER, |place: &Path| Ok(ledger.copy_to(place)?))?;
     }
     for (path, snapshot) in held.cut.into_files() {
         writer.add_made(&path, |place: &Path| Ok(snapshot.copy_to(place)?))?;

@@ -61,7 +61,7 @@ fn refuse_small(backup: &Backup, data_dir: &Path) -> anyhow::Result<()> {
 
 /// Removes what a restore wrote. What cannot be removed is not a store: the mark of the restore goes last.
 fn remove(data_dir: &Path) {
-    let parts = ["metadata.sqlite", "events", "blobs", QUEUE_FOLDER, SPOOL_FOLDER];
+    let parts = ["metadata.sqlite", "events", "blobs", broker::LEDGER, QUEUE_FOLDER, SPOOL_FOLDER];
     let removed = parts.iter().all(|part| {
         let path = data_dir.join(part);
         let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
@@ -74,7 +74,6 @@ fn remove(data_dir: &Path) {
 
 fn tell(backup: &Backup, data_dir: &Path, input: &Restore) -> anyhow::Result<()> {
     let (head, sums) = (&backup.head, backup.sums);
-    let is_embedded = head.broker == broker::EMBEDDED_KIND;
     if input.listing.json {
         return output::json(&json!({
             "data_dir": data_dir.display().to_string(), "made_at": head.made_at, "release": head.release,
@@ -89,8 +88,8 @@ fn tell(backup: &Backup, data_dir: &Path, input: &Restore) -> anyhow::Result<()>
         false => output::line(&format!("restored {what}, into {}", data_dir.display()))?,
     }
     output::line(&format!("  {} stored events, and what waited in the queue", head.events))?;
-    if !is_embedded {
-        output::line(&format!("  not in it: the jobs in {}, delayed ones and dead letters too", head.broker))?;
+    if let Some(jobs) = broker::left_to(&head.broker) {
+        output::line(&format!("  not in it: {jobs}"))?;
     }
     if !input.dry_run {
         output::line(&format!("  look at it with   vigie --data-dir {} check", data_dir.display()))?;

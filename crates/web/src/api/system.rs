@@ -21,12 +21,13 @@ pub(super) async fn pipeline(request: ApiRequest) -> Result<Answer, ApiError> {
         "per_second": {
             "accepted": flow.accepted.0, "refused": flow.refused.0, "stored": flow.stored.0,
             "filtered": flow.filtered.0, "duplicate": flow.duplicate.0, "expired": flow.expired.0,
-            "dead": flow.dead.0, "jobs_finished": flow.finished.0,
+            "dead": flow.dead.0, "jobs_finished": flow.finished.map(|rate| rate.0),
         },
         "backlog": match flow.tendency {
             Tendency::Growing => "growing",
             Tendency::Draining => "draining",
             Tendency::Steady => "steady",
+            Tendency::Unknown => "unknown",
         },
         "refusals": flow.refusals.iter().map(refusal).collect::<Vec<Value>>(),
         "projects": flow.accepted_by_project.iter().map(by_project).collect::<Vec<Value>>(),

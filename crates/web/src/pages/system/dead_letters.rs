@@ -243,6 +243,10 @@ fn meaning(reason: &str) -> &'static str {
         "rejected" => "Its task said that trying again is of no use: the payload is at fault.",
         "damaged" => "The disk did not give back what was written. There is nothing left to retry.",
         "expired" => "The time by which it had to begin had passed.",
+        "revoked" => "Somebody revoked it before it began.",
+        "crashed" => "The process that ran it crashed, each time it was tried. A retry may crash another.",
+        "memory limit" => "It needed more memory than a child process may have. Raise the limit before a retry.",
+        "time limit" => "It ran longer than its task may. Find out what it waits for before a retry.",
         _ => "It stopped and will not run again by itself.",
     }
 }

@@ -124,9 +124,13 @@ pub async fn show(State(state): State<WebState>, viewer: Viewer) -> Result<Respo
 impl PipelinePage {
     pub fn of(shell: Shell, facts: Facts) -> PipelinePage {
         let Facts { status, pulse, outcomes, schedules } = facts;
-        let checks = &shell.health.checks;
-        let reasons =
-            reasons::of(&reasons::Facts { pulse: &pulse, queues: &status.queues, checks, schedules: &schedules });
+        let (checks, queues) = (&shell.health.checks, status.queues.as_deref());
+        let reasons = reasons::of(&reasons::Facts {
+            pulse: &pulse,
+            queues: queues.unwrap_or_default(),
+            checks,
+            schedules: &schedules,
+        });
         let number = |number: u64| grouped(i64::try_from(number).unwrap_or(i64::MAX));
         PipelinePage {
             reasons,
@@ -134,7 +138,7 @@ impl PipelinePage {
                 Duration::ZERO => "rates need two looks, five seconds apart".to_owned(),
                 over => format!("rates over the last {}", span(over)),
             },
-            stages: stages(&pulse, &status.queues),
+            stages: stages(&pulse, queues),
             projects: projects(&pulse),
             // What became of items, and so not that they came.
             outcomes: outcomes.into_iter().filter(|count| count.outcome != ACCEPTED).map(OutcomeRow::of).collect(),
@@ -152,6 +156,9 @@ impl PipelinePage {
     }
 }
 
+/// What is not known is not shown as nothing.
+const UNHEARD: &str = "not known, the queue does not answer";
+
 /// A rate as people read it.
 pub fn a_second(rate: Rate) -> String {
     match rate.0 {
@@ -168,7 +175,7 @@ fn bad_if(is_bad: bool, fact: Fact) -> Fact {
     Fact { is_bad, ..fact }
 }
 
-fn stages(pulse: &Pulse, queues: &[QueueDepth]) -> Vec<Stage> {
+fn stages(pulse: &Pulse, queues: Option<&[QueueDepth]>) -> Vec<Stage> {
     let mut stages = vec![accept_stage(pulse)];
     stages.extend(pulse.spool.as_ref().map(|spool| spool_stage(spool, pulse.now)));
     stages.extend([wait_stage(pulse, queues), digest_stage(pulse), work_stage(pulse, queues)]);
@@ -201,7 +208,13 @@ fn accept_stage(pulse: &Pulse) -> Stage {
     Stage { name: "Accept", figure: a_second(flow.accepted), unit: "events/s in", line: None, facts, is_bad: false }
 }
 
-fn wait_stage(pulse: &Pulse, queues: &[QueueDepth]) -> Stage {
+fn wait_stage(pulse: &Pulse, queues: Option<&[QueueDepth]>) -> Stage {
+    let name = pulse.event_queues.first().map(String::as_str).unwrap_or_default();
+    let line = Some(line(pulse, name));
+    let Some(queues) = queues else {
+        let facts = vec![bad_if(true, fact("state", UNHEARD))];
+        return Stage { name: "Wait", figure: "–".to_owned(), unit: "events", line, facts, is_bad: true };
+    };
     let held: Vec<&QueueDepth> = queues.iter().filter(|queue| pulse.event_queues.contains(&queue.queue)).collect();
     let waiting: u64 = held.iter().map(|queue| queue.ready + queue.delayed).sum();
     let oldest = held.iter().filter_map(|queue| queue.oldest_age_s).max();
@@ -209,6 +222,7 @@ fn wait_stage(pulse: &Pulse, queues: &[QueueDepth]) -> Stage {
         Tendency::Growing => "growing",
         Tendency::Draining => "draining",
         Tendency::Steady => "steady",
+        Tendency::Unknown => "not known yet",
     };
     let is_paused = held.iter().any(|queue| queue.paused);
     let mut facts = vec![
@@ -218,15 +232,7 @@ fn wait_stage(pulse: &Pulse, queues: &[QueueDepth]) -> Stage {
     if is_paused {
         facts.push(bad_if(true, fact("state", "paused")));
     }
-    let name = pulse.event_queues.first().map(String::as_str).unwrap_or_default();
-    Stage {
-        name: "Wait",
-        figure: count(waiting),
-        unit: "events",
-        line: Some(line(pulse, name)),
-        facts,
-        is_bad: is_paused,
-    }
+    Stage { name: "Wait", figure: count(waiting), unit: "events", line, facts, is_bad: is_paused }
 }
 
 fn digest_stage(pulse: &Pulse) -> Stage {
@@ -242,7 +248,12 @@ fn digest_stage(pulse: &Pulse) -> Stage {
     Stage { name: "Digest", figure: a_second(flow.stored), unit: "events/s stored", line: None, facts, is_bad: false }
 }
 
-fn work_stage(pulse: &Pulse, queues: &[QueueDepth]) -> Stage {
+fn work_stage(pulse: &Pulse, queues: Option<&[QueueDepth]>) -> Stage {
+    let figure = pulse.flow.finished.map_or_else(|| "–".to_owned(), a_second);
+    let (name, unit) = ("Workers", "jobs/s finished");
+    let Some(queues) = queues.filter(|_| pulse.unheard.is_none()) else {
+        return Stage { name, figure, unit, line: None, facts: vec![fact("state", UNHEARD)], is_bad: false };
+    };
     let alive = || pulse.workers.iter().filter(|worker| worker.is_alive && worker.row.slots > 0);
     let slots: u32 = alive().map(|worker| worker.row.slots).sum();
     let busy: usize = alive().map(|worker| worker.row.running.len()).sum();
@@ -252,8 +263,7 @@ fn work_stage(pulse: &Pulse, queues: &[QueueDepth]) -> Stage {
         bad_if(slots == 0, fact("slots busy", format!("{busy} of {slots}"))),
         fact("other jobs wait", count(waiting)),
     ];
-    let figure = a_second(pulse.flow.finished);
-    Stage { name: "Workers", figure, unit: "jobs/s finished", line: None, facts, is_bad: slots == 0 }
+    Stage { name, figure, unit, line: None, facts, is_bad: slots == 0 }
 }
 
 fn line(pulse: &Pulse, queue: &str) -> Sparkline {

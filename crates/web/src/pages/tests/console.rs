@@ -168,7 +168,7 @@ fn facts(text: &str) -> pipeline::Facts {
     let status = Status {
         now: now(),
         public_url: text.to_owned(),
-        queues: vec![depth(text)],
+        queues: Some(vec![depth(text)]),
         organizations: 1,
         projects: 2,
         event_days: vec!["2026-11-21".to_owned(), "2026-11-22".to_owned()],
@@ -285,4 +285,13 @@ fn the_first_page_names_what_is_wrong_and_where_to_look() {
     ] {
         assert!(page.contains(reason), "{reason}");
     }
+}
+
+#[test]
+fn what_a_silent_queue_holds_is_not_shown_as_nothing() {
+    let mut facts = facts("events");
+    facts.status.queues = None;
+    facts.pulse.flow = Flow { finished: None, tendency: Tendency::Unknown, ..facts.pulse.flow };
+    let page = render(&pipeline::PipelinePage::of(shell(true), facts));
+    assert_eq!(page.matches("not known, the queue does not answer").count(), 2, "{page}");
 }

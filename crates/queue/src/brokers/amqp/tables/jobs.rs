@@ -188,6 +188,12 @@ pub(in super::super) fn refuse(tx: &mut Tx<'_>, id: &str, tag: &str) -> Result<(
     Ok(())
 }
 
+/// Takes away jobs of which the ledger has no more than the name: their messages were RabbitMQ's.
+pub(in super::super) fn forget_sent(tx: &mut Tx<'_>) -> Result<(), QueueError> {
+    tx.execute("DELETE FROM queue_job WHERE state IN (1, 2, 3) AND id NOT IN (SELECT id FROM queue_message)", &[])?;
+    Ok(())
+}
+
 /// What a claim writes.
 pub(in super::super) struct Leasing<'a> {
     pub lease: i64,
