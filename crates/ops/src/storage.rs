@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use stdx::{Day, Timestamp};
 use store::governor;
-use store::{Stores, days, projects, removals, sizes, sweeps};
+use store::{Stores, clock_leaps, days, projects, removals, sizes, sweeps};
 
+pub use store::clock_leaps::Leap;
 pub use store::governor::{Said, Verdict};
 
 /// Pages refresh every few seconds; what they show changes by the minute.
@@ -50,6 +51,8 @@ pub struct Storage {
     pub free_min_bytes: u64,
     /// What the disk governor last said; `None` if it never had to.
     pub governor: Option<Said>,
+    /// The clock may have leapt: sweeps wait.
+    pub leap: Option<Leap>,
     /// Bytes of events of one day, of the last days that are over; 0 while there is none.
     pub growth_bytes: u64,
     pub forecast: Forecast,
@@ -172,6 +175,7 @@ fn look(stores: &Stores, limits: Option<&Limits>, now: Timestamp) -> Result<Stor
         free_bytes,
         free_min_bytes,
         governor: stores.db.read_blocking(governor::last)?,
+        leap: stores.db.read_blocking(|tx| clock_leaps::find(tx, now))?,
         growth_bytes,
         sweeps: stores.db.read_blocking(|tx| sweeps::latest(tx, SWEEPS_SHOWN))?.iter().map(sweep).collect(),
     })

@@ -36,6 +36,7 @@ pub mod spent_bodies;
 
 pub mod blobs;
 pub mod check;
+pub mod clock_leaps;
 pub mod copies;
 pub mod days;
 pub mod dictionaries;

@@ -251,7 +251,7 @@ pub struct Cleanup {
     /// Say how long it took
     #[arg(short, long)]
     pub timed: bool,
-    /// Do as --days says even if that is everything
+    /// Do as --days says even if that is everything, and as the clock says even if it may have leapt ahead
     #[arg(long)]
     pub force: bool,
     #[command(flatten)]

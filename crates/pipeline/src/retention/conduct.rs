@@ -1,7 +1,7 @@
 //! The frame around a sweep: one at a time, written down from its beginning to its end, and carried on where the schedule
 //! left it.
 
-use super::plan::Plan;
+use super::plan::{Ask, Plan, plan};
 use super::report::Report;
 use super::sweep::{Hand, Ran};
 use super::thin;
@@ -9,6 +9,7 @@ use super::work::{Bench, Unit};
 use queue::{Queue, QueueError};
 use std::time::{Duration, Instant};
 use stdx::Timestamp;
+use store::clock_leaps::{self, Leap};
 use store::sweeps::{self, SweepLock};
 use store::{StoreError, Stores};
 
@@ -64,6 +65,20 @@ pub fn begin(stores: &Stores, origin: Origin, now: Timestamp) -> Result<Option<H
         Ok((sweeps::begin(tx, origin.name(), now)?, String::new()))
     })?;
     Ok(Some(Held { sweep, earlier, _lock: lock }))
+}
+
+/// Returns why a sweep must not begin: the clock may have leapt, and something is due by it. That is noted, so that the
+/// doubt ends by itself.
+///
+/// # Errors
+/// If a store fails.
+pub fn refusal(stores: &Stores, ask: &Ask, now: Timestamp) -> Result<Option<Leap>, StoreError> {
+    let Some(leap) = stores.db.read_blocking(|tx| clock_leaps::find(tx, now))? else { return Ok(None) };
+    if plan(stores, ask, now)?.units.is_empty() {
+        return Ok(None);
+    }
+    stores.db.write_blocking(|tx| clock_leaps::doubt(tx, &leap, now))?;
+    Ok(Some(leap))
 }
 
 /// Carries out what a sweep noted and did not live to do; the next sweep would, too.

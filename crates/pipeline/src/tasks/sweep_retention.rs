@@ -62,22 +62,29 @@ impl Task for SweepRetention {
 
 impl SweepRetention {
     fn sweep(&self, cx: &RunContext) -> Outcome {
-        let begun = match conduct::begin(&self.stores, Origin::Schedule, self.clock.now()) {
-            Ok(Some(held)) => self.carry_out(held, cx),
-            Ok(None) => return Outcome::Snooze { after: BUSY_PAUSE },
-            Err(error) => Err(error),
-        };
-        match begun {
+        match self.begin(cx) {
             Ok(outcome) => outcome,
             Err(error) => Outcome::Retry { error: stdx::causes::on_one_line(&error) },
         }
     }
 
-    fn carry_out(&self, held: Held, cx: &RunContext) -> Result<Outcome, StoreError> {
-        let (started, now) = (Instant::now(), self.clock.now());
+    fn begin(&self, cx: &RunContext) -> Result<Outcome, StoreError> {
+        let now = self.clock.now();
         let bodies_before = self.queue.as_ref().and_then(|queue| conduct::bodies_before(&**queue, now).ok());
         let ask = Ask { installation_days: (self.event_days)(), bodies_before, ..Ask::default() };
-        let plan = plan(&self.stores, &ask, now)?;
+        if let Some(leap) = conduct::refusal(&self.stores, &ask, now)? {
+            tracing::error!(reason = leap.text(), until = %leap.doubted_until(), "retention waits, for the clock is doubted");
+            return Ok(Outcome::Done);
+        }
+        match conduct::begin(&self.stores, Origin::Schedule, now)? {
+            Some(held) => self.carry_out(held, &ask, cx),
+            None => Ok(Outcome::Snooze { after: BUSY_PAUSE }),
+        }
+    }
+
+    fn carry_out(&self, held: Held, ask: &Ask, cx: &RunContext) -> Result<Outcome, StoreError> {
+        let (started, now) = (Instant::now(), self.clock.now());
+        let plan = plan(&self.stores, ask, now)?;
         let bench = Bench { stores: &self.stores, clock: &*self.clock, sweep: held.sweep, share: SHARE };
         let hand =
             OwnHand { bench, until: Instant::now() + RUN_TIME, is_stopping: &|| cx.is_stopping() || cx.is_over_time() };

@@ -19,6 +19,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use stdx::{Clock, SystemClock, Timestamp};
+use store::clock_leaps::{self, Leap};
 use telemetry::metrics::Backends;
 
 pub use worker::run as run_worker;
@@ -47,9 +48,13 @@ pub fn run(config: &Config, input: &Cleanup, arguments: Vec<OsString>) -> anyhow
     if input.dry_run {
         let plan = plan(&local, &ask)?;
         show.plan(&plan, started.elapsed())?;
+        if let Some(leap) = leap(&local)? {
+            show.doubt(&leap);
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let now = SystemClock.now();
+    trust_the_clock(&local, &ask, input.force, now)?;
     let Some(held) = begin(&local, now)? else {
         bail!("another cleanup is already running{}", since(&local));
     };
@@ -62,6 +67,23 @@ pub fn run(config: &Config, input: &Cleanup, arguments: Vec<OsString>) -> anyhow
     tell_backends(config, started.elapsed());
     show.done(&plan, &report, started.elapsed())?;
     Ok(exit_code(&report, is_whole))
+}
+
+/// Refuses if the clock may have leapt; with `--force` it is believed from now on, by the schedule too.
+fn trust_the_clock(local: &Local, ask: &Ask, is_forced: bool, now: Timestamp) -> anyhow::Result<()> {
+    if is_forced {
+        let Some(leap) = leap(local)? else { return Ok(()) };
+        return local.stores.db.write_blocking(|tx| clock_leaps::settle(tx, &leap, now)).context("believe the clock");
+    }
+    match conduct::refusal(&local.stores, ask, now).context("look whether the clock leapt")? {
+        Some(leap) => bail!("{}; nothing was removed, say --force if the clock is right", leap.text()),
+        None => Ok(()),
+    }
+}
+
+fn leap(local: &Local) -> anyhow::Result<Option<Leap>> {
+    let now = SystemClock.now();
+    local.stores.db.read_blocking(|tx| clock_leaps::find(tx, now)).context("look whether the clock leapt")
 }
 
 /// Whoever removes a deleted issue, or takes the stores' names for a backup, holds the lock for moments: they are waited for.

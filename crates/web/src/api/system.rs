@@ -141,6 +141,10 @@ pub(super) async fn storage(request: ApiRequest) -> Result<Answer, ApiError> {
         "at": seen.seen_at.to_rfc3339(), "event_days": seen.event_days,
         "free_bytes": seen.free_bytes, "free_min_bytes": seen.free_min_bytes, "growth_bytes_per_day": seen.growth_bytes,
         "governor": seen.governor.map(governor),
+        "clock_doubt": seen.leap.map(|leap| json!({
+            "from": leap.from.to_rfc3339(), "to": leap.to.to_rfc3339(), "until": leap.doubted_until().to_rfc3339(),
+            "detail": leap.text(),
+        })),
         "days_left": match seen.forecast {
             Forecast::Days(days) => json!(days),
             Forecast::Unknown | Forecast::Lasting => Value::Null,

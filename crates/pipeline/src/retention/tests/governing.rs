@@ -61,6 +61,23 @@ fn what_repeats_goes_first_until_enough_is_free() {
 }
 
 #[test]
+fn by_a_clock_that_leapt_nothing_is_past_its_limit() {
+    let mut house = House::new(&["shop"]);
+    let shop = house.projects[0];
+    for days_ago in [20, 10] {
+        house.fill(shop, days_ago, 2_000);
+    }
+    house.stores.checkpoint_truncate().unwrap();
+    house.clock.set(NOW.plus(Duration::from_secs(86_400 * 365)));
+    let disk = Arc::new(AtomicU64::new(house.used() + FREE_MIN + (100 << 10)));
+    assert_eq!(house.governor(&disk).look(&|| false).unwrap(), Looked::Done(Verdict::Relieved));
+    let left = house.listed(shop);
+    assert_eq!(left[0], (10, 2_000), "{left:?}");
+    assert!(left[1].1 >= 3, "each group keeps some: {left:?}");
+    house.assert_consistent();
+}
+
+#[test]
 fn the_first_and_the_last_of_each_group_stay_and_it_says_that_no_more_can_go() {
     let mut house = House::new(&["shop", "site"]);
     let (shop, site) = (house.projects[0], house.projects[1]);

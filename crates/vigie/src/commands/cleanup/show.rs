@@ -10,6 +10,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use stdx::ByteSize;
+use store::clock_leaps::Leap;
 
 const BAR_CELLS: usize = 24;
 /// Plain progress lines come no more often.
@@ -81,6 +82,13 @@ impl<'a> Show<'a> {
         self.table(plan, &report)?;
         print(&format!("{}; nothing was changed", totals("would remove", &report)))?;
         self.time(took)
+    }
+
+    /// After a dry run: what a cleanup would say instead of going on.
+    pub fn doubt(&self, leap: &Leap) {
+        if !self.input.silent {
+            tell(&format!("{}; a cleanup takes --force\n", leap.text()));
+        }
     }
 
     fn time(&self, took: Duration) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use crate::viewer::Viewer;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use ops::storage::{self, Forecast, Said, Storage, Sweep};
+use ops::storage::{self, Forecast, Leap, Said, Storage, Sweep};
 
 /// Projects and days shown; the API has all.
 const ROWS_MAX: usize = 50;
@@ -23,6 +23,7 @@ pub struct StoragePage {
     pub free: String,
     pub free_min: String,
     pub governor: Option<GovernorView>,
+    pub doubt: Option<DoubtView>,
     pub growth: String,
     pub forecast: String,
     /// Less than two weeks are left.
@@ -58,6 +59,12 @@ pub struct GovernorView {
     pub at: String,
     pub text: &'static str,
     pub is_bad: bool,
+}
+
+/// Why sweeps wait.
+pub struct DoubtView {
+    pub text: String,
+    pub until: String,
 }
 
 pub struct SweepView {
@@ -101,6 +108,7 @@ impl StoragePage {
             free: free(seen),
             free_min: bytes(seen.free_min_bytes),
             governor: seen.governor.map(GovernorView::of),
+            doubt: seen.leap.map(DoubtView::of),
             growth: if seen.growth_bytes == 0 { "–".to_owned() } else { bytes(seen.growth_bytes) },
             is_short: matches!(seen.forecast, Forecast::Days(days) if days < SHORT_DAYS),
             forecast: forecast(seen.forecast),
@@ -124,6 +132,12 @@ impl StoragePage {
 impl GovernorView {
     fn of(said: Said) -> GovernorView {
         GovernorView { at: absolute(said.at), text: said.verdict.text(), is_bad: said.verdict.is_bad() }
+    }
+}
+
+impl DoubtView {
+    fn of(leap: Leap) -> DoubtView {
+        DoubtView { text: leap.text(), until: absolute(leap.doubted_until()) }
     }
 }
 

@@ -17,7 +17,7 @@ use ops::pulse::{Flow, Pulse, Rate, SpoolState, Tendency};
 use ops::queues::QueueDepth;
 use ops::schedules::ScheduleRow;
 use ops::status::{OutcomeCount, Status};
-use ops::storage::{DaySize, Forecast, ProjectSize, Said, Storage, Sweep, Verdict};
+use ops::storage::{DaySize, Forecast, Leap, ProjectSize, Said, Storage, Sweep, Verdict};
 use ops::workers::{Parked, RunningRow, Worker, WorkerRow};
 use std::time::Duration;
 use store::options::OptionRow;
@@ -109,6 +109,7 @@ fn stored(text: &str) -> Storage {
         free_bytes: Some(5 << 30),
         free_min_bytes: 1 << 30,
         governor: Some(said),
+        leap: Some(Leap { from: now().minus(Duration::from_secs(100 * 86_400)), to: now() }),
         growth_bytes: 10 << 20,
         forecast: Forecast::Days(9),
         sweeps: vec![sweep],
