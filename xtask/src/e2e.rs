@@ -14,6 +14,7 @@ mod health_red;
 mod hostile;
 mod house;
 mod kill_test;
+mod last_byte;
 mod many_processes;
 mod native_crash;
 mod node_sdk;
@@ -127,6 +128,7 @@ const TESTS: &[(&str, Test)] = &[
     ("health_red", health_red::run),
     ("backup_restore", backup_restore::run),
     ("disk_governor", disk_governor::run),
+    ("last_byte", last_byte::run),
     ("retention_whole_days", retention::whole_days),
     ("retention_scopes", retention::scopes),
     ("retention_kills", retention::kills),

@@ -125,7 +125,7 @@ fn take(folder: &Path, bytes: u64) -> anyhow::Result<std::path::PathBuf> {
     Ok(path)
 }
 
-fn free(folder: &Path) -> anyhow::Result<u64> {
+pub(super) fn free(folder: &Path) -> anyhow::Result<u64> {
     let text =
         std::process::Command::new("df").args(["--output=avail", "-B1"]).arg(folder).output().context("run df")?;
     let text = String::from_utf8_lossy(&text.stdout).into_owned();

@@ -90,7 +90,7 @@ impl Disk {
     }
 
     /// Writes a file until there is no room left.
-    fn fill(&self) -> anyhow::Result<PathBuf> {
+    pub fn fill(&self) -> anyhow::Result<PathBuf> {
         let path = self.0.join("filler");
         let mut file = File::create(&path).context("make the filler")?;
         for size in [1 << 20, 1 << 12, 1] {

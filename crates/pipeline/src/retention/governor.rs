@@ -20,7 +20,7 @@ use stdx::{Clock, Shutdown};
 use store::clock_leaps;
 use store::days::{self, OpenDay};
 use store::governor::{self, Said, Verdict};
-use store::{StoreError, Stores, attachments};
+use store::{StoreError, Stores, attachments, reserve};
 
 /// Of each group and day so many events stay, the newest; level after level until enough is free.
 const LEVELS: &[i64] = &[1_000, 100, 10, 1, 0];
@@ -110,6 +110,7 @@ impl Governor {
     /// A thread of its own, for its priority is lowered.
     async fn look_on_a_thread(&self, shutdown: &Shutdown) -> Result<Looked, String> {
         if !self.is_short().map_err(|error| stdx::causes::on_one_line(&error))? {
+            self.keep_reserve().await?;
             return Ok(Looked::Enough);
         }
         let (governor, shutdown) = (self.clone(), shutdown.clone());
@@ -126,6 +127,19 @@ impl Governor {
         }
     }
 
+    /// Room for the day on which there is none.
+    async fn keep_reserve(&self) -> Result<(), String> {
+        let data_dir = self.stores.data_dir.clone();
+        let free = self.free().map_err(|error| stdx::causes::on_one_line(&error))?;
+        if reserve::is_there(&data_dir) || !reserve::is_affordable(free, percent(self.free_min, BEGINS_BELOW_PERCENT)) {
+            return Ok(());
+        }
+        match tokio::task::spawn_blocking(move || reserve::restore(&data_dir)).await {
+            Ok(restored) => restored.map_err(|error| stdx::causes::on_one_line(&error)),
+            Err(_) => Err("writing the reserve panicked".to_owned()),
+        }
+    }
+
     /// Looks once, and does what is to be done.
     ///
     /// # Errors
@@ -133,6 +147,9 @@ impl Governor {
     pub fn look(&self, is_stopping: &(dyn Fn() -> bool + Sync)) -> Result<Looked, StoreError> {
         if !self.is_short()? {
             return Ok(Looked::Enough);
+        }
+        if reserve::is_needed(self.free()?) && reserve::give_up(&self.stores.data_dir)? {
+            tracing::warn!(bytes = reserve::BYTES, "disk is full, the reserve was given up to remove events");
         }
         let Some(held) = conduct::begin(&self.stores, Origin::Governor, self.clock.now())? else {
             return Ok(Looked::Busy);

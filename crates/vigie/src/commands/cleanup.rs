@@ -8,6 +8,7 @@ mod worker;
 use super::output;
 use crate::cli::Cleanup;
 use crate::config::Config;
+use crate::host;
 use crate::local::Local;
 use anyhow::{Context, bail, ensure};
 use hand::{ChildHand, Spawner};
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use stdx::{Clock, SystemClock, Timestamp};
 use store::clock_leaps::{self, Leap};
+use store::reserve;
 use telemetry::metrics::Backends;
 
 pub use worker::run as run_worker;
@@ -38,6 +40,7 @@ const DAYS_MAX: i64 = 36_500;
 /// If it is refused, or a store fails.
 pub fn run(config: &Config, input: &Cleanup, arguments: Vec<OsString>) -> anyhow::Result<ExitCode> {
     let models = check(input)?;
+    let _reserve = Reserve::of(config)?;
     // Before any store is opened here, so that no worker inherits a file of one.
     let spawner = Spawner::new(arguments);
     let workers = if input.dry_run { Vec::new() } else { spawner.start(input.concurrency)? };
@@ -67,6 +70,32 @@ pub fn run(config: &Config, input: &Cleanup, arguments: Vec<OsString>) -> anyhow
     tell_backends(config, started.elapsed());
     show.done(&plan, &report, started.elapsed())?;
     Ok(exit_code(&report, is_whole))
+}
+
+/// On a full disk the stores could not even be opened: the reserve is given up for as long as it takes.
+struct Reserve<'a> {
+    config: &'a Config,
+    was_given_up: bool,
+}
+
+impl<'a> Reserve<'a> {
+    fn of(config: &'a Config) -> anyhow::Result<Reserve<'a>> {
+        // A data directory that is not there yet, or cannot be asked, is for those who open it to speak of.
+        let is_full = host::free_bytes(&config.data_dir).is_ok_and(reserve::is_needed);
+        let was_given_up = is_full && reserve::give_up(&config.data_dir).context("make room")?;
+        Ok(Reserve { config, was_given_up })
+    }
+}
+
+impl Drop for Reserve<'_> {
+    fn drop(&mut self) {
+        let Config { data_dir, disk_free_min, .. } = self.config;
+        let can_restore = |free| reserve::is_affordable(free, disk_free_min.bytes());
+        if self.was_given_up && host::free_bytes(data_dir).is_ok_and(can_restore) {
+            // The governor of a running worker does it otherwise.
+            let _ = reserve::restore(data_dir);
+        }
+    }
 }
 
 /// Refuses if the clock may have leapt; with `--force` it is believed from now on, by the schedule too.
