@@ -10,6 +10,7 @@ pub mod conduct;
 pub mod governor;
 mod plan;
 pub mod policies;
+mod remove;
 mod report;
 pub mod sweep;
 mod thin;

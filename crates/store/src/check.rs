@@ -1,9 +1,15 @@
 //! Consistency: do counters, facts and event rows say the same? Every sum that the digest keeps is compared with what it
 //! sums, in one read snapshot. It reads everything, so it is for `vigie check`, never for a page.
 
-use crate::{StoreError, Stores};
+use crate::days::OpenDay;
+use crate::issues::deletion;
+use crate::{StoreError, Stores, removals, thinning};
 use db::{Tx, Val};
+use std::collections::HashSet;
 use stdx::Day;
+
+/// A sweep that notes a removal each time a day's rows are read does not keep the check for ever.
+const READ_AGAIN_MAX: u32 = 10;
 
 /// One comparison that was made.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -153,34 +159,59 @@ fn check_sums(tx: &mut Tx<'_>) -> Result<Vec<Finding>, StoreError> {
 }
 
 /// A day and its generation, for days whose events have not been dropped.
-fn days(tx: &mut Tx<'_>) -> Result<Vec<crate::days::OpenDay>, StoreError> {
+fn days(tx: &mut Tx<'_>) -> Result<Vec<OpenDay>, StoreError> {
     let rows: Vec<(i64, i64)> =
         tx.query("SELECT day, generation FROM event_day WHERE state = 'open' ORDER BY day", &[])?;
-    Ok(rows.into_iter().map(|(day, generation)| crate::days::OpenDay { day: Day(day), generation }).collect())
+    Ok(rows.into_iter().map(|(day, generation)| OpenDay { day: Day(day), generation }).collect())
+}
+
+/// Project and event.
+type Id = (i64, [u8; 16]);
+
+/// What the metadata say of a day's events, at one moment.
+struct Facts {
+    counted: Vec<Id>,
+    /// Rows that are noted as removed before they are.
+    going: Vec<Id>,
+    removed: Vec<(i64, i64)>,
+}
+
+impl Facts {
+    fn read(tx: &mut Tx<'_>, day: Day) -> Result<Facts, StoreError> {
+        let counted = tx.query(
+            "SELECT project_id, event_id FROM digested WHERE day = $1 ORDER BY project_id, event_id",
+            &[Val::Int(day.0)],
+        )?;
+        let mut going = deletion::going(tx, day)?;
+        let noted = thinning::removing(tx)?;
+        for removing in noted.iter().filter(|removing| removing.day().day == day) {
+            going.extend(removing.events().flat_map(|(project, ids)| ids.into_iter().map(move |id| (project, id))));
+        }
+        Ok(Facts { counted, going, removed: removals::of_day(tx, day)? })
+    }
+}
+
+/// Facts before rows: rows are written first, so every fact has its row by then. A removal that was noted in between
+/// would look like a loss: then both are read again.
+fn facts_and_rows(stores: &Stores, day: OpenDay) -> Result<(Facts, Vec<Id>), StoreError> {
+    let mut left = READ_AGAIN_MAX;
+    loop {
+        let facts = stores.db.read_blocking(|tx| Facts::read(tx, day.day))?;
+        let rows = stores.events.ids(&day)?;
+        left -= 1;
+        if left == 0 || stores.db.read_blocking(|tx| removals::of_day(tx, day.day))? == facts.removed {
+            return Ok((facts, rows));
+        }
+    }
 }
 
 /// Every counted id has a row; a row that is not counted belongs to a job that still waits.
-fn check_day(
-    stores: &Stores,
-    day: crate::days::OpenDay,
-    is_waiting: &dyn Fn(i64, [u8; 16]) -> bool,
-) -> Result<Finding, StoreError> {
-    // Facts before rows: rows are written first, so every fact of this snapshot has its row by now.
-    let counted: Vec<(i64, Vec<u8>)> = stores.db.read_blocking(move |tx| {
-        Ok::<_, StoreError>(tx.query(
-            "SELECT project_id, event_id FROM digested WHERE day = $1 ORDER BY project_id, event_id",
-            &[Val::Int(day.day.0)],
-        )?)
-    })?;
-    let going = stores.db.read_blocking(|tx| crate::issues::deletion::going(tx, day.day))?;
-    let mut rows = stores.events.ids(&day)?;
-    // A deletion notes what it removes before it does.
-    let going: std::collections::HashSet<(i64, [u8; 16])> = going.into_iter().collect();
+fn check_day(stores: &Stores, day: OpenDay, is_waiting: &dyn Fn(i64, [u8; 16]) -> bool) -> Result<Finding, StoreError> {
+    let (Facts { counted, going, removed }, mut rows) = facts_and_rows(stores, day)?;
+    let going: HashSet<Id> = going.into_iter().collect();
     rows.retain(|row| !going.contains(row));
-    let row_set: std::collections::HashSet<(i64, [u8; 16])> = rows.iter().copied().collect();
-    let counted_set: std::collections::HashSet<(i64, [u8; 16])> =
-        counted.iter().filter_map(|(project, id)| Some((*project, id.as_slice().try_into().ok()?))).collect();
-    let removed = stores.db.read_blocking(|tx| crate::removals::of_day(tx, day.day))?;
+    let row_set: HashSet<Id> = rows.iter().copied().collect();
+    let counted_set: HashSet<Id> = counted.iter().copied().collect();
     let lost = lost(counted_set.difference(&row_set), &removed);
     let doubled = rows.len() - row_set.len();
     let mut uncounted = 0;

@@ -69,6 +69,15 @@ pub struct EventPlace {
     pub received_at: Timestamp,
 }
 
+/// A stored event as removals see it: what its body weighs, and no body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventWeight {
+    pub seq: i64,
+    pub event_id: [u8; 16],
+    pub group_key: i64,
+    pub body_bytes: u64,
+}
+
 /// What a step of compaction did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Compacted {
@@ -120,18 +129,11 @@ pub trait EventStore: Send + Sync + 'static {
     /// If the day cannot be read.
     fn body_bytes(&self, day: &OpenDay, project_id: i64) -> Result<(u64, u64), StoreError>;
 
-    /// Removes up to `limit` rows of a project, first come first; durable on return. Returns how many there were.
+    /// Returns what `list` would, without reading any body.
     ///
     /// # Errors
-    /// If the day cannot be written.
-    fn remove_rows(&self, day: &OpenDay, project_id: i64, limit: usize) -> Result<usize, StoreError>;
-
-    /// Removes the rows at these places of a project; durable on return. A place that has none is passed over, and so is
-    /// a day that is gone.
-    ///
-    /// # Errors
-    /// If the day cannot be written.
-    fn remove_places(&self, day: &OpenDay, project_id: i64, places: &[i64]) -> Result<(), StoreError>;
+    /// If the day cannot be read.
+    fn weigh(&self, day: &OpenDay, query: &ListQuery<'_>) -> Result<Vec<EventWeight>, StoreError>;
 
     /// Returns up to `limit` events of a group.
     ///

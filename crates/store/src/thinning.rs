@@ -1,13 +1,14 @@
-//! Removal of single events that repeat others, exact through any death: what goes is noted first, in one transaction with
-//! the counts that speak of it, then removed from its day, then forgotten. Whoever finds such a note carries it out.
+//! Removal of single events of a day that goes on, exact through any death: what goes is noted first, in one transaction
+//! with the counts that speak of it, then removed from its day, then forgotten. Whoever finds such a note carries it out.
 
 use crate::days::OpenDay;
 use crate::removals::DAY_REMOVED;
 use crate::{StoreError, removals, settings};
 use db::{FromRow, Row, Tx, Val};
 use std::collections::{BTreeMap, HashSet};
-use stdx::{Day, Timestamp};
+use stdx::{Day, Timestamp, hex};
 
+/// Notes are settings under this name and, where several are at work, of names that begin with it.
 const SETTING: &str = "retention.removing";
 
 /// A group's stored events of a day, more than are to be kept.
@@ -61,24 +62,50 @@ pub fn crowds(tx: &mut Tx<'_>, day: Day, keep: i64, after: (i64, i64), limit: us
 pub struct Victim {
     pub project_id: i64,
     pub group_key: i64,
-    /// Its place in the day.
-    pub seq: i64,
     pub event_id: [u8; 16],
     pub body_bytes: u64,
 }
 
-/// Rows of a day that are noted as removed, and may be there still.
+/// Events of a day that are noted as removed, and whose rows may be there still.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Removing {
-    pub day: Day,
-    pub generation: i64,
-    /// Places by project.
-    pub places: BTreeMap<i64, Vec<i64>>,
+    /// Where it is noted.
+    slot: String,
+    day: Day,
+    generation: i64,
+    /// Hexadecimal ids by project.
+    events: BTreeMap<i64, Vec<String>>,
 }
 
 impl Removing {
     pub fn day(&self) -> OpenDay {
         OpenDay { day: self.day, generation: self.generation }
+    }
+
+    pub fn events(&self) -> impl Iterator<Item = (i64, Vec<[u8; 16]>)> {
+        self.events.iter().map(|(project_id, ids)| (*project_id, ids.iter().filter_map(|id| hex::decode(id)).collect()))
+    }
+
+    fn text(&self) -> String {
+        serde_json::to_string(self).expect("plain data is JSON")
+    }
+}
+
+/// Whose removal it is: each notes one lot at a time, and carries it out before it notes the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remover<'a> {
+    /// The disk governor; attachments go with their events.
+    Governor,
+    /// The sweep of a project's part of a day; attachments have a policy of their own.
+    Project(&'a OpenDay, i64),
+}
+
+impl Remover<'_> {
+    fn slot(&self) -> String {
+        match self {
+            Remover::Governor => SETTING.to_owned(),
+            Remover::Project(day, project_id) => format!("{SETTING}.{}.g{}.{project_id}", day.day, day.generation),
+        }
     }
 }
 
@@ -97,16 +124,25 @@ pub struct Noted {
 ///
 /// # Errors
 /// If the database fails.
-pub fn note(tx: &mut Tx<'_>, day: &OpenDay, victims: &[Victim], now: Timestamp) -> Result<Noted, StoreError> {
-    let mut removing = Removing { day: day.day, generation: day.generation, places: BTreeMap::new() };
+pub fn note(
+    tx: &mut Tx<'_>,
+    remover: Remover<'_>,
+    day: &OpenDay,
+    victims: &[Victim],
+    now: Timestamp,
+) -> Result<Noted, StoreError> {
+    let (slot, events) = (remover.slot(), BTreeMap::new());
+    let mut removing = Removing { slot, day: day.day, generation: day.generation, events };
     let (mut sums, mut groups, mut blobs) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     for victim in counted(tx, day.day, victims)? {
-        let Victim { project_id, group_key, seq, event_id, body_bytes } = victim;
-        removing.places.entry(project_id).or_default().push(seq);
+        let Victim { project_id, group_key, event_id, body_bytes } = victim;
+        removing.events.entry(project_id).or_default().push(hex::encode(&event_id));
         let sum: &mut (u64, u64) = sums.entry(project_id).or_default();
         *sum = (sum.0 + 1, sum.1 + body_bytes);
         *groups.entry((project_id, group_key)).or_insert(0_i64) += 1;
-        blobs.extend(delete_attachments(tx, day.day, project_id, &event_id)?);
+        if remover == Remover::Governor {
+            blobs.extend(delete_attachments(tx, day.day, project_id, &event_id)?);
+        }
     }
     for ((project_id, group_key), count) in groups {
         move_count(tx, day.day, (project_id, group_key), count)?;
@@ -114,25 +150,35 @@ pub fn note(tx: &mut Tx<'_>, day: &OpenDay, victims: &[Victim], now: Timestamp) 
     for (project_id, (events, _)) in &sums {
         removals::note(tx, day.day, *project_id, *events as i64, now)?;
     }
-    let text = serde_json::to_string(&removing).expect("plain data is JSON");
-    settings::set(tx, SETTING, &text, now)?;
+    if !sums.is_empty() {
+        settings::set(tx, &removing.slot, &removing.text(), now)?;
+    }
     Ok(Noted { removing, sums, blobs })
 }
 
-/// Returns what was noted and not forgotten yet.
+/// Returns what was noted and not forgotten yet, by whomever.
 ///
 /// # Errors
 /// If the database fails.
-pub fn removing(tx: &mut Tx<'_>) -> Result<Option<Removing>, StoreError> {
-    Ok(settings::get(tx, SETTING)?.and_then(|text| serde_json::from_str(&text).ok()))
+pub fn removing(tx: &mut Tx<'_>) -> Result<Vec<Removing>, StoreError> {
+    let noted = settings::with_prefix(tx, SETTING)?;
+    Ok(noted.iter().filter_map(|(_, text)| serde_json::from_str(text).ok()).collect())
 }
 
-/// Forgets what was noted: its rows are gone.
+/// Returns what this one noted, and nobody forgot yet.
 ///
 /// # Errors
 /// If the database fails.
-pub fn forget(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
-    settings::set(tx, SETTING, "", now)
+pub fn removing_by(tx: &mut Tx<'_>, remover: Remover<'_>) -> Result<Option<Removing>, StoreError> {
+    Ok(settings::get(tx, &remover.slot())?.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+/// Forgets what was noted: its rows are gone. A later note in its place stays.
+///
+/// # Errors
+/// If the database fails.
+pub fn forget(tx: &mut Tx<'_>, removing: &Removing) -> Result<(), StoreError> {
+    settings::delete_if(tx, &removing.slot, &removing.text())
 }
 
 fn counted(tx: &mut Tx<'_>, day: Day, victims: &[Victim]) -> Result<Vec<Victim>, StoreError> {
@@ -160,22 +206,28 @@ fn delete_attachments(
     Ok(rows.into_iter().map(|(key,)| key).collect())
 }
 
-/// Moves a part of a group's count of a day to where no page looks for events; sums stay.
+/// Moves a part of a group's count of a day to where no page looks for events; sums stay. The deletion of an issue has
+/// moved the counts of its events already, where they are not noted yet: then there is less, and nothing of it moves twice.
 fn move_count(tx: &mut Tx<'_>, day: Day, group: (i64, i64), count: i64) -> Result<(), StoreError> {
     let (project_id, group_key) = group;
-    tx.execute(
-        "UPDATE group_day SET event_count = event_count - $4 WHERE project_id = $1 AND group_key = $2 AND day = $3",
-        &[Val::Int(project_id), Val::Int(group_key), Val::from(day), Val::Int(count)],
-    )?;
-    tx.execute(
-        "DELETE FROM group_day WHERE project_id = $1 AND group_key = $2 AND day = $3 AND event_count <= 0",
-        &[Val::Int(project_id), Val::Int(group_key), Val::from(day)],
-    )?;
+    let place = [Val::Int(project_id), Val::Int(group_key), Val::from(day)];
+    let there: Option<(i64,)> = tx
+        .query_opt("SELECT event_count FROM group_day WHERE project_id = $1 AND group_key = $2 AND day = $3", &place)?;
+    let Some((there,)) = there else { return Ok(()) };
+    if there <= count {
+        tx.execute("DELETE FROM group_day WHERE project_id = $1 AND group_key = $2 AND day = $3", &place)?;
+    } else {
+        let [project_id, group_key, day] = place;
+        tx.execute(
+            "UPDATE group_day SET event_count = event_count - $4 WHERE project_id = $1 AND group_key = $2 AND day = $3",
+            &[project_id, group_key, day, Val::Int(count)],
+        )?;
+    }
     tx.execute(
         "INSERT INTO group_day (project_id, group_key, day, event_count) VALUES ($1, $2, $3, $4)
          ON CONFLICT (project_id, group_key, day) DO UPDATE
          SET event_count = group_day.event_count + excluded.event_count",
-        &[Val::Int(project_id), Val::Int(group_key), Val::from(DAY_REMOVED), Val::Int(count)],
+        &[Val::Int(project_id), Val::Int(group_key), Val::from(DAY_REMOVED), Val::Int(count.min(there))],
     )?;
     Ok(())
 }

@@ -172,7 +172,7 @@ fn a_day_dropped_by_another_process_is_empty_and_not_made_again_by_readers(open:
     assert!(here.drop_day(&DAY).expect("dropped") > 0);
     assert_eq!(there.get(&DAY, 1, &event_id(1)).expect("read"), None);
     assert!(there.list(&DAY, &all(1)).expect("listed").is_empty());
-    assert_eq!(there.remove_rows(&DAY, 1, 10).expect("nothing to remove"), 0);
+    there.remove_events(&DAY, 1, &[event_id(1)]).expect("nothing to remove");
     assert!(there.days_on_disk().expect("looked at").is_empty(), "readers create nothing");
     there.close_dropped();
     // A writer that was told before that the day is open makes its files again, and drops them when it is turned back.
@@ -191,9 +191,13 @@ fn removed_rows_leave_lists_and_give_their_disk_back(open: Open, folder: &Path) 
     assert_eq!(there.list(&DAY, &all(1)).expect("listed").len(), 100);
     assert_eq!(here.body_bytes(&DAY, 1).expect("measured"), (500_000, 1_000_000));
     let before = here.size_bytes(&DAY).expect("measured");
-    assert_eq!(here.remove_rows(&DAY, 1, 60).expect("removed"), 60);
-    assert_eq!(here.remove_rows(&DAY, 1, 60).expect("removed"), 40);
-    assert_eq!(here.remove_rows(&DAY, 1, 60).expect("removed"), 0);
+    let weights = here.weigh(&DAY, &all(1)).expect("weighed");
+    assert!(weights.iter().all(|weight| weight.body_bytes == 5_000 && weight.group_key == 5), "{weights:?}");
+    let ids: Vec<[u8; 16]> = weights.iter().map(|weight| weight.event_id).collect();
+    assert_eq!(ids.len(), 100);
+    for ids in [&ids[..60], &ids[50..], &ids] {
+        here.remove_events(&DAY, 1, ids).expect("removed");
+    }
     while here.compact_step(&DAY).expect("compacted").has_more {}
     let freed = before - here.size_bytes(&DAY).expect("measured");
     assert!((400_000..700_000).contains(&freed), "{freed} bytes of {before} came back");
@@ -209,7 +213,7 @@ fn a_place_is_never_given_twice(open: Open, folder: &Path) {
     let events = open(folder);
     events.insert(&DAY, &[row(1, 1, 5, b"x"), row(2, 2, 5, b"x")]).expect("stored");
     let last = events.get(&DAY, 2, &event_id(2)).expect("read").expect("it is there").seq;
-    assert_eq!(events.remove_rows(&DAY, 2, 10).expect("removed"), 1);
+    events.remove_events(&DAY, 2, &[event_id(2)]).expect("removed");
     events.insert(&DAY, &[row(3, 1, 5, b"x")]).expect("stored");
     let next = open(folder).get(&DAY, 1, &event_id(3)).expect("read").expect("it is there").seq;
     assert!(next > last, "{next} after {last}");

@@ -2,7 +2,8 @@
 //! here references are looked for in a transaction that excludes that one, and a blob that was put or confirmed since is
 //! left alone (`Blobs::collect`).
 
-use super::work::Bench;
+use super::work::{Bench, Step};
+use std::collections::VecDeque;
 use std::time::Duration;
 use stdx::Timestamp;
 use store::blobs::BlobFile;
@@ -43,26 +44,43 @@ impl Bounds {
 /// Returns the blobs of a folder that nothing refers to.
 pub(super) fn orphans(stores: &Stores, folder: u8, bounds: Bounds) -> Result<Vec<BlobFile>, StoreError> {
     let mut found = Vec::new();
-    let files: Vec<BlobFile> =
-        stores.blobs.list(folder)?.into_iter().filter(|file| file.put_at < bounds.orphans_before).collect();
-    for files in files.chunks(BLOBS_AT_ONCE) {
-        let keys: Vec<String> = files.iter().map(|file| file.key.clone()).collect();
-        let unreferenced = stores.db.read_blocking(|tx| attachments::unreferenced(tx, &keys))?;
-        for file in files.iter().filter(|file| unreferenced.contains(&file.key)) {
-            if bounds.covers(stores, file)? {
-                found.push(file.clone());
-            }
+    for files in old_files(stores, folder, bounds)?.chunks(BLOBS_AT_ONCE) {
+        found.extend(orphans_of(stores, files, bounds)?);
+    }
+    Ok(found)
+}
+
+fn old_files(stores: &Stores, folder: u8, bounds: Bounds) -> Result<Vec<BlobFile>, StoreError> {
+    Ok(stores.blobs.list(folder)?.into_iter().filter(|file| file.put_at < bounds.orphans_before).collect())
+}
+
+fn orphans_of(stores: &Stores, files: &[BlobFile], bounds: Bounds) -> Result<Vec<BlobFile>, StoreError> {
+    let keys: Vec<String> = files.iter().map(|file| file.key.clone()).collect();
+    let unreferenced = stores.db.read_blocking(|tx| attachments::unreferenced(tx, &keys))?;
+    let mut found = Vec::new();
+    for file in files.iter().filter(|file| unreferenced.contains(&file.key)) {
+        if bounds.covers(stores, file)? {
+            found.push(file.clone());
         }
     }
     Ok(found)
 }
 
 impl Bench<'_> {
-    /// Collects the blobs of a folder that nothing refers to. Returns the bytes that came back.
-    pub(super) fn collect_orphans(&self, folder: u8, bounds: Bounds) -> Result<u64, StoreError> {
-        let orphans = orphans(self.stores, folder, bounds)?;
-        let keys: Vec<String> = orphans.into_iter().map(|file| file.key).collect();
-        self.collect(&keys)
+    /// Collects, of the next blobs of a folder, those that nothing refers to.
+    pub(super) fn collect_orphans(
+        &self,
+        folder: u8,
+        bounds: Bounds,
+        left: &mut Option<VecDeque<BlobFile>>,
+    ) -> Result<Step, StoreError> {
+        let left = match left {
+            Some(left) => left,
+            None => left.insert(old_files(self.stores, folder, bounds)?.into()),
+        };
+        let files: Vec<BlobFile> = left.drain(..left.len().min(BLOBS_AT_ONCE)).collect();
+        let keys: Vec<String> = orphans_of(self.stores, &files, bounds)?.into_iter().map(|file| file.key).collect();
+        Ok(Step { returned_bytes: self.collect(&keys)?, is_done: left.is_empty() })
     }
 
     /// Collects those of the blobs that nothing refers to any more. Returns the bytes that came back.

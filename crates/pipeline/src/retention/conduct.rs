@@ -55,7 +55,7 @@ pub struct Held {
 /// If a store fails.
 pub fn begin(stores: &Stores, origin: Origin, now: Timestamp) -> Result<Option<Held>, StoreError> {
     let Some(lock) = sweeps::lock(&stores.data_dir)? else { return Ok(None) };
-    thin::finish_noted(stores, now)?;
+    thin::finish_noted(stores)?;
     let (sweep, earlier) = stores.db.write_blocking(|tx| {
         if origin == Origin::Schedule
             && let Some(last) = sweeps::resume(tx, origin.name(), now.minus(RESUMED_WITHIN))?
@@ -85,9 +85,9 @@ pub fn refusal(stores: &Stores, ask: &Ask, now: Timestamp) -> Result<Option<Leap
 ///
 /// # Errors
 /// If a store fails.
-pub fn mend(stores: &Stores, now: Timestamp) -> Result<(), StoreError> {
+pub fn mend(stores: &Stores) -> Result<(), StoreError> {
     let Some(_lock) = sweeps::lock(&stores.data_dir)? else { return Ok(()) };
-    thin::finish_noted(stores, now)
+    thin::finish_noted(stores)
 }
 
 impl Held {

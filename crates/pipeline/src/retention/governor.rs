@@ -99,8 +99,8 @@ impl Governor {
 
     /// A process that was killed while it removed events may have left some that are noted as removed.
     async fn mend(&self) {
-        let (stores, now) = (self.stores.clone(), self.clock.now());
-        match tokio::task::spawn_blocking(move || conduct::mend(&stores, now)).await {
+        let stores = self.stores.clone();
+        match tokio::task::spawn_blocking(move || conduct::mend(&stores)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(error = stdx::causes::on_one_line(&error), "removal not finished yet"),
             Err(panic) => tracing::error!(error = %panic, "finishing a removal panicked"),

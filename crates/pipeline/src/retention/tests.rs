@@ -25,6 +25,7 @@ struct House {
     org_id: i64,
     projects: Vec<i64>,
     sent: u128,
+    groups: usize,
     _folder: tempfile::TempDir,
 }
 
@@ -44,11 +45,21 @@ impl House {
                 Ok::<_, StoreError>((org.id, ids))
             })
             .unwrap();
-        House { stores, clock: Arc::new(ManualClock::at(NOW)), org_id, projects, sent: 0, _folder: folder }
+        House { stores, clock: Arc::new(ManualClock::at(NOW)), org_id, projects, sent: 0, groups: 3, _folder: folder }
     }
 
     /// Stores and counts events of a project that were received so many days ago, one with an attachment.
     fn fill(&mut self, project_id: i64, days_ago: i64, count: usize) {
+        let (day, events) = self.store(project_id, days_ago, count);
+        self.count(day, &events);
+    }
+
+    fn count(&self, day: Day, events: &[DigestEvent]) {
+        self.stores.db.write_blocking(|tx| digest::apply(tx, day, events, NOW).map(drop)).unwrap();
+    }
+
+    /// Writes their rows, and stops where a digest would count them.
+    fn store(&mut self, project_id: i64, days_ago: i64, count: usize) -> (Day, Vec<DigestEvent>) {
         let received_at = NOW.minus(Duration::from_secs(u64::try_from(days_ago).unwrap() * 86_400));
         let body = vec![b'x'; 2_000];
         let events: Vec<DigestEvent> = (0..count).map(|number| self.event(project_id, received_at, number)).collect();
@@ -64,10 +75,9 @@ impl House {
             })
             .collect();
         let day = received_at.day();
-        let db = &self.stores.db;
-        let open = db.write_blocking(|tx| days::open_or_create(tx, day, NOW)).unwrap().unwrap();
+        let open = self.stores.db.write_blocking(|tx| days::open_or_create(tx, day, NOW)).unwrap().unwrap();
         self.stores.events.insert(&open, &rows).unwrap();
-        db.write_blocking(|tx| digest::apply(tx, day, &events, NOW).map(drop)).unwrap();
+        (day, events)
     }
 
     fn event(&mut self, project_id: i64, received_at: Timestamp, number: usize) -> DigestEvent {
@@ -90,8 +100,8 @@ impl House {
             event_id: self.sent.to_be_bytes(),
             received_at,
             timestamp: received_at,
-            group_key: number as i64 % 3,
-            group_hash: format!("{:032x}", number % 3),
+            group_key: (number % self.groups) as i64,
+            group_hash: format!("{:032x}", number % self.groups),
             kind: "error",
             title: "E".into(),
             metadata: "{}".into(),

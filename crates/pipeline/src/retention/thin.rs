@@ -3,10 +3,9 @@
 
 use super::work::{Bench, EVENTS_AT_ONCE};
 use super::{Freed, Model};
-use stdx::Timestamp;
 use store::days::{self, OpenDay};
-use store::events::ListQuery;
-use store::thinning::{self, Crowd, Removing, Victim};
+use store::events::{EventWeight, ListQuery};
+use store::thinning::{self, Crowd, Remover, Removing, Victim};
 use store::{StoreError, Stores};
 
 /// Groups looked at in one step.
@@ -56,16 +55,16 @@ pub(super) struct Thinned {
 }
 
 /// Carries out what an earlier sweep noted and did not live to do. To be called under the lock of sweeps.
-pub(super) fn finish_noted(stores: &Stores, now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn finish_noted(stores: &Stores) -> Result<(), StoreError> {
     let noted = stores.db.read_blocking(thinning::removing)?;
-    noted.map_or(Ok(()), |removing| carry_out(stores, &removing, now))
+    noted.iter().try_for_each(|removing| carry_out(stores, removing))
 }
 
-fn carry_out(stores: &Stores, removing: &Removing, now: Timestamp) -> Result<(), StoreError> {
-    for (project_id, places) in &removing.places {
-        stores.events.remove_places(&removing.day(), *project_id, places)?;
+pub(super) fn carry_out(stores: &Stores, removing: &Removing) -> Result<(), StoreError> {
+    for (project_id, event_ids) in removing.events() {
+        stores.events.remove_events(&removing.day(), project_id, &event_ids)?;
     }
-    stores.db.write_blocking(|tx| thinning::forget(tx, now))
+    stores.db.write_blocking(|tx| thinning::forget(tx, removing))
 }
 
 /// Victims of one step.
@@ -90,11 +89,11 @@ impl Bench<'_> {
         }
         let (now, before) = (self.clock.now(), self.stores.events.size_bytes(day)?);
         let noted = self.write(|tx| match days::is_current(tx, day)? {
-            true => thinning::note(tx, day, &victims, now).map(Some),
+            true => thinning::note(tx, Remover::Governor, day, &victims, now).map(Some),
             false => Ok(None),
         })?;
         let Some(noted) = noted else { return Ok(Thinned { is_done: true, ..Thinned::default() }) };
-        carry_out(self.stores, &noted.removing, now)?;
+        carry_out(self.stores, &noted.removing)?;
         // Groups of which nothing could go, because nothing of them is counted yet, are passed over.
         let gone_through = if noted.sums.is_empty() { looked_at } else { reached };
         *place = gone_through.unwrap_or(*place);
@@ -134,15 +133,8 @@ impl Bench<'_> {
         let keys = [group_key];
         let limit = limit + passed_over;
         let query = ListQuery { project_id, group_keys: Some(&keys), bound: None, newest_first: false, limit };
-        let listed = self.stores.events.list(day, &query)?;
-        let victim = |event: store::events::StoredEvent| Victim {
-            project_id,
-            group_key,
-            seq: event.seq,
-            event_id: event.event_id,
-            body_bytes: event.body.len() as u64,
-        };
-        Ok(listed.into_iter().skip(passed_over).map(victim).collect())
+        let weights = self.stores.events.weigh(day, &query)?;
+        Ok(weights.iter().skip(passed_over).map(|weight| victim(project_id, weight)).collect())
     }
 
     /// Gives all free pages of a day back.
@@ -156,6 +148,11 @@ impl Bench<'_> {
             }
         }
     }
+}
+
+pub(super) fn victim(project_id: i64, weight: &EventWeight) -> Victim {
+    let EventWeight { event_id, group_key, body_bytes, seq: _ } = *weight;
+    Victim { project_id, group_key, event_id, body_bytes }
 }
 
 fn place_of(crowd: &Crowd) -> Place {

@@ -3,15 +3,18 @@
 
 use super::collect;
 use super::policies::Model;
+use super::remove::{self, Ending};
 use super::report::Freed;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use stdx::{Clock, Day, Hour, Timestamp};
-use store::days::{self, Afterwards, OpenDay};
+use store::blobs::BlobFile;
+use store::days::{self, OpenDay};
 use store::series::{self, Share};
 use store::{StoreError, Stores, attachments, expiry, removals, sweeps};
 
 /// Rows changed in one transaction: some milliseconds of the writer.
-const ROWS_AT_ONCE: usize = 1_000;
+pub(super) const ROWS_AT_ONCE: usize = 1_000;
 /// Events removed from a day in one transaction of it; each takes a page or two.
 pub(super) const EVENTS_AT_ONCE: usize = 500;
 /// Pages of the metadata given back in one transaction.
@@ -101,6 +104,14 @@ pub struct Step {
     pub returned_bytes: u64,
 }
 
+/// How far one run of a unit came. What is lost with it is looked at again, and changed no more.
+#[derive(Default)]
+pub(super) struct Reached {
+    events: remove::Reached,
+    /// Blobs that were not looked at yet; `None` = nobody asked which there are.
+    blobs: Option<VecDeque<BlobFile>>,
+}
+
 /// Where units are carried out.
 pub struct Bench<'a> {
     pub stores: &'a Stores,
@@ -117,10 +128,10 @@ impl Bench<'_> {
     /// # Errors
     /// If a store fails, or `SweepEnded`; what was done stays done.
     pub fn run(&self, unit: &Unit, until: Instant, alive: &mut dyn FnMut()) -> Result<Step, StoreError> {
-        let mut returned_bytes = 0;
+        let (mut reached, mut returned_bytes) = (Reached::default(), 0);
         loop {
             let started = Instant::now();
-            let step = self.step(&unit.work)?;
+            let step = self.step(&unit.work, &mut reached)?;
             returned_bytes += step.returned_bytes;
             alive();
             if step.is_done || Instant::now() >= until {
@@ -135,13 +146,14 @@ impl Bench<'_> {
         std::thread::sleep(worked.mul_f64(1.0 / self.share - 1.0).min(PAUSE_MAX));
     }
 
-    fn step(&self, work: &Work) -> Result<Step, StoreError> {
+    fn step(&self, work: &Work, reached: &mut Reached) -> Result<Step, StoreError> {
         match *work {
             Work::EndDay { day, generation, reopens, ref only } => {
-                self.end_day(OpenDay { day, generation }, reopens, only.as_deref())
+                let ending = Ending { day: OpenDay { day, generation }, reopens, only: only.as_deref() };
+                self.end_day(&ending, &mut reached.events)
             }
             Work::RemoveEvents { day, generation, project_id } => {
-                self.remove_events(OpenDay { day, generation }, project_id)
+                self.remove_events(&OpenDay { day, generation }, project_id, &mut reached.events)
             }
             Work::Leftovers => self.drop_leftovers(),
             Work::Attachments { project_id, before } => self.delete_attachments(project_id, before),
@@ -154,8 +166,7 @@ impl Bench<'_> {
                 .map(|folded| Step { is_done: folded < ROWS_AT_ONCE, returned_bytes: 0 }),
             Work::Blobs { folder, orphans_before, bodies_before } => {
                 let bounds = collect::Bounds { orphans_before, bodies_before };
-                let returned_bytes = self.collect_orphans(folder, bounds)?;
-                Ok(Step { is_done: true, returned_bytes })
+                self.collect_orphans(folder, bounds, &mut reached.blobs)
             }
             Work::Vacuum => self.vacuum(),
         }
@@ -172,60 +183,6 @@ impl Bench<'_> {
             }
             work(tx)
         })
-    }
-
-    /// Metadata first: from its commit on nobody writes to the day or reads it. The files of a day that goes on are noted
-    /// as removed, with the counts that led pages to them.
-    fn end_day(&self, day: OpenDay, reopens: bool, only: Option<&[i64]>) -> Result<Step, StoreError> {
-        let now = self.clock.now();
-        let is_theirs = self.write(|tx| {
-            if let Some(only) = only
-                && removals::stored_by_project(tx, day.day)?.iter().any(|(project, _)| !only.contains(project))
-            {
-                return Ok(false);
-            }
-            let afterwards = if reopens { Afterwards::Reopened } else { Afterwards::Closed };
-            if days::end(tx, &day, afterwards, now)? && reopens {
-                removals::note_all(tx, day.day, None, now)?;
-                removals::fold_group_days(tx, day.day, None, usize::MAX >> 1)?;
-            }
-            Ok(true)
-        })?;
-        match only {
-            Some(only) if !is_theirs => self.remove_events_of(day, only),
-            Some(_) | None => Ok(Step { is_done: true, returned_bytes: self.stores.events.drop_day(&day)? }),
-        }
-    }
-
-    /// Somebody else's event was counted on the day since it was planned: it goes on without these projects.
-    fn remove_events_of(&self, day: OpenDay, projects: &[i64]) -> Result<Step, StoreError> {
-        let mut all = Step { is_done: true, returned_bytes: 0 };
-        for project_id in projects {
-            let step = self.remove_events(day, *project_id)?;
-            all.is_done &= step.is_done;
-            all.returned_bytes += step.returned_bytes;
-        }
-        Ok(all)
-    }
-
-    fn remove_events(&self, day: OpenDay, project_id: i64) -> Result<Step, StoreError> {
-        let events = &self.stores.events;
-        // The fence is looked at before each step; what the step removes is due, whoever does it.
-        if !self.write(|tx| days::is_current(tx, &day))? {
-            return Ok(Step { is_done: true, returned_bytes: 0 });
-        }
-        if events.remove_rows(&day, project_id, EVENTS_AT_ONCE)? == EVENTS_AT_ONCE {
-            return Ok(Step { is_done: false, returned_bytes: 0 });
-        }
-        let now = self.clock.now();
-        self.write(|tx| {
-            // Nothing is counted meanwhile: what came since the last step goes too.
-            while events.remove_rows(&day, project_id, EVENTS_AT_ONCE)? > 0 {}
-            removals::note_all(tx, day.day, Some(project_id), now)?;
-            removals::fold_group_days(tx, day.day, Some(project_id), usize::MAX >> 1)
-        })?;
-        let compacted = events.compact_step(&day)?;
-        Ok(Step { is_done: !compacted.has_more, returned_bytes: compacted.returned_bytes })
     }
 
     /// Days are opened in metadata before their files are made, so files listed before metadata is asked, and not known to

@@ -5,7 +5,7 @@
 //! What a crash takes from the index is named again when the day is opened or written next. The index's write lock also
 //! keeps other processes from taking the same places.
 
-use super::{EventPlace, EventRow, GroupQuery, ListQuery, StoredEvent, places, rows};
+use super::{EventPlace, EventRow, EventWeight, GroupQuery, ListQuery, StoredEvent, places, rows};
 use db::{Db, DbError, Tx};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -98,6 +98,11 @@ impl DayFiles {
         self.rows.read_blocking(|tx| rows::read(tx, &places))
     }
 
+    pub(super) fn weigh(&self, query: &ListQuery<'_>) -> Result<Vec<EventWeight>, DbError> {
+        let places = self.index.read_blocking(|tx| places::list(tx, query))?;
+        self.rows.read_blocking(|tx| rows::weigh(tx, &places))
+    }
+
     /// A place that lost its row, and outlived it through a crash, is none.
     pub(super) fn ids(&self) -> Result<Vec<(i64, [u8; 16])>, DbError> {
         let named = self.index.read_blocking(places::ids)?;
@@ -109,18 +114,6 @@ impl DayFiles {
     pub(super) fn body_bytes(&self, project_id: i64) -> Result<(u64, u64), DbError> {
         let places = self.index.read_blocking(|tx| places::of_project_all(tx, project_id))?;
         self.rows.read_blocking(|tx| Ok((rows::body_bytes(tx, &places)?, rows::body_bytes_all(tx)?)))
-    }
-
-    pub(super) fn remove(&self, project_id: i64, limit: usize) -> Result<usize, DbError> {
-        self.index.write_blocking(|tx| {
-            let removed = places::first_of_project(tx, project_id, limit)?;
-            self.remove_rows(tx, project_id, &removed)?;
-            Ok(removed.len())
-        })
-    }
-
-    pub(super) fn remove_places(&self, project_id: i64, places: &[i64]) -> Result<(), DbError> {
-        self.index.write_blocking(|tx| self.remove_rows(tx, project_id, places))
     }
 
     /// Rows first: a place without a row is passed over by readers and removed by the next run.

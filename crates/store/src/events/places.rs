@@ -208,18 +208,11 @@ fn bound_of(query: &ListQuery<'_>) -> (i64, i64) {
     }
 }
 
-/// Returns the first places of a project.
-pub(super) fn first_of_project(tx: &mut Tx<'_>, project_id: i64, limit: usize) -> Result<Vec<i64>, DbError> {
-    let rows: Vec<(i64,)> = tx.query(
-        "SELECT seq FROM project_place WHERE project_id = $1 ORDER BY seq LIMIT $2",
-        &[Val::Int(project_id), Val::Int(limit as i64)],
-    )?;
-    Ok(rows.into_iter().map(|(seq,)| seq).collect())
-}
-
 /// Returns all places of a project.
 pub(super) fn of_project_all(tx: &mut Tx<'_>, project_id: i64) -> Result<Vec<i64>, DbError> {
-    first_of_project(tx, project_id, usize::try_from(i64::MAX).unwrap_or(usize::MAX))
+    let sql = "SELECT seq FROM project_place WHERE project_id = $1 ORDER BY seq";
+    let rows: Vec<(i64,)> = tx.query(sql, &[Val::Int(project_id)])?;
+    Ok(rows.into_iter().map(|(seq,)| seq).collect())
 }
 
 /// Forgets places whose rows were removed. `entries` are the rows that were there; a place without one lost it to a run

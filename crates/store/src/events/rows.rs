@@ -1,7 +1,7 @@
 //! A day's row file: the events themselves, appended in order of arrival and read by their place.
 
 use super::places::Entry;
-use super::{EventPlace, EventRow, StoredEvent};
+use super::{EventPlace, EventRow, EventWeight, StoredEvent};
 use db::{DbError, Durability, FromRow, Row, SqliteConfig, Tx, Val};
 use stdx::Timestamp;
 
@@ -80,6 +80,21 @@ pub(super) fn places(tx: &mut Tx<'_>, places: &[i64]) -> Result<Vec<EventPlace>,
     )?;
     let place = |(seq, event_id, received_at)| EventPlace { seq, event_id, received_at };
     Ok(rows.into_iter().map(place).collect())
+}
+
+/// Returns what stands at these places. A body's length is in the head of its row: what overflows is not read.
+pub(super) fn weigh(tx: &mut Tx<'_>, places: &[i64]) -> Result<Vec<EventWeight>, DbError> {
+    let rows: Vec<(i64, [u8; 16], i64, i64)> = tx.query_many(
+        "SELECT seq, event_id, group_key, length(body) FROM event WHERE seq = $1",
+        places.iter().map(|seq| [Val::Int(*seq)]),
+    )?;
+    let weight = |(seq, event_id, group_key, bytes): (i64, _, _, i64)| EventWeight {
+        seq,
+        event_id,
+        group_key,
+        body_bytes: u64::try_from(bytes).unwrap_or_default(),
+    };
+    Ok(rows.into_iter().map(weight).collect())
 }
 
 pub(super) fn body_bytes(tx: &mut Tx<'_>, places: &[i64]) -> Result<u64, DbError> {

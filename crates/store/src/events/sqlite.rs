@@ -2,7 +2,7 @@
 //! day that was dropped and used again never meets its old files. Open days stay in a small LRU.
 
 use super::day_file::{self, DayFiles};
-use super::{Compacted, EventPlace, EventRow, EventStore, GroupQuery, ListQuery, StoredEvent};
+use super::{Compacted, EventPlace, EventRow, EventStore, EventWeight, GroupQuery, ListQuery, StoredEvent};
 use crate::StoreError;
 use crate::days::OpenDay;
 use db::DbError;
@@ -198,14 +198,9 @@ impl EventStore for SqliteEvents {
         files.body_bytes(project_id).map_err(|source| failed(day, source))
     }
 
-    fn remove_rows(&self, day: &OpenDay, project_id: i64, limit: usize) -> Result<usize, StoreError> {
-        let Some(files) = self.existing(day)? else { return Ok(0) };
-        files.remove(project_id, limit).map_err(|source| failed(day, source))
-    }
-
-    fn remove_places(&self, day: &OpenDay, project_id: i64, places: &[i64]) -> Result<(), StoreError> {
-        let Some(files) = self.existing(day)? else { return Ok(()) };
-        files.remove_places(project_id, places).map_err(|source| failed(day, source))
+    fn weigh(&self, day: &OpenDay, query: &ListQuery<'_>) -> Result<Vec<EventWeight>, StoreError> {
+        let Some(files) = self.existing(day)? else { return Ok(Vec::new()) };
+        files.weigh(query).map_err(|source| failed(day, source))
     }
 
     fn of_group(&self, day: &OpenDay, query: &GroupQuery, limit: usize) -> Result<Vec<EventPlace>, StoreError> {
