@@ -116,6 +116,7 @@ impl Walk<'_> {
                     self.changes.remove(path, "@creditcard:filter", value);
                 }
             }
+            Value::Array(_) if !is_safe && key.is_some_and(is_cookie_name) => self.cookies(path, value),
             Value::Array(values) => self.elements(path, values),
             Value::Object(object) => {
                 for (key, value) in &mut object.0 {
@@ -295,20 +296,39 @@ impl Walk<'_> {
                 return;
             }
             match value {
-                Value::Str(text) if is_cookie_name(name) => walk.cookie_text(path, text),
+                value if is_cookie_name(name) => walk.cookies(path, value),
                 value => walk.free(path, Some(name), value),
             }
         });
     }
 
+    /// Cookies in any form: a text, names and values, or a list of either.
     fn cookies(&mut self, path: &Path<'_>, value: &mut Value<'_>) {
-        if let Value::Str(text) = value {
-            return self.cookie_text(path, text);
+        match value {
+            Value::Str(text) => self.cookie_text(path, text),
+            Value::Array(list) => {
+                for (index, element) in list.iter_mut().enumerate() {
+                    let here = path.index(index);
+                    match element {
+                        Value::Array(pair) => match pair.as_mut_slice() {
+                            [Value::Str(name), value] if !name.contains('=') => {
+                                self.cookie(&here.index(1), name, value);
+                            }
+                            _ => self.cookies(&here, element),
+                        },
+                        element => self.cookies(&here, element),
+                    }
+                }
+            }
+            other => self.pairs(path, other, Self::cookie),
         }
-        self.pairs(path, value, |walk, path, name, value| match walk.cookie_rule(path, name) {
-            Some(rule) => walk.changes.filter(path, rule, value),
-            None => walk.free(path, Some(name), value),
-        });
+    }
+
+    fn cookie(&mut self, path: &Path<'_>, name: &str, value: &mut Value<'_>) {
+        match self.cookie_rule(path, name) {
+            Some(rule) => self.changes.filter(path, rule, value),
+            None => self.free(path, Some(name), value),
+        }
     }
 
     fn cookie_text(&mut self, path: &Path<'_>, text: &mut Str<'_>) {
