@@ -8,7 +8,7 @@ use std::fmt;
 
 const SELECTOR_BYTES_MAX: usize = 1_000;
 const NESTING_MAX: usize = 16;
-/// Each multiplies the ways a path can match.
+/// More say nothing that these do not; Sentry's users write one or two.
 const DEEP_WILDCARDS_MAX: usize = 4;
 
 /// Why a text is no selector: what is wrong, and at which byte.
@@ -38,6 +38,17 @@ pub enum Segment {
     Deep,
     Key(String),
     Type(String),
+}
+
+impl Segment {
+    /// Whether it can stand for the step that ends at `at`.
+    fn takes(&self, node: &Node, at: usize) -> bool {
+        match self {
+            Segment::Any | Segment::Deep => true,
+            Segment::Key(key) => node.steps[at - 1].eq_ignore_ascii_case(key),
+            Segment::Type(name) => node.is_type(at, name),
+        }
+    }
 }
 
 /// A value and where it is.
@@ -114,12 +125,7 @@ impl Selector {
 
     pub(super) fn matches(&self, node: &Node) -> bool {
         match self {
-            Selector::Path(segments) => match segments.split_first() {
-                Some((Segment::Type(name), rest)) => {
-                    (0..=node.steps.len()).any(|length| node.is_type(length, name) && matches_from(rest, node, length))
-                }
-                Some(_) | None => matches_from(segments, node, 0),
-            },
+            Selector::Path(segments) => matches_path(segments, node, &mut |_| {}),
             Selector::Not(inner) => !inner.matches(node),
             Selector::And(all) => all.iter().all(|selector| selector.matches(node)),
             Selector::Or(any) => any.iter().any(|selector| selector.matches(node)),
@@ -136,18 +142,34 @@ impl Selector {
     }
 }
 
-fn matches_from(segments: &[Segment], node: &Node, at: usize) -> bool {
-    let Some((segment, rest)) = segments.split_first() else {
-        return at == node.steps.len();
-    };
-    match segment {
-        Segment::Deep => (at..=node.steps.len()).any(|at| matches_from(rest, node, at)),
-        Segment::Any => at < node.steps.len() && matches_from(rest, node, at + 1),
-        Segment::Key(key) => {
-            node.steps.get(at).is_some_and(|step| step.eq_ignore_ascii_case(key)) && matches_from(rest, node, at + 1)
-        }
-        Segment::Type(name) => at < node.steps.len() && node.is_type(at + 1, name) && matches_from(rest, node, at + 1),
+/// Whether a path is that of the node. It goes through the segments once and keeps every place that those before can have
+/// come to: a hostile selector costs segments times steps, whatever its wildcards. `looked` is told of each place.
+fn matches_path(segments: &[Segment], node: &Node, looked: &mut dyn FnMut(usize)) -> bool {
+    if let (Some(Segment::Key(key)), Some(step)) = (segments.first(), node.steps.first())
+        && !step.eq_ignore_ascii_case(key)
+    {
+        return false;
     }
+    let length = node.steps.len();
+    let (mut reached, rest): (Vec<bool>, _) = match segments.split_first() {
+        // A type at the beginning is of any value on the way, the event too.
+        Some((Segment::Type(name), rest)) => ((0..=length).map(|at| node.is_type(at, name)).collect(), rest),
+        Some(_) | None => ((0..=length).map(|at| at == 0).collect(), segments),
+    };
+    for segment in rest {
+        if *segment == Segment::Deep {
+            (1..=length).for_each(|at| reached[at] |= reached[at - 1]);
+            (0..=length).for_each(&mut *looked);
+            continue;
+        }
+        // From the end, so that each still sees what was reached before this segment.
+        for at in (1..=length).rev() {
+            looked(at);
+            reached[at] = reached[at - 1] && segment.takes(node, at);
+        }
+        reached[0] = false;
+    }
+    reached[length]
 }
 
 struct Parser<'t> {
@@ -298,6 +320,21 @@ mod tests {
         check("extra.** && !extra.foo", "extra.foo", "string", false);
         check("extra.** && !(extra.foo || $number)", "extra.bar", "string", true);
         check("$attachments.'a.txt'", "$attachments.a.txt", "binary", false);
+    }
+
+    #[test]
+    fn no_selector_costs_more_than_its_segments_times_the_steps() {
+        let mut steps = vec!["a".to_owned(); 200];
+        steps.push("b".to_owned());
+        let node = Node::of(steps, Some("string"));
+        for text in ["**.a.**.a.**.a.**.a", "**.*.**.*.**.*.**.c"] {
+            let Ok(Selector::Path(segments)) = Selector::parse(text) else {
+                panic!("{text} is a path");
+            };
+            let mut looks = 0;
+            assert!(!matches_path(&segments, &node, &mut |_| looks += 1), "{text}");
+            assert!(looks <= segments.len() * 202, "{text}: {looks}");
+        }
     }
 
     #[test]
