@@ -120,15 +120,24 @@ fn keep_issues_together(before: &group::Settings, after: &mut group::Settings, n
 /// stored stays away.
 ///
 /// # Errors
-/// `NotFound` if the event is not there or not the actor's, `Invalid` as for `update`.
+/// `NotFound` if the event is not there or not the actor's, `Invalid` as for `update`; `Forbidden` for settings that are
+/// not the stored ones without `project:write`: their rules are compiled, which only who may store them may ask for.
 pub async fn preview(
     cx: &Ops,
     actor: &Actor,
     input: &EventRef,
     change: impl FnOnce(&mut ProjectSettings) -> Result<(), ApiError> + Send + 'static,
 ) -> Result<ScrubbingPreview, ApiError> {
-    let mut settings = get(cx, actor, &input.project).await?;
+    let stored = get(cx, actor, &input.project).await?;
+    let mut settings = stored.clone();
     change(&mut settings)?;
+    if settings != stored {
+        let (actor, ProjectRef { org, project }) = (actor.clone(), input.project.clone());
+        let allowed = cx.read("preview scrubbing", move |tx| {
+            lookup::project(tx, &actor, &org, &project, Scope::ProjectWrite).map(|_project| ())
+        });
+        allowed.await?;
+    }
     let payload = events::raw_json(cx, actor, input).await?;
     cx.blocking("preview scrubbing", move |_stores| {
         let scrubber = Scrubber::new(&settings.scrubbing).map_err(|error| ApiError::invalid(error.to_string()))?;

@@ -70,3 +70,20 @@ async fn a_preview_shows_what_rules_would_take_and_stores_nothing() {
     assert!(String::from_utf8(raw).unwrap().contains("contract"));
     assert_eq!(project_settings::get(&world.ops, &ann, &shop()).await.unwrap(), ProjectSettings::default());
 }
+
+#[tokio::test]
+async fn who_may_not_store_settings_previews_only_those_that_are_stored() {
+    let world = World::new().await;
+    world.person("bob@example.com", 1, "member", false).await;
+    let bob = world.caller("bob@example.com", &["event:read", "project:read"]).await;
+    let id = world.store(&Stored::new(world.shop, "contract", NOON));
+    let event = ops::events::EventRef { project: shop(), event_id: id };
+    let stored = project_settings::preview(&world.ops, &bob, &event, |_| Ok(())).await;
+    assert!(stored.unwrap().changes.is_empty());
+    let change = |settings: &mut ProjectSettings| {
+        settings.scrubbing.rules = r#"{"applications":{"**":["@email"]}}"#.to_owned();
+        Ok(())
+    };
+    let refused = project_settings::preview(&world.ops, &bob, &event, change).await;
+    assert!(matches!(refused, Err(ApiError::Forbidden { .. })), "{refused:?}");
+}

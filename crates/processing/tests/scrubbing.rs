@@ -206,6 +206,26 @@ fn rules_that_cannot_be_used_are_refused_with_a_reason() {
 }
 
 #[test]
+fn rules_that_would_take_too_much_memory_are_refused() {
+    let refused = |rules: &str, expected: &str| {
+        let error = Scrubber::new(&with_rules(rules)).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains(expected), "{error}");
+    };
+    let names = |name: &str, count: usize| vec![format!("\"{name}\""); count].join(",");
+    let large = r#"{"type":"pattern","pattern":"\\w{5}"}"#;
+    // One pattern, named often: the least that took gigabytes when each mention had its own.
+    let parts = (0..80).map(|rule| format!(r#""m{rule}":{{"type":"multiple","rules":[{}]}}"#, names("a", 190)));
+    let parts = parts.collect::<Vec<_>>().join(",");
+    let rules = |applied: &str| format!(r#"{{"rules":{{"a":{large},{parts}}},"applications":{{{applied}}}}}"#);
+    Scrubber::new(&with_rules(&rules(r#""**":["m1"]"#))).expect("each is read once");
+    let applied = (0..12).map(|at| format!(r#""extra.a{at}":["m{at}"]"#)).collect::<Vec<_>>().join(",");
+    refused(&rules(&applied), "more than 2000 rules together");
+    refused(&rules(r#""**":["m1","m2"]"#), "names too many rules");
+    let many = (0..100).map(|at| format!(r#""r{at}":{large}"#)).collect::<Vec<_>>().join(",");
+    refused(&format!(r#"{{"rules":{{{many}}}}}"#), "8 MiB together");
+}
+
+#[test]
 fn attachments_are_scrubbed_only_by_rules_that_name_them() {
     let scrub = |rules: &str, kind, name: &str, content: &[u8]| {
         let mut bytes = content.to_vec();
