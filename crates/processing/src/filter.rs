@@ -95,6 +95,8 @@ pub enum SettingsError {
     Address(String),
     #[error("'{pattern}' is no pattern: {what}")]
     Pattern { pattern: String, what: String },
+    #[error("the patterns of a list cannot be used together: {0}")]
+    PatternsTogether(String),
 }
 
 /// Why an event is filtered. The names are those of Sentry's outcomes.

@@ -2,7 +2,7 @@
 //! text has to match, whatever its case.
 
 use super::SettingsError;
-use regex::{RegexSet, RegexSetBuilder};
+use regex::{RegexBuilder, RegexSet, RegexSetBuilder};
 
 /// What all patterns of a list may compile to.
 const COMPILED_BYTES_MAX: usize = 4 << 20;
@@ -15,17 +15,13 @@ impl Globs {
     /// Reads patterns; blank ones are left out, as a stray line must not match everything.
     pub fn new(patterns: &[String]) -> Result<Globs, SettingsError> {
         let patterns = patterns.iter().map(|pattern| pattern.trim()).filter(|pattern| !pattern.is_empty());
-        let translated: Vec<String> = patterns.map(translated).collect();
-        if translated.is_empty() {
+        let patterns: Vec<(&str, String)> = patterns.map(|pattern| (pattern, translated(pattern))).collect();
+        if patterns.is_empty() {
             return Ok(Globs { set: None });
         }
-        let mut builder = RegexSetBuilder::new(&translated);
+        let mut builder = RegexSetBuilder::new(patterns.iter().map(|(_, translated)| translated));
         let built = builder.case_insensitive(true).dot_matches_new_line(true).size_limit(COMPILED_BYTES_MAX).build();
-        let wrong = |error: regex::Error| SettingsError::Pattern {
-            pattern: translated.first().cloned().unwrap_or_default(),
-            what: error.to_string(),
-        };
-        Ok(Globs { set: Some(built.map_err(wrong)?) })
+        Ok(Globs { set: Some(built.map_err(|error| blamed(&patterns, error))?) })
     }
 
     pub fn is_empty(&self) -> bool {
@@ -34,6 +30,16 @@ impl Globs {
 
     pub fn match_any(&self, text: &str) -> bool {
         self.set.as_ref().is_some_and(|set| set.is_match(text))
+    }
+}
+
+/// Names the pattern that cannot be compiled, where one cannot by itself.
+fn blamed(patterns: &[(&str, String)], error: regex::Error) -> SettingsError {
+    let alone = |translated: &str| RegexBuilder::new(translated).size_limit(COMPILED_BYTES_MAX).build().err();
+    let guilty = patterns.iter().find_map(|(pattern, translated)| Some((*pattern, alone(translated)?)));
+    match guilty {
+        Some((pattern, error)) => SettingsError::Pattern { pattern: pattern.to_owned(), what: error.to_string() },
+        None => SettingsError::PatternsTogether(error.to_string()),
     }
 }
 
@@ -83,8 +89,24 @@ fn one_of(inside: &str) -> String {
         Some(inside) => ("^", inside),
         None => ("", inside),
     };
-    let members: String = inside.chars().map(|c| regex::escape(c.encode_utf8(&mut [0; 4]))).collect();
+    let mut members = String::new();
+    let mut rest = inside.chars();
+    while let Some(first) = rest.next() {
+        let mut ahead = rest.clone();
+        match (ahead.next(), ahead.next()) {
+            // A range; one that ends before it begins is three characters like others.
+            (Some('-'), Some(last)) if first <= last => {
+                members.push_str(&format!("{}-{}", member(first), member(last)));
+                rest = ahead;
+            }
+            _ => members.push_str(&member(first)),
+        }
+    }
     format!("[{negation}{members}]")
+}
+
+fn member(c: char) -> String {
+    regex::escape(c.encode_utf8(&mut [0; 4]))
 }
 
 #[cfg(test)]
@@ -101,8 +123,20 @@ mod tests {
         check("timeout", "a timeout", false);
         check("{a,b}: *", "b: x", true);
         check("{a,b}: *", "c: x", false);
+        check("v?.[0-2]", "v1.0", true);
+        check("v?.[0-2]", "v1.1", true);
         check("v?.[0-2]", "v1.2", true);
+        check("v?.[0-2]", "v1.3", false);
+        check("v?.[0-2]", "v1.-", false);
         check("v?.[!0]", "v1.0", false);
+        check("[!a-c-]", "b", false);
+        check("[!a-c-]", "-", false);
+        check("[z/-]", "-", true);
+        check("[-/]", "-", true);
+        check("[c-a]", "b", false);
+        check("[c-a]", "-", true);
+        check("[^&-~]", "k", true);
+        check("[^&-~]", "$", false);
         check("a.b (c)+", "a.b (c)+", true);
         check("{a", "{a", true);
         check("[", "[", true);
@@ -111,5 +145,16 @@ mod tests {
         check("\\", "\\", true);
         check(" ", "x", false);
         check("}{,", "}{,", true);
+    }
+    #[test]
+    fn what_cannot_be_compiled_is_named() {
+        let fits = "a*b".to_owned();
+        let long = "ü?".repeat(250);
+        let together = vec![long; 400];
+        let error = Globs::new(&[vec![fits.clone()], together].concat()).err().map(|error| error.to_string());
+        assert!(error.as_ref().is_some_and(|error| error.contains("together")), "{error:?}");
+        let alone = [fits, "?".repeat(200_000)];
+        let error = Globs::new(&alone).err().map(|error| error.to_string());
+        assert!(error.as_ref().is_some_and(|error| error.starts_with("'????")), "{error:?}");
     }
 }
