@@ -13,7 +13,7 @@ mod run;
 mod show;
 
 pub(super) use base::base;
-pub(super) use glob::{COST_MAX, Glob, Mode};
+pub(super) use glob::{COST_MAX, Glob, Mode, TOO_COSTLY};
 pub(super) use run::{Effect, RuleFrame, Thrown, classify};
 
 use super::RuleError;
@@ -77,10 +77,12 @@ struct Rule {
 }
 
 impl Rule {
-    /// Returns what its patterns may cost together.
+    /// Returns what it may cost: its patterns, and each matcher and action.
     fn cost(&self) -> usize {
         let matchers = self.caller.iter().chain(&self.matchers).chain(&self.callee);
-        matchers.filter_map(|matcher| Glob::new(&matcher.argument, matcher.key.mode())).map(|glob| glob.cost()).sum()
+        let globs = matchers.clone().filter_map(|matcher| Glob::new(&matcher.argument, matcher.key.mode()));
+        let of_patterns: usize = globs.map(|glob| glob.cost()).sum();
+        of_patterns + matchers.count() + self.actions.iter().map(Action::cost).sum::<usize>()
     }
 }
 
@@ -158,6 +160,15 @@ pub enum Action {
 }
 
 impl Action {
+    /// Those on a range go over its frames again for each frame that matches.
+    const fn cost(&self) -> usize {
+        match self {
+            Action::App(Range::Later | Range::Earlier, _) | Action::Group(Range::Later | Range::Earlier, _) => 8,
+            Action::App(Range::Itself, _) | Action::Group(Range::Itself, _) | Action::Category(_) => 1,
+            Action::MaxFrames(_) | Action::MinFrames(_) | Action::InvertStacktrace(_) => 1,
+        }
+    }
+
     /// Whether it says what a frame is, as opposed to whether it is grouped by.
     const fn classifies(&self) -> bool {
         matches!(self, Action::App(..) | Action::Category(_))

@@ -1,11 +1,12 @@
 //! The text of fingerprint rules: matchers, an arrow, the fingerprint, and perhaps a title.
 
 use super::{FingerprintRule, Key, Matcher};
-use crate::group::rules::{COST_MAX, Glob};
+use crate::group::rules::{COST_MAX, Glob, TOO_COSTLY};
 use crate::group::{RuleError, variables};
 use crate::limits::FINGERPRINT_ENTRIES_MAX;
 
 const RULES_MAX: usize = 2_000;
+const MATCHERS_MAX: usize = 16;
 const TEXT_BYTES_MAX: usize = 256 << 10;
 
 /// Reads all rules of a text.
@@ -27,12 +28,10 @@ pub fn parse(text: &str) -> Result<Vec<FingerprintRule>, RuleError> {
         if rules.len() == RULES_MAX {
             return Err(RuleError::new(index + 1, "more rules than 2000"));
         }
+        cost += rule.matchers.len();
         cost += rule.matchers.iter().filter_map(|matcher| matcher.glob.as_ref()).map(Glob::cost).sum::<usize>();
         if cost > COST_MAX {
-            return Err(RuleError::new(
-                index + 1,
-                "the patterns with '*' in the middle are longer than 16 KiB together",
-            ));
+            return Err(RuleError::new(index + 1, TOO_COSTLY));
         }
         rules.push(rule);
     }
@@ -51,6 +50,9 @@ impl<'t> Reader<'t> {
         while !self.eats("->") {
             if self.rest.is_empty() {
                 return Err("'->' is missing after the matchers");
+            }
+            if matchers.len() == MATCHERS_MAX {
+                return Err("a rule has more matchers than 16");
             }
             matchers.push(self.matcher()?);
         }
@@ -241,6 +243,8 @@ mod tests {
         check("type:a -> x name=\"y\"", 1, "only attribute");
         check("type:a -> {{ x", 1, "never closed");
         check("type -> x", 1, "name:pattern");
+        check(&format!("{}-> x", "type:a ".repeat(17)), 1, "more matchers than 16");
+        check(&format!("{}-> x\n", "type:a ".repeat(16)).repeat(1_025), 1_025, "16 KiB");
         check(&format!("type:a -> {}", "{{default}}".repeat(101)), 1, "at most 100 values");
     }
 }

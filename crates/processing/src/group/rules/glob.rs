@@ -37,6 +37,9 @@ pub enum Mode {
 /// What the patterns of one text of rules may cost together (`Glob::cost`): some thousand patterns that hold a `*` in the
 /// middle. Rules are strangers' in an installation of many projects, and meet every frame of every event.
 pub const COST_MAX: usize = 16 << 10;
+/// What is said of a text beyond it.
+pub const TOO_COSTLY: &str =
+    "patterns with '*' in the middle, and one for each matcher and action, are more than 16 KiB together";
 
 impl Glob {
     /// Compiles a pattern. Returns nothing if it is malformed or stands for too many alternatives.

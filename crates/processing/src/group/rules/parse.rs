@@ -1,13 +1,14 @@
 //! The text of stack-trace rules: one rule a line, matchers, then actions. An error names its line, and rejects the whole
 //! text: half of somebody's rules would group by neither the old nor the new ones.
 
-use super::glob::{COST_MAX, Glob, Mode};
+use super::glob::{COST_MAX, Glob, Mode, TOO_COSTLY};
 use super::{Action, Key, Matcher, Range, Rule};
 use crate::group::RuleError;
 
 /// Rules one text may hold, and bytes of it; a project's own list is tens of lines.
 const RULES_MAX: usize = 2_000;
 const MATCHERS_MAX: usize = 16;
+const ACTIONS_MAX: usize = 8;
 const TEXT_BYTES_MAX: usize = 256 << 10;
 
 /// Reads all rules of a text. Blank lines and lines that start with `#` hold none.
@@ -31,10 +32,7 @@ pub fn parse(text: &str) -> Result<Vec<Rule>, RuleError> {
         }
         cost += rule.cost();
         if cost > COST_MAX {
-            return Err(RuleError::new(
-                index + 1,
-                "the patterns with '*' in the middle are longer than 16 KiB together",
-            ));
+            return Err(RuleError::new(index + 1, TOO_COSTLY));
         }
         rules.push(rule);
     }
@@ -72,6 +70,9 @@ impl<'t> Reader<'t> {
             rule.callee = Some(self.bracketed()?);
         }
         while !self.skips_blanks().is_empty() && !self.rest.starts_with('#') {
+            if rule.actions.len() == ACTIONS_MAX {
+                return Err("a rule has more actions than 8");
+            }
             rule.actions.push(self.action()?);
         }
         if rule.actions.is_empty() { Err("a rule needs an action") } else { Ok(rule) }
@@ -215,7 +216,12 @@ mod tests {
         check("\n\nfunction:a max-frames=x", 3, "a number");
         check("type:[a +app", 1, "malformed");
         check("function: +app", 1, "name:pattern");
-        check(&"function:a*{b,c}*{d,e}*f +app\n".repeat(1_999), 586, "16 KiB");
+        check(&"function:a*{b,c}*{d,e}*f +app\n".repeat(1_999), 547, "16 KiB");
         check(&format!("function:*{}*b +app\n", "a".repeat(2_000)).repeat(20), 9, "16 KiB");
+        check(&format!("function:a {}", "^-app ".repeat(9)), 1, "more actions than 8");
+        check(&format!("{}^-app", "function:a ".repeat(17)), 1, "more matchers than 16");
+        check(&"function:a ^-app\n".repeat(1_999), 1_821, "16 KiB");
+        let plain = format!("{}+app\n", "function:a ".repeat(15));
+        check(&plain.repeat(1_025), 1_025, "16 KiB");
     }
 }
