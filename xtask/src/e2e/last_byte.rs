@@ -44,9 +44,7 @@ pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
     let mut server = house.server(["run", "all"])?;
     has_reserve(&reserve)?;
     let filler = disk.fill()?;
-    let freed = eventually("room again", WITHIN, || {
-        Ok(Some(free(&house.data_dir)?).filter(|free| *free >= FREE_MIN))
-    })?;
+    let freed = eventually("room again", WITHIN, || Ok(Some(free(&house.data_dir)?).filter(|free| *free >= FREE_MIN)))?;
     let sweep = eventually("the sweep to be written down", WITHIN, || {
         let (_, storage) = server.api("/system/storage/")?;
         let sweep = storage["sweeps"][0].clone();
