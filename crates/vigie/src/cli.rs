@@ -245,7 +245,7 @@ pub struct Cleanup {
     /// Say what would be removed, by model and project, and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Say nothing but errors
+    /// Neither progress nor summary: only errors, and what --dry-run, --timed and --json ask for
     #[arg(short = 'q', long)]
     pub silent: bool,
     /// Say how long it took
