@@ -16,8 +16,12 @@ pub(super) fn is_word(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_alphanumeric() || c == '_';
     }
+    // No number is a sign; long numbers of other scripts are common in hostile texts and need no expression.
+    if c.is_numeric() {
+        return true;
+    }
     let signs = SIGNS.get_or_init(|| Regex::new(r"[\p{M}\p{So}]").expect("a fixed pattern compiles"));
-    c.is_alphanumeric() && !signs.is_match(c.encode_utf8(&mut [0; 4]))
+    c.is_alphabetic() && !signs.is_match(c.encode_utf8(&mut [0; 4]))
 }
 
 /// Returns the words of a text with one space between them.

@@ -55,8 +55,7 @@ pub fn url(text: Text<'_>, at: usize) -> Option<usize> {
     let first = text.at(end).filter(|c| !is_blank(*c) && !"/$.?#".contains(*c))?;
     end += first.len_utf8();
     end += text.at(end).filter(|c| *c != '\n')?.len_utf8();
-    let rest = text.rest(end);
-    Some(end + rest.find(is_blank).unwrap_or(rest.len()))
+    Some(text.find(end, is_blank))
 }
 
 /// Returns where the host name that begins here ends, or up to where none begins.
@@ -68,7 +67,8 @@ pub fn hostname(text: Text<'_>, at: usize) -> Result<usize, usize> {
             return Err(end + label);
         }
         if label > LABEL_CHARS_MAX {
-            return Err(at + 1);
+            // Every name that begins earlier runs into this label.
+            return Err(end + label - LABEL_CHARS_MAX);
         }
         end += label + 1;
         let letters = text.run(end, |byte| byte.is_ascii_alphabetic());
@@ -128,7 +128,7 @@ impl Forms {
 pub fn ip(text: Text<'_>, at: usize, version: Version) -> Option<usize> {
     static FORMS: [OnceLock<Forms>; 2] = [const { OnceLock::new() }; 2];
     // Every form has a colon after at most four digits, or a dot after at most three.
-    let digits = text.run(at, |byte| byte.is_ascii_hexdigit()).min(5);
+    let digits = text.run_up_to(at, 5, |byte| byte.is_ascii_hexdigit());
     let may_be_v6 = digits <= 4 && text.byte(at + digits) == Some(b':');
     let may_be_v4 = (1..=3).contains(&digits) && text.byte(at + digits) == Some(b'.');
     if !may_be_v6 && !may_be_v4 {

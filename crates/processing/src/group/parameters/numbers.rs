@@ -62,19 +62,21 @@ pub fn traceparent(text: Text<'_>, at: usize) -> Option<usize> {
     (!text.is_word_at(at + length)).then_some(at + length)
 }
 
-/// `12ms` and `1.5s`; only the first begins a word, only the second ends one.
-pub fn duration(text: Text<'_>, at: usize) -> Option<usize> {
+/// `12ms` and `1.5s`; only the first begins a word, only the second ends one. Returns where the duration that begins
+/// here ends, or up to where none begins: digits that are none from their first on are none from a later one.
+pub fn duration(text: Text<'_>, at: usize) -> Result<usize, usize> {
     let (digits, _) = text.digits(at);
-    let end = at + digits;
+    let whole_end = at + digits;
     if digits == 0 {
-        return None;
+        return Err(at);
     }
-    if !text.is_word_before(at) && text.rest(end).starts_with("ms") {
-        return Some(end + 2);
+    if !text.is_word_before(at) && text.rest(whole_end).starts_with("ms") {
+        return Ok(whole_end + 2);
     }
-    let fraction = if text.byte(end) == Some(b'.') { text.digits(end + 1).0 } else { 0 };
-    let end = if fraction > 0 { end + 1 + fraction } else { end };
-    (text.byte(end) == Some(b's') && !text.is_word_at(end + 1)).then_some(end + 1)
+    let fraction = if text.byte(whole_end) == Some(b'.') { text.digits(whole_end + 1).0 } else { 0 };
+    let end = if fraction > 0 { whole_end + 1 + fraction } else { whole_end };
+    let is_duration = text.byte(end) == Some(b's') && !text.is_word_at(end + 1);
+    if is_duration { Ok(end + 1) } else { Err(whole_end) }
 }
 
 /// `tx` 21 `-` 10, and what follows without a blank.
@@ -85,8 +87,7 @@ pub fn swift_transaction(text: Text<'_>, at: usize) -> Option<usize> {
     if !is_id || text.is_word_before(at) {
         return None;
     }
-    let rest = text.rest(at + 34);
-    Some(at + 34 + rest.find(is_blank).unwrap_or(rest.len()))
+    Some(text.find(at + 34, is_blank))
 }
 
 /// `0x` and digits, or a word of hexadecimal digits in one case that is long or mixed enough to be none of a language.
@@ -165,8 +166,8 @@ fn signed(text: Text<'_>, at: usize) -> Option<usize> {
 /// A run of one kind of quotes after an equals sign.
 pub fn quoted(text: Text<'_>, at: usize) -> Option<usize> {
     let quote = text.at(at).filter(|_| text.before(at) == Some('='))?;
-    let length = text.rest(at + 1).find(quote).filter(|length| *length > 0)?;
-    Some(at + 1 + length + 1)
+    let closing = text.find(at + 1, |c| c == quote);
+    (closing > at + 1 && closing < text.0.len()).then_some(closing + 1)
 }
 
 /// A truth value after an equals sign.

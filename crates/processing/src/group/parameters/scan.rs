@@ -92,16 +92,27 @@ struct Scanner<'t> {
     email_from: usize,
     /// No host name begins before this place.
     hostname_from: usize,
+    /// No duration begins before this place.
+    duration_from: usize,
+    /// No `datetime.datetime(…)` begins before this place.
+    constructor_from: usize,
+    bracket_last: Option<usize>,
 }
 
-/// Returns the text with what varies replaced.
+/// Returns the text with what varies replaced. What a kind has looked at in vain it does not look at again, so that the
+/// work grows with the text and not with its square: anybody may send such texts.
 pub fn replace(text: &str, version: Version) -> Cow<'_, str> {
-    let mut scanner = Scanner { text: Text(text), version, email_from: 0, hostname_from: 0 };
+    let mut scanner = Scanner::new(text, version);
+    replace_by(text, |at, c| scanner.find(at, c))
+}
+
+/// Returns the text with what is found at a place, up to where it ends, replaced.
+fn replace_by(text: &str, mut find: impl FnMut(usize, char) -> Option<(Kind, usize)>) -> Cow<'_, str> {
     let mut out = String::new();
     let mut copied = 0;
     let mut at = 0;
-    while let Some(c) = scanner.text.at(at) {
-        match scanner.find(at, c) {
+    while let Some(c) = Text(text).at(at) {
+        match find(at, c) {
             Some((kind, end)) => {
                 out.push_str(&text[copied..at]);
                 out.push_str(kind.placeholder());
@@ -118,7 +129,19 @@ pub fn replace(text: &str, version: Version) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-impl Scanner<'_> {
+impl<'t> Scanner<'t> {
+    fn new(text: &'t str, version: Version) -> Scanner<'t> {
+        Scanner {
+            text: Text(text),
+            version,
+            email_from: 0,
+            hostname_from: 0,
+            duration_from: 0,
+            constructor_from: 0,
+            bracket_last: text.rfind(')'),
+        }
+    }
+
     /// Returns what begins here, and where it ends.
     fn find(&mut self, at: usize, c: char) -> Option<(Kind, usize)> {
         let mut kinds = match u8::try_from(c) {
@@ -150,8 +173,8 @@ impl Scanner<'_> {
             Kind::Uuid => numbers::uuid(text, at),
             Kind::Sha1 => numbers::hash(text, at, 40),
             Kind::Md5 => numbers::hash(text, at, 32),
-            Kind::Date => dates::end(text, at, version),
-            Kind::Duration => numbers::duration(text, at),
+            Kind::Date => self.date(at),
+            Kind::Duration => self.duration(at),
             Kind::SwiftTransaction => numbers::swift_transaction(text, at),
             Kind::Hex => numbers::hex(text, at, version),
             Kind::GitSha => numbers::git_sha(text, at),
@@ -176,4 +199,27 @@ impl Scanner<'_> {
         }
         addresses::hostname(self.text, at).inspect_err(|from| self.hostname_from = *from).ok()
     }
+
+    fn date(&mut self, at: usize) -> Option<usize> {
+        if self.text.byte(at) != Some(b'd') {
+            return dates::end(self.text, at, self.version, self.bracket_last);
+        }
+        if at < self.constructor_from {
+            return None;
+        }
+        dates::constructor(self.text, at).inspect_err(|from| self.constructor_from = *from).ok()
+    }
+
+    fn duration(&mut self, at: usize) -> Option<usize> {
+        if at < self.duration_from {
+            return None;
+        }
+        numbers::duration(self.text, at).inspect_err(|from| self.duration_from = *from).ok()
+    }
+}
+
+/// What was written before anything was remembered, for the tests to compare with.
+#[cfg(test)]
+pub fn replace_forgetfully(text: &str, version: Version) -> Cow<'_, str> {
+    replace_by(text, |at, c| Scanner::new(text, version).find(at, c))
 }

@@ -1,6 +1,10 @@
 //! The tables of the grouping specification, §14.6 and §14.7: every case alone, with text before, after, and both.
 
-use super::{Version, replace};
+use super::words::steps;
+use super::{Version, replace, scan};
+use proptest::prelude::*;
+
+const VERSIONS: [Version; 3] = [Version::P2024, Version::P2026a, Version::P2026b];
 
 fn check(version: Version, text: &str, expected: &str) {
     for (before, after) in [("", ""), ("prefix ", ""), ("", " suffix"), ("prefix ", " suffix")] {
@@ -162,12 +166,138 @@ fn digits_and_blanks_of_other_scripts_count() {
     assert_eq!(replace("½ 1½", Version::P2026b), "½ 1½");
 }
 
+/// Texts in which a kind can be looked for from every place, up to the end each time.
+const HOSTILE: &[&str] = &[
+    "a",
+    "f",
+    "F",
+    "1",
+    "0",
+    "-",
+    "-1",
+    "_",
+    ".",
+    ":",
+    "/",
+    "@",
+    "=",
+    "'",
+    "\"",
+    "(",
+    " ",
+    "\n",
+    "é",
+    "٣",
+    "٣.",
+    "1.",
+    "1.1",
+    "a.",
+    "a-",
+    "-a",
+    "a@",
+    "a@b.",
+    "=\"",
+    "='\"",
+    "=\"'",
+    "=''",
+    "::",
+    "1:",
+    "f:",
+    "1::",
+    "0x",
+    "0xf",
+    "x1",
+    "11 ",
+    "1  ",
+    "ms",
+    "1m",
+    "1s",
+    "11.11.",
+    "00-",
+    "1-",
+    "tx",
+    "tx1",
+    "fe80:",
+    "fe80::%",
+    "ffff:",
+    "1.2.3.",
+    "256.",
+    "ws://",
+    "http://",
+    "http://a",
+    "w",
+    "a.b.c",
+    "a.com",
+    "Mon, ",
+    "Mon ",
+    "Jan ",
+    "1 Jan ",
+    "Monday, 02-Jan-",
+    "2024",
+    "2024-01-01T",
+    "1:11",
+    "2024-01-01T00:00:00.",
+    "datetime",
+    "datetime.datetime(",
+    "datetime.datetime(\n",
+    "True",
+    "=True",
+    "a=",
+    "Mon Jan 02 2006 14:04:05 GMT-0800 (",
+    "Mon Jan 02 2006 14:04:05 GMT-0800 ()",
+    "-f",
+    "deadbeef-",
+    "@.",
+    "\u{300}",
+    "½",
+];
+
+/// Tails that make what went before be in vain.
+const TAILS: &[&str] = &[
+    "",
+    ".",
+    ")",
+    "\n)",
+    "é",
+    "_",
+    "٣",
+    "@",
+    "a-very-long-label-of-more-than-sixty-three-characters-in-one-single-row.x",
+];
+
 #[test]
-fn hostile_texts_take_little_time() {
-    let long = |part: &str| part.repeat(8_192 / part.len());
-    for part in ["a", "1", "1.", "a.", "a-", "a@", "=\"", "::", "1:", "datetime.datetime(", "http://", "f:", "Mon, "] {
-        for version in [Version::P2024, Version::P2026a, Version::P2026b] {
-            assert!(replace(&long(part), version).len() <= 16 * 8_192, "{part}");
+fn the_work_grows_with_the_text_and_not_with_its_square() {
+    const STEPS_PER_BYTE_MAX: usize = 250;
+    // Short, for the bounds are of steps: an unoptimised build is through in seconds.
+    const CHARS: usize = 800;
+    for part in HOSTILE {
+        for tail in TAILS {
+            for version in VERSIONS {
+                let steps = |chars: usize| {
+                    let text = part.repeat((chars - tail.len()) / part.chars().count()) + tail;
+                    (text.len(), steps::of(|| drop(replace(&text, version))))
+                };
+                let ((_, half), (bytes, whole)) = (steps(CHARS / 2), steps(CHARS));
+                let what = format!("{part:?} and {tail:?}, {version:?}: {half} and {whole} steps for {bytes} bytes");
+                assert!(whole <= STEPS_PER_BYTE_MAX * bytes, "{what}");
+                assert!(whole <= half * 9 / 4 + 1_000, "{what}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_remembered_changes_nothing(
+        parts in proptest::collection::vec((prop::sample::select(HOSTILE), 1..5_usize), 0..12),
+        tail in prop::sample::select(TAILS),
+        filling in 0..70_usize,
+    ) {
+        let mut text: String = parts.iter().map(|(part, times)| part.repeat(*times)).collect();
+        text += &"a".repeat(filling);
+        text += tail;
+        for version in VERSIONS {
+            prop_assert_eq!(scan::replace(&text, version), scan::replace_forgetfully(&text, version), "{:?}", text);
         }
     }
 }

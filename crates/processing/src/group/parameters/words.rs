@@ -9,6 +9,7 @@ pub struct Text<'t>(pub &'t str);
 impl<'t> Text<'t> {
     /// Returns the character at a place.
     pub fn at(self, at: usize) -> Option<char> {
+        steps::take(1);
         match self.0.as_bytes().get(at) {
             Some(byte) if byte.is_ascii() => Some(char::from(*byte)),
             Some(_) => self.0.get(at..)?.chars().next(),
@@ -18,6 +19,7 @@ impl<'t> Text<'t> {
 
     /// Returns the character before a place.
     pub fn before(self, at: usize) -> Option<char> {
+        steps::take(1);
         match self.0.as_bytes().get(at.checked_sub(1)?) {
             Some(byte) if byte.is_ascii() => Some(char::from(*byte)),
             Some(_) => self.0.get(..at)?.chars().next_back(),
@@ -49,7 +51,26 @@ impl<'t> Text<'t> {
     /// Returns how many bytes from a place on are taken.
     pub fn run(self, at: usize, takes: impl Fn(u8) -> bool) -> usize {
         let bytes = self.0.as_bytes().get(at..).unwrap_or_default();
-        bytes.iter().position(|byte| !takes(*byte)).unwrap_or(bytes.len())
+        let length = bytes.iter().position(|byte| !takes(*byte)).unwrap_or(bytes.len());
+        steps::take(length + 1);
+        length
+    }
+
+    /// Returns `run`, but looks at no more than so many bytes: what matches no longer one is not counted to its end.
+    pub fn run_up_to(self, at: usize, bytes_max: usize, takes: impl Fn(u8) -> bool) -> usize {
+        let end = self.0.len().min(at.saturating_add(bytes_max));
+        let bytes = self.0.as_bytes().get(at..end).unwrap_or_default();
+        let length = bytes.iter().position(|byte| !takes(*byte)).unwrap_or(bytes.len());
+        steps::take(length + 1);
+        length
+    }
+
+    /// Returns the first place from `at` on whose character is wanted, or the end of the text.
+    pub fn find(self, at: usize, wanted: impl Fn(char) -> bool) -> usize {
+        let rest = self.rest(at);
+        let length = rest.find(wanted).unwrap_or(rest.len());
+        steps::take(length + 1);
+        at + length
     }
 
     /// Returns the length in bytes of the decimal digits from a place on, and how many there are.
@@ -59,7 +80,9 @@ impl<'t> Text<'t> {
             return (ascii, ascii);
         }
         let digits = self.rest(at).chars().take_while(|c| is_digit(*c));
-        digits.fold((0, 0), |(bytes, count), c| (bytes + c.len_utf8(), count + 1))
+        let (bytes, count) = digits.fold((0, 0), |(bytes, count), c| (bytes + c.len_utf8(), count + 1));
+        steps::take(bytes + 1);
+        (bytes, count)
     }
 }
 
@@ -88,4 +111,30 @@ pub fn is_lower_hex(byte: u8) -> bool {
 
 pub fn is_upper_hex(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'A'..=b'F')
+}
+
+/// Counts what is looked at, so that tests can show that it grows with the text and not with its square.
+#[cfg(test)]
+pub mod steps {
+    use std::cell::Cell;
+
+    thread_local! {
+        static TAKEN: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub fn take(steps: usize) {
+        TAKEN.set(TAKEN.get() + steps);
+    }
+
+    /// Returns the steps that `work` takes on this thread.
+    pub fn of(work: impl FnOnce()) -> usize {
+        let before = TAKEN.get();
+        work();
+        TAKEN.get() - before
+    }
+}
+
+#[cfg(not(test))]
+mod steps {
+    pub fn take(_steps: usize) {}
 }
