@@ -35,6 +35,16 @@ impl FromRow for AttachmentRow {
     }
 }
 
+/// Tells whether a project has any.
+///
+/// # Errors
+/// If the database fails.
+pub fn has_any(tx: &mut Tx<'_>, project_id: i64) -> Result<bool, StoreError> {
+    let row: Option<(i64,)> =
+        tx.query_opt("SELECT 1 FROM attachment WHERE project_id = $1 LIMIT 1", &[Val::Int(project_id)])?;
+    Ok(row.is_some())
+}
+
 /// Returns an event's attachments in the order they came. Uses the unique index (project_id, event_id, …).
 ///
 /// # Errors

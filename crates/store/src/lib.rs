@@ -45,6 +45,7 @@ pub mod expiry;
 pub mod governor;
 pub mod internal_series;
 pub mod probe;
+pub mod remains;
 pub mod reserve;
 pub mod series;
 pub mod sizes;

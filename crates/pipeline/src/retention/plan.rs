@@ -10,7 +10,7 @@ use std::time::Duration;
 use stdx::{Day, Timestamp};
 use store::days::OpenDay;
 use store::projects::RetentionRow;
-use store::{StoreError, Stores, attachments, days, expiry, projects, removals, series};
+use store::{StoreError, Stores, attachments, days, expiry, projects, remains, removals, series};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// A day is receiving until the one after it has passed: clocks of ingest differ, and jobs of midnight are on their way.
@@ -106,6 +106,9 @@ pub fn plan(stores: &Stores, ask: &Ask, now: Timestamp) -> Result<Plan, StoreErr
     }
     if ask.covers(Model::Series) {
         planner.series()?;
+    }
+    if ask.covers(Model::Project) {
+        planner.remains()?;
     }
     if ask.covers(Model::Blob) {
         planner.blobs()?;
@@ -245,6 +248,18 @@ impl Planner<'_> {
                 let rows = rows.unsigned_abs();
                 let freed = Freed { model: Model::Series, project_id: 0, rows, bytes: rows * series.row_bytes() };
                 self.add(Work::FoldHours { share, before }, vec![freed]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Of projects whose last events go in this very sweep it is the next one's.
+    fn remains(&mut self) -> Result<(), StoreError> {
+        for left in self.stores.db.read_blocking(remains::due)? {
+            if self.ask.is_in_scope(left.project_id) {
+                let (rows, bytes) = (left.rows.unsigned_abs(), left.bytes.unsigned_abs());
+                let freed = Freed { model: Model::Project, project_id: left.project_id, rows, bytes };
+                self.add(Work::Remains { project_id: left.project_id }, vec![freed]);
             }
         }
         Ok(())

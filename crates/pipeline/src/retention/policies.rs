@@ -36,6 +36,7 @@ pub enum Model {
     Series,
     Internal,
     Release,
+    Project,
     Session,
     Token,
     Sweep,
@@ -165,6 +166,15 @@ pub const POLICIES: &[Policy] = &[
         tables: &["project_release"],
     },
     Policy {
+        model: Model::Project,
+        name: "Project",
+        reach: Reach::Project,
+        kept: Kept::EventDays,
+        kept_text: "until no event of theirs is stored",
+        help: "what deleted projects leave: issues with their counts, releases, environments, hours, options, dictionaries",
+        tables: &["project_environment", "event_dictionary"],
+    },
+    Policy {
         model: Model::Session,
         name: "Session",
         reach: Reach::Installation,
@@ -215,7 +225,7 @@ pub const POLICIES: &[Policy] = &[
 pub const UNAGED: &[Unaged] = &[
     Unaged {
         because: "issues and their counts are the history of a project, and stay when their events are gone; deleting an \
-                  issue removes them",
+                  issue or its project removes them",
         tables: &[
             "issue",
             "issue_group",
@@ -243,8 +253,6 @@ pub const UNAGED: &[Unaged] = &[
         ],
     },
     Unaged { because: "one row for each name, overwritten", tables: &["setting"] },
-    Unaged { because: "names that people filter by; a project has few", tables: &["project_environment"] },
-    Unaged { because: "stored events cannot be read without it", tables: &["event_dictionary"] },
     Unaged {
         because: "its rows go when what they ask for is done",
         tables: &["outbox", "issue_deletion", "issue_deletion_group", "issue_deletion_kept", "issue_deletion_event"],
@@ -268,7 +276,7 @@ impl Model {
     /// The table of a model that is nothing but rows of the metadata.
     pub(super) fn aged(self) -> Option<Aged> {
         match self {
-            Model::Event | Model::Attachment | Model::Series | Model::Blob => None,
+            Model::Event | Model::Attachment | Model::Series | Model::Project | Model::Blob => None,
             Model::Internal => Some(Aged::Internal),
             Model::Release => Some(Aged::Release),
             Model::Receipt => Some(Aged::Receipt),

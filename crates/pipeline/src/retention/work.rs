@@ -11,7 +11,7 @@ use stdx::{Clock, Day, Hour, Timestamp};
 use store::blobs::BlobFile;
 use store::days::{self, OpenDay};
 use store::series::{self, Share};
-use store::{StoreError, Stores, attachments, expiry, removals, sweeps};
+use store::{StoreError, Stores, attachments, expiry, remains, removals, sweeps};
 
 /// Rows changed in one transaction: some milliseconds of the writer.
 pub(super) const ROWS_AT_ONCE: usize = 1_000;
@@ -40,6 +40,8 @@ pub enum Work {
     Fold { day: Day },
     /// Sums hours before `before` by day.
     FoldHours { share: Share, before: Hour },
+    /// Removes what a deleted project has left.
+    Remains { project_id: i64 },
     /// Collects the blobs of a folder that nothing refers to.
     Blobs { folder: u8, orphans_before: Timestamp, bodies_before: Option<Timestamp> },
     /// Gives the disk of rows deleted from the metadata back.
@@ -50,7 +52,11 @@ impl Work {
     /// Tells whether rows of the metadata go, whose pages are to be given back.
     pub(super) fn leaves_free_pages(&self) -> bool {
         match self {
-            Work::Rows { .. } | Work::Attachments { .. } | Work::Fold { .. } | Work::FoldHours { .. } => true,
+            Work::Rows { .. }
+            | Work::Attachments { .. }
+            | Work::Fold { .. }
+            | Work::FoldHours { .. }
+            | Work::Remains { .. } => true,
             Work::EndDay { .. } | Work::RemoveEvents { .. } | Work::Leftovers | Work::Blobs { .. } | Work::Vacuum => {
                 false
             }
@@ -79,6 +85,7 @@ impl Unit {
             Work::FoldHours { share, .. } => {
                 format!("{} of {:?} from {}", Model::Series.name(), share.series, share.id_first)
             }
+            Work::Remains { project_id } => format!("{} {project_id}", Model::Project.name()),
             Work::Blobs { folder, .. } => format!("Blob in folder {folder:02x}"),
             Work::Vacuum => "free pages of the metadata".to_owned(),
         }
@@ -90,7 +97,8 @@ impl Unit {
             Work::EndDay { .. } => 0,
             Work::RemoveEvents { .. } | Work::Leftovers => 1,
             Work::Attachments { .. } | Work::Rows { .. } | Work::Fold { .. } | Work::FoldHours { .. } => 2,
-            Work::Blobs { .. } => 3,
+            // After the events, whose counts stand in its way.
+            Work::Blobs { .. } | Work::Remains { .. } => 3,
             Work::Vacuum => 4,
         }
     }
@@ -164,6 +172,11 @@ impl Bench<'_> {
             Work::FoldHours { share, before } => self
                 .write(|tx| series::fold(tx, share, before, ROWS_AT_ONCE))
                 .map(|folded| Step { is_done: folded < ROWS_AT_ONCE, returned_bytes: 0 }),
+            Work::Remains { project_id } => {
+                let now = self.clock.now();
+                let is_done = self.write(|tx| remains::remove(tx, project_id, now))?;
+                Ok(Step { is_done, returned_bytes: 0 })
+            }
             Work::Blobs { folder, orphans_before, bodies_before } => {
                 let bounds = collect::Bounds { orphans_before, bodies_before };
                 self.collect_orphans(folder, bounds, &mut reached.blobs)

@@ -107,3 +107,61 @@ fn releases_go_when_no_issue_names_them() {
     let left: Vec<(String,)> = house.numbers("SELECT version FROM project_release ORDER BY version");
     assert_eq!(left.iter().map(|(version,)| version.as_str()).collect::<Vec<_>>(), ["first", "last", "young"]);
 }
+
+#[test]
+fn a_deleted_project_goes_once_its_events_are_gone_and_the_others_stay() {
+    let mut house = House::new(&["shop", "site"]);
+    let (shop, site) = (house.projects[0], house.projects[1]);
+    for project in [shop, site] {
+        house.fill(project, 40, 50);
+        house.fill(project, 10, 50);
+        for (table, column) in [("project_release", "version"), ("project_environment", "name")] {
+            let counted = if column == "version" { ("last_seen, event_count,", "0, 1,") } else { ("", "") };
+            house.run(&format!(
+                "INSERT INTO {table} (project_id, {} first_seen, {column})
+                 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)
+                 SELECT {project}, {} 0, 'v' || i FROM n",
+                counted.0, counted.1
+            ));
+        }
+        house.run(&format!(
+            "INSERT INTO event_dictionary (project_id, bytes, sample_count, created_at) VALUES ({project}, x'00', 1, 0)"
+        ));
+    }
+    house.stores.db.write_blocking(|tx| projects::delete(tx, shop)).unwrap();
+    let ask = of(Model::Project, 30);
+    assert_eq!(house.plan(&ask).report().rows_total(), 0, "events are stored");
+    house.sweep(&Ask { models: vec![Model::Event, Model::Attachment], ..of(Model::Project, 5) });
+    assert!(house.listed(shop).is_empty() && house.listed(site).is_empty());
+    let planned = house.plan(&ask).report();
+    // Events without an environment are of the one without a name.
+    assert_eq!(planned.rows_total(), 3 + 1_500 + (1_500 + 1) + 2 + 1);
+    let done = house.sweep(&ask);
+    assert_eq!(planned.rows().collect::<Vec<_>>(), done.rows().collect::<Vec<_>>());
+    house.assert_consistent();
+    assert_eq!(house.plan(&ask).report().rows_total(), 0);
+    for table in [
+        "issue",
+        "issue_group",
+        "group_day",
+        "project_hour",
+        "project_release",
+        "project_environment",
+        "event_dictionary",
+    ] {
+        let left: Vec<(i64,)> = house.numbers(&format!("SELECT DISTINCT project_id FROM {table}"));
+        assert_eq!(left, [(site,)], "{table}");
+    }
+    let waiting: Vec<(i64,)> = house.numbers("SELECT COUNT(*) FROM outbox WHERE task = 'issues.delete'");
+    assert_eq!(waiting, [(3,)], "their counters go by the task");
+    let issues: Vec<(i64,)> = house.numbers("SELECT issue_id FROM issue_deletion");
+    for (issue,) in issues {
+        let mut deletion = store::issues::deletion::Deletion::resume(&house.stores, issue).unwrap().unwrap();
+        while !deletion.step(&house.stores, NOW).unwrap() {}
+    }
+    house.assert_consistent();
+    // A job that waited longer than all of it makes something new, and that goes in its turn.
+    house.fill(shop, 0, 4);
+    house.assert_consistent();
+    assert_eq!(house.plan(&ask).report().rows_total(), 0);
+}
