@@ -7,7 +7,8 @@ use queue::{
     RunningRow, WorkerRow,
 };
 use serde_json::json;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 on_every_broker!(
     a_job_that_expired_is_not_begun,
@@ -22,6 +23,8 @@ on_every_broker!(
     workers_are_listed_until_they_leave_or_are_forgotten,
     a_declared_queue_has_a_row,
     a_dead_letter_that_is_retried_has_fresh_attempts_and_its_options,
+    a_letter_that_expired_runs_when_it_is_retried,
+    a_job_that_dies_again_while_it_is_retried_is_a_letter_again,
     a_given_back_job_is_the_next,
     jobs_of_one_request_keep_their_order_over_a_restart,
 );
@@ -268,6 +271,44 @@ fn a_dead_letter_that_is_retried_has_fresh_attempts_and_its_options(kind: Kind) 
     let claimed = rig.claim(1);
     assert_eq!((claimed[0].attempt, &claimed[0].options), (1, &options));
     assert!(rig.broker.dead_letters().expect("asked").is_empty());
+}
+
+fn a_letter_that_expired_runs_when_it_is_retried(kind: Kind) {
+    let rig = Rig::new(kind);
+    let options = JobOptions { expires_at: Some(rig.clock_now().plus(Duration::from_secs(10))), ..result_kept() };
+    rig.publish(vec![with("late", options)]).expect("kept");
+    rig.clock.advance(Duration::from_secs(10));
+    assert!(rig.claim(1).is_empty());
+    assert_eq!(state(&rig, "late"), Some(JobState::Dead));
+    assert!(wait_for(rig.broker.retry_dead("late")).expect("asked"));
+    let claimed = rig.claim(1);
+    assert_eq!((claimed[0].id.as_str(), claimed[0].options.expires_at), ("late", None));
+    assert!(rig.broker.dead_letters().expect("asked").is_empty());
+}
+
+fn a_job_that_dies_again_while_it_is_retried_is_a_letter_again(kind: Kind) {
+    let rig = Rig::new(kind);
+    rig.publish_ids(&["a"]);
+    rig.finish(&rig.claim(1)[0], dead("no"));
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let began = Instant::now();
+            while !is_over.load(Ordering::SeqCst) && began.elapsed() < Duration::from_secs(60) {
+                rig.claim(1).iter().for_each(|job| rig.finish(job, dead("again")));
+            }
+        });
+        for _ in 0..5 {
+            assert!(wait_for(rig.broker.retry_dead("a")).expect("asked"));
+            let began = Instant::now();
+            while state(&rig, "a") != Some(JobState::Dead) {
+                assert!(began.elapsed() < Duration::from_secs(20), "neither a job nor a letter");
+                std::thread::park_timeout(Duration::from_millis(5));
+            }
+        }
+        is_over.store(true, Ordering::SeqCst);
+    });
+    assert_eq!(rig.broker.dead_letter("a").expect("asked").expect("a letter").error, "again");
 }
 
 fn a_given_back_job_is_the_next(kind: Kind) {

@@ -8,6 +8,7 @@ mod conformance_ledger;
 mod copy;
 mod cron;
 mod embedded;
+mod letters;
 mod member;
 mod model;
 mod pool;

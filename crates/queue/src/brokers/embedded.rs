@@ -329,7 +329,7 @@ impl Ledger for Embedded {
     fn retry_dead<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, QueueError>> {
         Box::pin(async move {
             let read = self.shared.lock().dead.read(id);
-            let Some(job) = read.map_err(|error| self.shared.failed(error))? else { return Ok(false) };
+            let Some((job, position)) = read.map_err(|error| self.shared.failed(error))? else { return Ok(false) };
             if self.shared.lock().schedule.find(hash_id(id)).is_some() {
                 return Err(lives_already(id, "id"));
             }
@@ -339,7 +339,9 @@ impl Ledger for Embedded {
                 // Discarding the letter would lose this job.
                 return Err(lives_already(id, "unique key"));
             }
-            self.discard_dead(id)
+            // The job may have died again since: its new letter stays.
+            self.shared.lock().dead.discard_read(id, position);
+            Ok(true)
         })
     }
 

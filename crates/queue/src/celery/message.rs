@@ -209,7 +209,8 @@ fn read(parcel: &Parcel<'_>) -> Result<Received, String> {
         eta: time("eta", old.eta)?,
         payload: payload.into(),
         options: JobOptions {
-            expires_at: time("expires", old.expires)?,
+            // A header that says "never" holds for a body that says otherwise: so a retry is told of a letter that expired.
+            expires_at: time("expires", old.expires.filter(|_| !headers.contains_key("expires")))?,
             unique_key: field(headers, UNIQUE_KEY),
             is_call,
             keeps_result,
@@ -250,7 +251,7 @@ pub(crate) struct Edit {
     pub is_redelivered: bool,
     /// Deaths of its worker while it ran alone, and in company.
     pub deaths: Option<(u32, u32)>,
-    /// It is published anew: deaths are forgotten.
+    /// It is published anew: deaths are forgotten, and when it was to expire.
     pub is_fresh: bool,
 }
 
@@ -267,6 +268,8 @@ pub(crate) fn rewrite(text: &[u8], edit: &Edit) -> Option<Vec<u8>> {
     if edit.is_fresh {
         parcel.headers.remove(DEATHS);
         parcel.headers.remove(COMPANY_DEATHS);
+        set(&mut parcel.headers, "expires", &Value::Null);
+        parcel.properties.remove("expiration");
     }
     if edit.is_redelivered {
         set(&mut parcel.headers, "redelivered", &true);

@@ -4,7 +4,7 @@
 use super::disk::Disk;
 use super::frame::{self, Record};
 use super::log::{self, Keep, Log, Position, ReadError};
-use crate::{DeadLetter, DeadReason, JobId, NewJob, QueueError};
+use crate::{DeadLetter, DeadReason, JobId, JobOptions, NewJob, QueueError};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -126,8 +126,9 @@ impl DeadLetters {
         }
     }
 
-    /// Returns the job as it was published, or `None` if there is nothing to run.
-    pub fn read(&self, id: &str) -> io::Result<Option<NewJob>> {
+    /// Returns the job as it was published, but that it does not expire again, and where its letter stands; or `None` if
+    /// there is nothing to run.
+    pub fn read(&self, id: &str) -> io::Result<Option<(NewJob, Position)>> {
         let Some((letter, position)) = self.letters.get(id) else { return Ok(None) };
         let Some(file) = self.log.file(position.segment) else { return Ok(None) };
         if letter.reason == DeadReason::Damaged.as_str() {
@@ -140,7 +141,7 @@ impl DeadLetters {
         };
         let Some(frame) = frame::decode_body(&body) else { return Ok(None) };
         let Some((_, payload)) = split(frame.payload) else { return Ok(None) };
-        Ok(Some(NewJob {
+        let job = NewJob {
             id: JobId::new(frame.id),
             task: frame.task.into(),
             queue: frame.queue.into(),
@@ -148,8 +149,16 @@ impl DeadLetters {
             priority: frame.priority,
             delay: Duration::ZERO,
             payload: Bytes::copy_from_slice(payload),
-            options: frame.options,
-        }))
+            options: JobOptions { expires_at: None, ..frame.options },
+        };
+        Ok(Some((job, *position)))
+    }
+
+    /// Discards the letter that was read, and not one that took its place since.
+    pub fn discard_read(&mut self, id: &str, read: Position) {
+        if self.letters.get(id).is_some_and(|(_, position)| *position == read) {
+            self.discard(id);
+        }
     }
 
     pub fn discard(&mut self, id: &str) -> bool {
