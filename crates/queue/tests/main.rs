@@ -13,6 +13,7 @@ mod member;
 mod model;
 mod pool;
 mod redis_books;
+mod redis_ends;
 mod redis_faults;
 mod redis_layout;
 mod redis_watch;

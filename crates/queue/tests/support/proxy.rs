@@ -5,8 +5,12 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+type Hook = Box<dyn FnOnce() + Send>;
+
 #[derive(Default)]
 struct State {
+    /// What is done before the first request that holds these bytes is passed on.
+    hook: Mutex<Option<(Vec<u8>, Hook)>>,
     streams: Mutex<Vec<TcpStream>>,
     /// What the server says is swallowed.
     is_deaf: AtomicBool,
@@ -50,6 +54,16 @@ impl Proxy {
         self.state.is_broken.store(true, Ordering::SeqCst);
     }
 
+    /// Does something once, before a request that holds these bytes is passed on.
+    pub fn before(&self, bytes: &[u8], hook: impl FnOnce() + Send + 'static) {
+        *self.state.hook.lock().expect("nobody panicked") = Some((bytes.to_vec(), Box::new(hook)));
+    }
+
+    /// Whether such a request came.
+    pub fn has_met(&self) -> bool {
+        self.state.hook.lock().expect("nobody panicked").is_none()
+    }
+
     /// Ends all connections; new ones are passed on whole.
     pub fn cut(&self) {
         for stream in self.state.streams.lock().expect("nobody panicked").drain(..) {
@@ -80,11 +94,24 @@ impl State {
         }
     }
 
+    fn meet(&self, request: &[u8]) {
+        let mut hook = self.hook.lock().expect("nobody panicked");
+        let is_met = |(bytes, _): &mut (Vec<u8>, Hook)| request.windows(bytes.len()).any(|part| part == &bytes[..]);
+        let met = hook.take_if(is_met);
+        drop(hook);
+        if let Some((_, hook)) = met {
+            hook();
+        }
+    }
+
     fn pass_on(&self, mut from: TcpStream, mut to: TcpStream, is_answer: bool) {
         let mut buffer = [0; 16 << 10];
         while let Ok(length @ 1..) = from.read(&mut buffer) {
             if !is_answer && self.is_broken.load(Ordering::SeqCst) {
                 break;
+            }
+            if !is_answer {
+                self.meet(&buffer[..length]);
             }
             let is_swallowed = is_answer && self.is_deaf.load(Ordering::SeqCst);
             if !is_swallowed && to.write_all(&buffer[..length]).is_err() {

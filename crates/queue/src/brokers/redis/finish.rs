@@ -48,6 +48,21 @@ impl Operations {
     }
 }
 
+/// Who asks for ends: of a holder that does not have the lease any more nothing is left in the books, one that renewed it
+/// while another process meant to free it keeps it.
+#[derive(Clone, Copy)]
+pub(super) enum Asker {
+    Holder,
+    Other,
+}
+
+/// What could not be ended, by place.
+pub(super) struct Unended {
+    pub lost: Vec<usize>,
+    /// A key that they need is of another type: somebody else uses its name.
+    pub foul: Vec<usize>,
+}
+
 /// A value for whoever asks; what a run without one leaves.
 const NOTHING: Value = Value::Null;
 
@@ -55,6 +70,7 @@ impl Shared {
     pub(super) fn finish(&self, finished: Vec<(LeaseId, Finish)>) -> Result<Vec<LeaseId>, QueueError> {
         let mut lost = Vec::new();
         let mut seen = HashSet::new();
+        let mut foul = 0;
         let mut rest = finished.into_iter().peekable();
         while rest.peek().is_some() {
             let mut ends = Vec::new();
@@ -65,19 +81,30 @@ impl Shared {
                     None => lost.push(lease),
                 }
             }
-            lost.extend(self.end_leases(ends)?);
+            foul += self.end_leases(ends, &mut lost)?;
         }
         self.ended.notify_all();
+        self.check_foul(foul)?;
         Ok(lost)
     }
 
-    fn end_leases(&self, ends: Vec<(LeaseId, Held, Finish)>) -> Result<Vec<LeaseId>, QueueError> {
+    /// Fails if ends met keys of somebody else's.
+    pub(super) fn check_foul(&self, foul: usize) -> Result<(), QueueError> {
+        if foul == 0 {
+            return Ok(());
+        }
+        let why = format!("{foul} runs not ended: keys that they need are of another type");
+        Err(QueueError::Refused { broker: self.link.name().to_owned(), why })
+    }
+
+    /// Returns how many could not be ended.
+    fn end_leases(&self, ends: Vec<(LeaseId, Held, Finish)>, lost: &mut Vec<LeaseId>) -> Result<usize, QueueError> {
         if ends.is_empty() {
-            return Ok(Vec::new());
+            return Ok(0);
         }
         // Delays and results need no more than this process's clock.
         let now = self.clock.now();
-        let mut words = self.words().with(self.session.as_str());
+        let mut words = self.words_of_ends(&self.session, Asker::Holder);
         let mut leases = Vec::with_capacity(ends.len());
         for (lease, held, finish) in ends {
             // An extension may be under way: its score was noted before it was sent. None begins from here on.
@@ -90,11 +117,21 @@ impl Shared {
         if ended.is_err() {
             leases.iter().for_each(|lease| all.goes_on(*lease));
         }
-        let lost = ended?;
-        for lease in &leases {
-            all.remove(*lease);
+        let Unended { lost: gone, foul } = ended?;
+        for (place, lease) in leases.iter().enumerate() {
+            if foul.contains(&place) { all.goes_on(*lease) } else { all.remove(*lease) }
         }
-        Ok(lost.into_iter().filter_map(|index| leases.get(index).copied()).collect())
+        lost.extend(gone.into_iter().filter_map(|place| leases.get(place)));
+        Ok(foul.len())
+    }
+
+    /// Begins the words of the script that ends leases of a session.
+    pub(super) fn words_of_ends(&self, session: &str, asker: Asker) -> Words {
+        let is_holder = match asker {
+            Asker::Holder => "1",
+            Asker::Other => "0",
+        };
+        self.words().with(session).with(is_holder)
     }
 
     /// Adds one message with its fence.
@@ -105,15 +142,19 @@ impl Shared {
         operations.push_to(words);
     }
 
-    /// Runs the script and returns the places of what was lost. Chords that became whole are sent.
-    pub(super) fn run_ends(&self, words: &Words) -> Result<Vec<usize>, QueueError> {
-        let (lost, whole): (Vec<usize>, Vec<String>) = self.link.run(Script::Finish, &words.0)?;
+    /// Runs the script. Chords that became whole are sent.
+    pub(super) fn run_ends(&self, words: &Words) -> Result<Unended, QueueError> {
+        let (lost, whole, foul, unsent): (Vec<usize>, Vec<String>, Vec<usize>, u64) =
+            self.link.run(Script::Finish, &words.0)?;
+        if unsent > 0 {
+            tracing::error!(jobs = unsent, "jobs that follow calls not sent: their queues' keys are of another type");
+        }
         for key in whole {
             if let Err(error) = self.send_chord(&key) {
                 tracing::warn!(error = %error, "body of a chord not sent, tried again at the next upkeep");
             }
         }
-        Ok(lost)
+        Ok(Unended { lost, foul })
     }
 
     fn operations_of(&self, held: &Held, finish: Finish, now: Timestamp) -> Operations {
@@ -245,7 +286,7 @@ impl Shared {
             }
             let (list, message) = self.letter_for(&job, now);
             if job.delay.is_zero() {
-                into.call([b"LPUSH", list.as_bytes(), &message]);
+                into.add([b"SEND".to_vec(), list.into_bytes(), message]);
             } else {
                 let seat = list[self.config.prefix.len() + job.queue.len()..].to_owned();
                 let tag = new_tag(now);

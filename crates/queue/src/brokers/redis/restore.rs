@@ -1,7 +1,7 @@
 //! What nobody else does: frees leases that ended and those of dead brokers, sends chords that were left, and makes delayed
 //! jobs ready. Any process does it, one at a time; everything is fenced, so that two would do no harm.
 
-use super::finish::{Operations, is_before};
+use super::finish::{Asker, Operations, Unended, is_before};
 use super::leases::{Held, SEPARATOR};
 use super::link::lock;
 use super::scripts::Script;
@@ -157,7 +157,7 @@ impl Shared {
         in_company: bool,
         lost: &[Lost],
     ) -> Result<(), QueueError> {
-        let mut words = self.words().with(session);
+        let mut words = self.words_of_ends(session, Asker::Other);
         let mut tags = Vec::with_capacity(lost.len());
         let is_own = session == self.session;
         let known = if is_own { lock(&self.leases).tags() } else { HashSet::new() };
@@ -175,11 +175,14 @@ impl Shared {
             self.push_end(&mut words, &held, operations);
             tags.push(tag.to_owned());
         }
-        self.run_ends(&words)?;
+        let Unended { lost, foul } = self.run_ends(&words)?;
         if is_own {
-            lock(&self.leases).forget_tags(&tags);
+            // What was renewed meanwhile goes on.
+            let goes_on = |place: &usize| lost.contains(place) || foul.contains(place);
+            let freed = tags.into_iter().enumerate().filter(|(place, _)| !goes_on(place));
+            lock(&self.leases).forget_tags(&freed.map(|(_, tag)| tag).collect::<Vec<_>>());
         }
-        Ok(())
+        self.check_foul(foul.len())
     }
 
     fn given_back(&self, held: &Held) -> Operations {
@@ -275,7 +278,7 @@ impl Shared {
         let unacked = format!("{}unacked", self.config.prefix);
         let records: Vec<Option<Vec<u8>>> =
             self.link.with(|open| redis::cmd("HMGET").arg(&unacked).arg(&tags).query(&mut open.connection))?;
-        let mut words = self.words().with(self.session.as_str());
+        let mut words = self.words_of_ends(&self.session, Asker::Other);
         for ((tag, score), record) in old.iter().zip(records).rev().filter(|((_, score), _)| is_before(score, limit)) {
             let lost = Lost { member: String::new(), score: score.clone(), record: record.unwrap_or_default() };
             let route = serde_json::from_slice::<(Box<RawValue>, String, String)>(&lost.record).ok();
@@ -296,7 +299,8 @@ impl Shared {
             }
             self.push_end(&mut words, &held, operations);
         }
-        self.run_ends(&words).map(drop)
+        let Unended { lost: _, foul } = self.run_ends(&words)?;
+        self.check_foul(foul.len())
     }
 
     /// The queue that an exchange of kombu's routes to; the default one has a queue's name for a key.
