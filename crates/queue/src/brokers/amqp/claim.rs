@@ -12,7 +12,7 @@ use crate::broker::POLL_MAX;
 use crate::celery::Received;
 use crate::{ClaimRequest, Claimed, DeadReason, Finish, LeaseId, QueueBounds, QueueError};
 use db::Tx;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use stdx::Timestamp;
 
@@ -49,6 +49,32 @@ pub(super) struct Claims {
 impl Claims {
     pub fn alone(&self) -> Option<LeaseId> {
         self.alone.map(|(lease, _)| lease)
+    }
+}
+
+/// A claim that is being answered. It ends when this goes, with a panic too: one that never ended would keep every later
+/// claim of its process from starting.
+struct Asking<'a> {
+    claims: &'a Mutex<Claims>,
+    /// Nothing else is claimed beside it then.
+    may_run_suspect: bool,
+}
+
+impl<'a> Asking<'a> {
+    fn enter(claims: &'a Mutex<Claims>, entered: &mut Claims, may_run_suspect: bool) -> Asking<'a> {
+        entered.asking += 1;
+        entered.is_exclusive = may_run_suspect;
+        Asking { claims, may_run_suspect }
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        let mut claims = lock(self.claims);
+        claims.asking -= 1;
+        if self.may_run_suspect {
+            claims.is_exclusive = false;
+        }
     }
 }
 
@@ -111,9 +137,9 @@ impl Shared {
         let open = self.open()?;
         for _ in 0..ROUNDS_MAX {
             self.free_own()?;
-            let Some(may_run_suspect) = self.begin() else { return Ok(Found::Held) };
-            let taken = self.take(&open, request, may_run_suspect);
-            self.end_claim(may_run_suspect);
+            let Some(asking) = self.begin() else { return Ok(Found::Held) };
+            let taken = self.take(&open, request, asking.may_run_suspect);
+            drop(asking);
             match taken? {
                 Taken::Found(found) => return Ok(found),
                 Taken::Again => {}
@@ -127,8 +153,8 @@ impl Shared {
         Ok(Found::Held)
     }
 
-    /// Enters a claim. Returns whether it may bring a suspect, `None` if nothing may start now.
-    fn begin(&self) -> Option<bool> {
+    /// Enters a claim; `None` if nothing may start now.
+    fn begin(&self) -> Option<Asking<'_>> {
         let now = self.clock.now();
         let leases = lock(&self.leases);
         let mut claims = lock(&self.claims);
@@ -145,17 +171,7 @@ impl Shared {
         }
         let is_quiet = leases.is_empty() && claims.asking == 0;
         let may_run_suspect = claims.draining_since.is_some_and(|since| is_quiet || now.since(since) >= DRAIN_MAX);
-        claims.asking += 1;
-        claims.is_exclusive = may_run_suspect;
-        Some(may_run_suspect)
-    }
-
-    fn end_claim(&self, was_exclusive: bool) {
-        let mut claims = lock(&self.claims);
-        claims.asking -= 1;
-        if was_exclusive {
-            claims.is_exclusive = false;
-        }
+        Some(Asking::enter(&self.claims, &mut claims, may_run_suspect))
     }
 
     /// A suspect waits. Returns whether it may be asked for at once.

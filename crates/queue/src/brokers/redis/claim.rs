@@ -9,7 +9,7 @@ use crate::celery::{self, Undecodable};
 use crate::{ClaimRequest, Claimed, DeadReason, Finish, LeaseId, QueueBounds, QueueError};
 use redis::{ErrorKind, RedisError, RedisResult, Value};
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use stdx::Timestamp;
 
@@ -41,6 +41,32 @@ pub(super) struct Claims {
     /// Messages that could not be read since that was said last.
     unread: u64,
     unread_said_at: Option<Timestamp>,
+}
+
+/// A claim that is being answered. It ends when this goes, with a panic too: one that never ended would keep every later
+/// claim of its process from starting.
+struct Asking<'a> {
+    claims: &'a Mutex<Claims>,
+    /// Nothing else is claimed beside it then.
+    may_run_suspect: bool,
+}
+
+impl<'a> Asking<'a> {
+    fn enter(claims: &'a Mutex<Claims>, entered: &mut Claims, may_run_suspect: bool) -> Asking<'a> {
+        entered.asking += 1;
+        entered.is_exclusive = may_run_suspect;
+        Asking { claims, may_run_suspect }
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        let mut claims = lock(self.claims);
+        claims.asking -= 1;
+        if self.may_run_suspect {
+            claims.is_exclusive = false;
+        }
+    }
 }
 
 /// What one look found.
@@ -83,10 +109,10 @@ impl Shared {
 
     fn look_for_jobs(&self, request: &ClaimRequest) -> Result<Found, QueueError> {
         for _ in 0..FREEING_ROUNDS_MAX {
-            let Some(may_run_suspect) = self.begin() else { return Ok(Found::Held) };
-            let answer = self.ask(request, may_run_suspect);
-            let taken = answer.and_then(|answer| self.take(request, answer, may_run_suspect));
-            self.end(may_run_suspect);
+            let Some(asking) = self.begin() else { return Ok(Found::Held) };
+            let answer = self.ask(request, asking.may_run_suspect);
+            let taken = answer.and_then(|answer| self.take(request, answer, asking.may_run_suspect));
+            drop(asking);
             match taken? {
                 Taken::Found(found) => return Ok(found),
                 // The leases are extended within a second, or have ended when the time of grace is over.
@@ -102,8 +128,8 @@ impl Shared {
         Ok(Found::Held)
     }
 
-    /// Enters a claim. Returns whether it may bring a suspect, `None` if nothing may start now.
-    fn begin(&self) -> Option<bool> {
+    /// Enters a claim; `None` if nothing may start now.
+    fn begin(&self) -> Option<Asking<'_>> {
         let now = self.clock.now();
         let mut claims = lock(&self.claims);
         if claims.is_exclusive {
@@ -119,17 +145,7 @@ impl Shared {
         claims.alone = None;
         let is_quiet = leases.is_empty() && claims.asking == 0;
         let may_run_suspect = claims.draining_since.is_some_and(|since| is_quiet || now.since(since) >= DRAIN_MAX);
-        claims.asking += 1;
-        claims.is_exclusive = may_run_suspect;
-        Some(may_run_suspect)
-    }
-
-    fn end(&self, was_exclusive: bool) {
-        let mut claims = lock(&self.claims);
-        claims.asking -= 1;
-        if was_exclusive {
-            claims.is_exclusive = false;
-        }
+        Some(Asking::enter(&self.claims, &mut claims, may_run_suspect))
     }
 
     /// A suspect waits. Returns whether it may be asked for at once.
@@ -342,6 +358,20 @@ fn messages_of(flat: Vec<Value>) -> RedisResult<Vec<(String, String, Vec<u8>)>> 
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_that_panics_lets_others_claim() {
+        let claims = Mutex::new(Claims::default());
+        let panicked = std::panic::catch_unwind(|| {
+            let _asking = Asking::enter(&claims, &mut lock(&claims), true);
+            panic!("on purpose");
+        });
+        assert!(panicked.is_err());
+        let claims = lock(&claims);
+        assert_eq!((claims.asking, claims.is_exclusive), (0, false));
+    }
+
     #[test]
     fn neighbouring_keys_have_lanes_of_their_own() {
         let lanes: std::collections::HashSet<String> = (1..=8).map(crate::brokers::redis::publish::lane_of).collect();
