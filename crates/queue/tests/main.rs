@@ -23,3 +23,4 @@ mod spool;
 mod support;
 mod tend;
 mod worker;
+mod worker_faults;

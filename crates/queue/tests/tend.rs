@@ -13,14 +13,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use stdx::{Clock, ManualClock, SystemClock, Timestamp};
 
-/// A queue of which a call panics so many times more.
-struct Trapped {
+/// A queue of which a call panics or fails so many times more.
+pub(crate) struct Trapped {
     inner: Embedded,
     traps: Mutex<HashMap<&'static str, u32>>,
 }
 
 impl Trapped {
-    fn with(inner: Embedded, call: &'static str) -> Arc<Trapped> {
+    pub(crate) fn with(inner: Embedded, call: &'static str) -> Arc<Trapped> {
         Arc::new(Trapped { inner, traps: Mutex::new([(call, 2)].into()) })
     }
 
@@ -54,6 +54,17 @@ impl Broker for Trapped {
     }
 
     fn finish(&self, finished: Vec<(LeaseId, Finish)>) -> Result<Vec<LeaseId>, QueueError> {
+        let refused = || QueueError::Refused { broker: "it".to_owned(), why: "on purpose".to_owned() };
+        for (_, finish) in &finished {
+            let call = match finish {
+                Finish::GiveBack { .. } => "give back",
+                Finish::Park => "park",
+                _ => continue,
+            };
+            if self.takes(call) {
+                return Err(refused());
+            }
+        }
         self.inner.finish(finished)
     }
 

@@ -44,7 +44,7 @@ impl Task for Scripted {
     }
 }
 
-fn one_thread() -> WorkerConfig {
+pub(crate) fn one_thread() -> WorkerConfig {
     WorkerConfig::new("worker@here", 1, Arc::new(stdx::SystemClock))
 }
 
@@ -136,7 +136,7 @@ impl Task for Gated {
 }
 
 /// A gated task with what it tells and what lets it go.
-fn gated(
+pub(crate) fn gated(
     name: &'static str,
     queue: &'static str,
     batch_jobs_max: usize,
@@ -146,7 +146,7 @@ fn gated(
     (Arc::new(task), ran, open)
 }
 
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 #[test]
 fn a_panic_in_a_batch_costs_only_the_job_that_panics() {
@@ -271,7 +271,7 @@ fn sleeping(limit: Duration, jobs: Vec<NewJob>, threads: usize) -> (Arc<queue::b
     (broker, worker)
 }
 
-fn until(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
     let started = std::time::Instant::now();
     while !is_so() {
         assert!(started.elapsed() < Duration::from_secs(20), "{what}");

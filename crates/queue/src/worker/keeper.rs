@@ -215,9 +215,9 @@ impl Shared {
             self.tell_once(&seat);
             let age = current.since.elapsed();
             if age >= WAITS_MAX
-                && let Err(error) = self.give_back(seat.take_waiting())
+                && let Err(error) = self.give_back(&seat, seat.take_waiting())
             {
-                tracing::warn!(error = %error, "jobs behind a long run not given back, their leases end by themselves");
+                tracing::warn!(error = %error, "jobs behind a long run not given back yet, tried again");
             }
             if age >= current.time_limit && !current.is_over_time.swap(true, Ordering::SeqCst) {
                 tracing::warn!(task = current.task, limit_s = current.time_limit.as_secs(), "a run is over its time");

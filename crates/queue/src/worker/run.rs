@@ -17,6 +17,16 @@ const UNKNOWN_MAX: usize = 1_000;
 /// Runs that ended are told the broker together; the keeper tells those behind which a long one runs.
 pub(super) const ENDS_WITHIN: Duration = Duration::from_millis(20);
 
+/// So long the broker is asked to take what cannot be run here, while its leases are kept.
+const PARKING_MAX: Duration = Duration::from_secs(600);
+
+/// What becomes of claimed jobs.
+struct Plan {
+    runs: Vec<Run>,
+    /// Leases of jobs whose task nobody here knows.
+    strange: Vec<LeaseId>,
+}
+
 /// What is to be known of a run beside its outcomes.
 pub(super) struct How<'a> {
     pub policy: &'a Policy,
@@ -82,7 +92,7 @@ impl Shared {
     /// Runs what was claimed, one batch after the other, and ends every lease. After a stop the rest goes back.
     fn run_claimed(&self, seat: &Seat, place: &mut Place, claimed: Vec<Claimed>) -> Result<(), QueueError> {
         self.note_received(&claimed);
-        let runs = self.plan(claimed)?;
+        let Plan { runs, strange } = self.plan(claimed);
         // Batches behind others wait for them at most as long as they all may take.
         let mut at_most = Duration::ZERO;
         for run in &runs {
@@ -90,25 +100,26 @@ impl Shared {
             self.leases.wait(&run.leases, run.policy.lease, at_most);
         }
         seat.fill(runs);
-        let mut result = Ok(());
+        let mut result = self.park(strange);
         while !self.is_stopping() && !seat.is_abandoned() && self.is_ready_soon(place) {
             let Some(run) = seat.next() else { break };
             self.run_batch(seat, place, run);
             result = result.and(self.tell(seat.take_ended(ENDS_WITHIN)));
         }
         let rest = seat.take_waiting();
-        result.and(self.tell(seat.take_ended(Duration::ZERO))).and(self.give_back(rest))
+        result.and(self.tell(seat.take_ended(Duration::ZERO))).and(self.give_back(seat, rest))
     }
 
-    /// Sorts jobs by task, in batches that its policy allows. Jobs of tasks that nobody here knows are parked.
-    fn plan(&self, mut claimed: Vec<Claimed>) -> Result<Vec<Run>, QueueError> {
-        let mut runs = Vec::new();
+    /// Sorts jobs by task, in batches that its policy allows.
+    fn plan(&self, mut claimed: Vec<Claimed>) -> Plan {
+        let (mut runs, mut strange) = (Vec::new(), Vec::new());
         while let Some(first) = claimed.first() {
             let name = first.task.clone();
             let (mut jobs, rest): (Vec<Claimed>, Vec<Claimed>) = claimed.into_iter().partition(|job| job.task == name);
             claimed = rest;
             let Some(task) = self.find(&name) else {
-                self.park(&name, &jobs)?;
+                self.say_strange(&name, jobs.len());
+                strange.extend(jobs.iter().map(|job| job.lease));
                 continue;
             };
             let policy = task.policy();
@@ -121,15 +132,32 @@ impl Shared {
                 jobs = later;
             }
         }
-        Ok(runs)
+        Plan { runs, strange }
     }
 
-    fn park(&self, name: &str, jobs: &[Claimed]) -> Result<(), QueueError> {
+    /// Parks jobs of tasks that nobody here knows. What cannot be parked goes back: its lease must not end as if it had run
+    /// and died.
+    fn park(&self, leases: Vec<LeaseId>) -> Result<(), QueueError> {
+        if leases.is_empty() {
+            return Ok(());
+        }
+        self.leases.wait(&leases, super::STRANGE_LEASE, PARKING_MAX);
+        let each = |finish: Finish| leases.iter().rev().map(|lease| (*lease, finish.clone())).collect();
+        let parked = self.finish(each(Finish::Park));
+        if parked.is_err()
+            && let Err(error) = self.finish(each(Finish::GiveBack { after: Duration::ZERO }))
+        {
+            tracing::error!(error = %error, "jobs of unknown tasks not given back, their leases end by themselves");
+        }
+        self.leases.let_go(&leases);
+        parked.map(|_lost| ())
+    }
+
+    fn say_strange(&self, name: &str, jobs: usize) {
         if self.is_to_be_said(name) {
-            tracing::error!(task = name, jobs = jobs.len(), "unknown task, its jobs are parked");
+            tracing::error!(task = name, jobs, "unknown task, its jobs are parked");
         }
         self.note_error(Some(format!("unknown task {name}, its jobs are parked")));
-        self.queue.finish(jobs.iter().map(|job| (job.lease, Finish::Park)).collect()).map(|_lost| ())
     }
 
     /// Whether an unknown task was not said within the last minute.
@@ -148,15 +176,29 @@ impl Shared {
         }
     }
 
-    /// Jobs that were not started. The last goes first, so that they stand in their order again.
-    pub(super) fn give_back(&self, runs: Vec<Run>) -> Result<(), QueueError> {
-        let leases: Vec<LeaseId> = runs.into_iter().flat_map(|run| run.leases).collect();
+    /// Jobs that were not started. The last goes first, so that they stand in their order again. What the broker does not
+    /// take stays in the seat with its leases kept: one that ended would count as a death of what never ran.
+    pub(super) fn give_back(&self, seat: &Seat, runs: Vec<Run>) -> Result<(), QueueError> {
+        let leases: Vec<LeaseId> = runs.iter().flat_map(|run| run.leases.iter().copied()).collect();
         if leases.is_empty() {
             return Ok(());
         }
-        self.leases.let_go(&leases);
         let back = |lease: &LeaseId| (*lease, Finish::GiveBack { after: Duration::ZERO });
-        self.queue.finish(leases.iter().rev().map(back).collect()).map(|_lost| ())
+        match self.queue.finish(leases.iter().rev().map(back).collect()) {
+            Ok(_lost) => {
+                self.leases.let_go(&leases);
+                Ok(())
+            }
+            // Nobody looks at a thread's seat that was left alone.
+            Err(error) if seat.is_abandoned() => {
+                self.leases.let_go(&leases);
+                Err(error)
+            }
+            Err(error) => {
+                seat.put_first(runs);
+                Err(error)
+            }
+        }
     }
 
     /// Tells the broker what ended; until then the leases are kept.
