@@ -48,7 +48,7 @@ pub struct Context<'c> {
 }
 
 /// The version of the steps below. Events say which one read them: a step that changes what is grouped by is a new one.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 type Step = for<'a> fn(&mut Event<'a>, &Context<'_>);
 

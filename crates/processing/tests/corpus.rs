@@ -129,7 +129,7 @@ fn recorded_events_have_the_expected_titles() {
     check(
         "browser-7.120.4-chromium/same-origin/006",
         "Error: global v7",
-        "?(http://127.0.0.1:19105/page/v7.js)",
+        "?(/page/v7.js)",
         None,
         true,
     );

@@ -1,8 +1,12 @@
 //! Hashes that must stay: stored groups are found by them. A change here moves events of every installation to new
 //! issues and needs a new configuration name.
 
-use crate::normalised;
+use crate::{context, normalised};
+use md5::{Digest, Md5};
 use processing::group::{ConfigName, GroupConfig, group};
+use processing::normalise;
+use protocol::event::Event;
+use protocol::json;
 
 fn check(json: &str, variant: &str, hash: &str) {
     let event = normalised(json);
@@ -34,6 +38,30 @@ fn hashes_are_md5_of_the_contributing_texts() {
     );
     check(r#"{"message":"hello","fingerprint":["{{default}}"]}"#, "default", "5d41402abc4b2a76b9719d911017c592");
     check(r#"{"message":"hello","fingerprint":[]}"#, "default", "5d41402abc4b2a76b9719d911017c592");
+}
+
+/// What Sentry's normaliser makes of texts, paths and stacks before they are hashed.
+#[test]
+fn what_is_hashed_is_what_sentry_would_have_read() {
+    fn check(json: &str, texts: &str) {
+        let mut repaired = Vec::new();
+        let tree = json::parse_or_repair(json.as_bytes(), &mut repaired).expect("json");
+        let event = normalise(Event::from_value(tree).expect("an object"), &context());
+        let hash: [u8; 16] = Md5::digest(texts.as_bytes()).into();
+        assert_eq!(group(&event, &GroupConfig::default()).primary, hash, "{json}");
+    }
+    check(r#"{"platform":"javascript","exception":[{"type":"E","value":"caf\ud83d"}]}"#, "Ecaf?");
+    let of_file = r#"{"platform":"javascript","fingerprint":["{{ stack.filename }}"],"exception":[{"type":"E",
+        "stacktrace":{"frames":[{"function":"f","filename":"https://x.test/static/app.js?v=1","in_app":true}]}}]}"#;
+    check(of_file, "/static/app.js");
+    let own_stack = r#""stacktrace":{"frames":[{"function":"f","module":"m","in_app":true}]}"#;
+    for void in
+        ["null", "{}", r#"{"frames":[]}"#, r#"{"frames":[null,{"function":"?"}]}"#, r#"{"registers":{"a":"0x1"}}"#]
+    {
+        check(&format!(r#"{{"exception":[{{"type":"A","stacktrace":{void}}}],{own_stack}}}"#), "Amf");
+    }
+    let theirs = r#"{"frames":[{"function":"g","in_app":true}]}"#;
+    check(&format!(r#"{{"exception":[{{"type":"A","stacktrace":{theirs}}}],{own_stack}}}"#), "Ag");
 }
 
 const STACK: &str = r#"{"platform":"python","exception":{"type":"KeyError","value":"'a'","stacktrace":{"frames":[

@@ -1,6 +1,7 @@
 //! Exceptions and threads: what is empty goes, a type hidden in a value comes out, a loose stack finds its exception.
 
 use super::Context;
+use super::frames::is_void;
 use crate::limits::{
     EXCEPTION_TYPE_CHARS_MAX, EXCEPTION_VALUE_CHARS_MAX, MECHANISM_TYPE_CHARS_MAX, THREAD_NAME_CHARS_MAX,
 };
@@ -74,10 +75,11 @@ pub(super) fn clean_threads<'a>(event: &mut Event<'a>, _context: &Context<'_>) {
     }
 }
 
-/// The only exception takes the event's own stack if it has none.
+/// The only exception takes the event's own stack if it has none, or one that says nothing.
 pub(super) fn move_event_stack<'a>(event: &mut Event<'a>, _context: &Context<'_>) {
     if let Some([exception]) = event.exceptions.as_deref_mut()
-        && exception.stacktrace.is_none()
+        && event.stacktrace.is_some()
+        && exception.stacktrace.as_ref().is_none_or(is_void)
     {
         exception.stacktrace = event.stacktrace.take();
     }

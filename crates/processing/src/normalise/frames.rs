@@ -29,6 +29,16 @@ pub(super) fn clean_stacks<'a>(event: &mut Event<'a>, _context: &Context<'_>) {
     }
 }
 
+/// Returns whether nothing is left of a stack once its frames are cleaned.
+pub(super) fn is_void(stack: &Stacktrace<'_>) -> bool {
+    let is_void = |frame: &Frame<'_>| {
+        let mut frame = frame.clone();
+        clean_frame(&mut frame);
+        frame == Frame::default()
+    };
+    stack.frames.as_ref().is_none_or(|frames| frames.iter().all(is_void))
+}
+
 /// Returns how many frames there were if some were cut.
 fn clean_stack(stack: &mut Option<Stacktrace<'_>>) -> Option<usize> {
     let frames = stack.as_mut()?.frames.as_mut();
@@ -78,10 +88,12 @@ fn clean_frame(frame: &mut Frame<'_>) {
     cut_field(&mut frame.symbol, FUNCTION_CHARS_MAX);
 }
 
+/// A file name alone, as browsers' SDKs send it, is the path; the name of an address is then its path.
 fn fill_paths(frame: &mut Frame<'_>) {
     if frame.abs_path.is_none() {
-        frame.abs_path = frame.filename.clone();
-    } else if frame.filename.is_none() {
+        frame.abs_path = frame.filename.take();
+    }
+    if frame.filename.is_none() {
         let path = frame.abs_path.as_ref().and_then(|path| url_path(path)).map(|path| Str::from(path.to_owned()));
         frame.filename = path.or_else(|| frame.abs_path.clone());
     }
@@ -113,12 +125,11 @@ fn thin_out(frames: &mut [Frame<'_>]) {
 /// Returns the path of an address of a file, unless it is the root.
 fn url_path(address: &str) -> Option<&str> {
     let scheme = URL_SCHEMES.iter().find(|scheme| address.starts_with(**scheme))?;
-    let rest = &address[scheme.len()..];
+    let rest = address[scheme.len()..].split(['?', '#']).next().unwrap_or_default();
     let path = match rest.strip_prefix("//") {
         Some(authority) => &authority[authority.find('/')?..],
         None => rest,
     };
-    let path = path.split(['?', '#']).next().unwrap_or_default();
     (!path.is_empty() && path != "/").then_some(path)
 }
 
@@ -135,6 +146,7 @@ mod tests {
         check("file:///srv/app.js", Some("/srv/app.js"));
         check("https://example.com/", None);
         check("https://example.com", None);
+        check("https://example.com?file=/a.js", None);
         check("app:///main.js", None);
         check("webpack:///./src/a.js", None);
         check("/srv/app.py", None);

@@ -5,13 +5,13 @@
 
 use std::borrow::Cow;
 
-/// What stands for text that cannot be read.
-const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
+/// What stands for half a character: what Python writes for it, so that hashes are those of Sentry.
+const LONE_SURROGATE: &[u8] = b"?";
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// Returns `bytes` with these replaced: invalid UTF-8 and lone surrogate escapes by U+FFFD; `NaN`, `Infinity`,
-/// `-Infinity` and numbers beyond a double by 0; bare control characters in strings by their escapes; backslashes that
-/// begin no escape by two. A byte order mark goes. Borrows when nothing had to change.
+/// Returns `bytes` with these replaced: invalid UTF-8 by U+FFFD; lone surrogate escapes by a question mark; `NaN`,
+/// `Infinity`, `-Infinity` and numbers beyond a double by 0; bare control characters in strings by their escapes;
+/// backslashes that begin no escape by two. A byte order mark goes. Borrows when nothing had to change.
 pub fn repair(bytes: &[u8]) -> Cow<'_, [u8]> {
     let text = String::from_utf8_lossy(bytes);
     let marked = text.starts_with(BYTE_ORDER_MARK);
@@ -100,7 +100,7 @@ impl Pass<'_> {
     fn unicode_escape(&mut self) {
         match self.code_unit(self.at) {
             Some(0xd800..=0xdbff) if matches!(self.code_unit(self.at + 6), Some(0xdc00..=0xdfff)) => self.at += 12,
-            Some(0xd800..=0xdfff) => self.replace(6, REPLACEMENT),
+            Some(0xd800..=0xdfff) => self.replace(6, LONE_SURROGATE),
             Some(_) => self.at += 6,
             None => self.replace(1, b"\\\\"),
         }

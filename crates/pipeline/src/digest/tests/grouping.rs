@@ -45,7 +45,7 @@ fn an_event_keeps_all_its_hashes_and_what_they_depend_on() {
     let grouping = &header["grouping"];
     assert_eq!(grouping["hashes"].as_array().unwrap().len(), 2, "app and system");
     assert_eq!((&grouping["config"], &grouping["revision"]), (&json!("newstyle:2026-01-20"), &json!(7)));
-    assert_eq!((&grouping["patterns"], &grouping["normaliser"]), (&json!("p2026b"), &json!(2)));
+    assert_eq!((&grouping["patterns"], &grouping["normaliser"]), (&json!("p2026b"), &json!(3)));
     assert_eq!(house.number("SELECT COUNT(*) FROM issue_group"), 2, "both lead to the issue");
     assert_eq!(house.number("SELECT COUNT(DISTINCT issue_id) FROM issue_group"), 1);
     house.assert_consistent();
