@@ -15,6 +15,9 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// The longest wait without looking again, whatever wake-up was missed.
 pub const POLL_MAX: Duration = Duration::from_millis(500);
 
+/// Why a publisher refuses when its own requests wait for a broker that is slow to answer.
+pub(crate) const CROWDED: &str = "requests waiting to be sent";
+
 /// What a worker asks for: the first of the queues that has ready jobs is served, by its bounds. Whoever asks rotates
 /// them, so that none starves.
 #[derive(Clone, Debug)]

@@ -9,6 +9,7 @@ mod forward;
 mod parcel;
 
 use crate::broadcast::Broadcast;
+use crate::broker::CROWDED;
 use crate::brokers::embedded::{Config, Embedded};
 use crate::{
     BoxFuture, Broker, ClaimRequest, Claimed, Finish, JobId, JobState, LeaseId, NewJob, Published, Queue, QueueDepth,
@@ -23,6 +24,8 @@ use stdx::{Clock, Timestamp};
 
 /// Name of the one queue inside.
 const QUEUE: &str = "spool";
+/// A broker that has not answered for so long is away: whoever waits for it waits no longer than a client does.
+const ANSWER_MAX: Duration = Duration::from_secs(2);
 /// Processes that accept over one data directory at once; each has a spool of its own.
 const SPOOLS_MAX: usize = 8;
 
@@ -142,12 +145,24 @@ impl Inner {
     async fn publish(&self, jobs: Vec<NewJob>) -> Result<Vec<Published>, QueueError> {
         // Behind others that wait: order is kept, and a broker that is away is asked by the forwarder alone.
         if self.held.load(Ordering::SeqCst) == 0 {
-            match self.far.publish(jobs.clone()).await {
+            match self.ask(jobs.clone()).await {
                 Err(error) if is_away(&error) => self.note_away(&error),
                 published => return published,
             }
         }
         self.keep(jobs).await
+    }
+
+    /// Publishes to the broker, and waits no longer than `ANSWER_MAX`. What it takes after that is published again under
+    /// the same ids. Outside of a runtime nothing can wake us, so there the broker's own deadlines hold.
+    async fn ask(&self, jobs: Vec<NewJob>) -> Result<Vec<Published>, QueueError> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return self.far.publish(jobs).await;
+        }
+        tokio::time::timeout(ANSWER_MAX, self.far.publish(jobs)).await.unwrap_or_else(|_late| {
+            let why = format!("no answer within {} s", ANSWER_MAX.as_secs());
+            Err(QueueError::Unreachable { broker: "the broker".to_owned(), why })
+        })
     }
 
     async fn keep(&self, jobs: Vec<NewJob>) -> Result<Vec<Published>, QueueError> {
@@ -211,12 +226,13 @@ fn jobs_in(spool: &Embedded) -> Result<u64, QueueError> {
     Ok(spool.depths()?.iter().map(|depth| depth.ready + depth.delayed + depth.leased).sum())
 }
 
-/// Whether the broker cannot take any job now; a job that it refuses for a bound is refused here as well.
+/// Whether the broker cannot take any job now; a job that it refuses for a bound is refused here as well. That requests
+/// wait for it to answer is no bound of its queue.
 fn is_away(error: &QueueError) -> bool {
     match error {
         QueueError::Unreachable { .. } | QueueError::Refused { .. } | QueueError::Unwritable { .. } => true,
-        QueueError::Full { .. }
-        | QueueError::Owned { .. }
+        QueueError::Full { bound } => *bound == CROWDED,
+        QueueError::Owned { .. }
         | QueueError::Files { .. }
         | QueueError::Newer { .. }
         | QueueError::IdTooLong { .. }
@@ -286,5 +302,16 @@ impl Broker for Spool {
 
     fn broadcast(&self) -> Option<Arc<dyn Broadcast>> {
         self.inner.far.broadcast()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crowd_before_the_broker_is_spooled_and_a_full_queue_refuses() {
+        assert!(is_away(&QueueError::Full { bound: CROWDED }));
+        assert!(!is_away(&QueueError::Full { bound: "queue.max-jobs" }));
     }
 }

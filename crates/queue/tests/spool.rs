@@ -1,8 +1,9 @@
 //! What the spool must do while a real Redis is gone: keep in order, within its bound, over restarts; and let go only of what
 //! the broker has.
 
-use crate::support::{RedisServer, claim_from, job, redis_is_here, wait_for};
+use crate::support::{Proxy, RedisServer, claim_from, job, redis_is_here, wait_for};
 use queue::brokers::embedded::{Config, Durability};
+use queue::brokers::redis::{Redis, RedisConfig};
 use queue::{Broker, JobId, JobState, Published, QueueError, Spool};
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +13,10 @@ use stdx::SystemClock;
 const DURABLE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 
 fn open(folder: &Path, server: &RedisServer, jobs_max: u64) -> Spool {
+    open_over(folder, Arc::new(server.live_broker()), jobs_max)
+}
+
+fn open_over(folder: &Path, far: Arc<Redis>, jobs_max: u64) -> Spool {
     let config = Config {
         folder: folder.to_owned(),
         durability: Durability::Power,
@@ -21,7 +26,7 @@ fn open(folder: &Path, server: &RedisServer, jobs_max: u64) -> Spool {
         free_space: Arc::new(|| Ok(u64::MAX)),
         reassert_grace: Duration::ZERO,
     };
-    Spool::open(config, Arc::new(server.live_broker()), Arc::new(SystemClock)).expect("a spool opens")
+    Spool::open(config, far, Arc::new(SystemClock)).expect("a spool opens")
 }
 
 fn publish(spool: &Spool, numbers: std::ops::Range<u32>) {
@@ -69,6 +74,30 @@ fn what_is_accepted_while_the_broker_is_away_reaches_it_in_order() {
     let state = spool.state();
     assert_eq!((state.forwarded, state.refused, state.away_since), (297, 0, None));
     assert_eq!(claimed_ids(&server), numbered(0..300));
+}
+
+#[test]
+fn a_broker_that_says_nothing_keeps_nobody_waiting() {
+    if !redis_is_here() {
+        return;
+    }
+    let (server, folder) = (RedisServer::start(&DURABLE), tempfile::tempdir().expect("a folder"));
+    let proxy = Proxy::to(server.port);
+    let far = RedisConfig::parse(&format!("redis://127.0.0.1:{}/0", proxy.port)).expect("an address");
+    let far = Redis::open(far, Arc::new(SystemClock)).expect("the broker opens");
+    let spool = open_over(folder.path(), Arc::new(far), 1_000);
+    publish(&spool, 0..1);
+    proxy.swallow_answers();
+    publish(&spool, 1..2);
+    assert!(
+        spool.state().why.is_some_and(|why| why.contains("no answer within")),
+        "the broker's own deadline is longer"
+    );
+    publish(&spool, 2..50);
+    assert_eq!(spool.state().jobs, 49);
+    proxy.cut();
+    wait_until_forwarded(&spool);
+    assert_eq!(claimed_ids(&server), numbered(0..50));
 }
 
 #[test]

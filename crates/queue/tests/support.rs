@@ -258,7 +258,7 @@ fn owner_and_guest(folder: &Path, clock: &ManualClock, jobs_max: u64) -> (Option
 }
 
 pub fn wait_for<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     runtime.block_on(future)
 }
 

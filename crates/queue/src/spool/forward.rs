@@ -123,10 +123,24 @@ fn forward(inner: &Inner, spool: &Embedded, claimed: Vec<Claimed>) {
 
 /// Publishes each job of a batch by itself; what is refused waits in the spool and comes again later, behind the others.
 fn one_by_one(inner: &Inner, spool: &Embedded, claimed: &[Claimed]) {
-    for parcel in claimed {
+    for (index, parcel) in claimed.iter().enumerate() {
+        let leases_from_here = || claimed[index..].iter().map(|job| job.lease).collect::<Vec<_>>();
+        if is_stopping(inner) {
+            give_back(spool, &leases_from_here());
+            return;
+        }
         let (jobs, mut finished) = unpack(std::slice::from_ref(parcel));
         let is_ended = match wait_for(inner.far.publish(jobs)) {
-            Ok(_) => true,
+            Ok(_) => {
+                inner.note_back();
+                true
+            }
+            Err(error) if super::is_away(&error) => {
+                inner.note_away(&error);
+                give_back(spool, &leases_from_here());
+                pause(inner, PAUSE.ceiling(3));
+                return;
+            }
             Err(error) => {
                 tracing::debug!(job.id = %parcel.id, error = %error, "a job of the spool was refused, it is tried again");
                 finished = vec![(parcel.lease, Finish::GiveBack { after: REFUSED_PAUSE })];
@@ -142,7 +156,6 @@ fn one_by_one(inner: &Inner, spool: &Embedded, claimed: &[Claimed]) {
             Err(error) => tracing::error!(error = %error, "spool not cleared of a job, it is forwarded again"),
         }
     }
-    inner.note_back();
 }
 
 /// A process that was killed with a batch in hand counts as its death, and after three such deaths the job would stop as

@@ -3,6 +3,7 @@
 
 use super::scripts::Script;
 use super::{ID_KEPT, QUEUES_MAX, Shared};
+use crate::broker::CROWDED;
 use crate::celery;
 use crate::job::{HEADERS_BYTES_MAX, NAME_BYTES_MAX, UNIQUE_KEY_BYTES_MAX};
 use crate::{JobId, NewJob, Published, QueueError, tend};
@@ -62,7 +63,7 @@ impl Publisher {
             None => Err(QueueError::Closed),
             Some(requests) => match requests.try_send(Request { jobs, answer }) {
                 Ok(()) => Ok(()),
-                Err(TrySendError::Full(_)) => Err(QueueError::Full { bound: "requests waiting to be sent" }),
+                Err(TrySendError::Full(_)) => Err(QueueError::Full { bound: CROWDED }),
                 Err(TrySendError::Disconnected(_)) => Err(QueueError::Closed),
             },
         };
