@@ -37,6 +37,7 @@ mod servers;
 mod spool_outage;
 
 use crate::command::say;
+use crate::root::root;
 pub use place::Place;
 use std::time::Instant;
 
@@ -82,6 +83,13 @@ pub enum Verdict {
 pub struct Case<'a> {
     pub name: &'static str,
     pub options: &'a Options,
+}
+
+impl Case<'_> {
+    /// The program under test.
+    pub fn exe(&self) -> std::path::PathBuf {
+        self.options.exe.clone().unwrap_or_else(|| root().join("target/release/vigie"))
+    }
 }
 
 type Test = fn(&Case<'_>) -> anyhow::Result<Verdict>;

@@ -226,8 +226,8 @@ pub struct IssueActivity {
 pub struct UpdateIssues {
     /// Organization, by slug or id text, where the caller named one.
     pub org: Option<String>,
-    /// Project, by slug or id text, where the caller named one: ids of other projects are passed over.
-    pub project: Option<String>,
+    /// Projects, by slug or id text, where the caller named any: ids of others are passed over.
+    pub projects: Vec<String>,
     /// At most 100 ids or short ids.
     pub issues: Vec<String>,
     pub status: IssueStatus,

@@ -49,7 +49,8 @@ const NAME_CHARS_MAX: usize = 200;
 /// of the only one.
 ///
 /// # Errors
-/// `Conflict` if the email is known, `Invalid` for an email, password or organization that will not do.
+/// `Conflict` if the email is known, `Invalid` for an email, password or organization that will not do, `Refused` where
+/// nobody would be left who may administer.
 pub async fn create(cx: &Ops, caller: &Caller, input: CreateUser) -> Result<User, ApiError> {
     caller.require_permission(Permission::UsersAdmin)?;
     let email = checked_email(&input.email)?;
@@ -69,6 +70,9 @@ pub async fn create(cx: &Ops, caller: &Caller, input: CreateUser) -> Result<User
             password_hash: password_hash.as_deref(),
             is_superuser: input.is_superuser.unwrap_or(was_superuser),
         };
+        if let Some(before) = known.as_ref().filter(|_| input.force_update && !new.is_superuser) {
+            change::keep_a_superuser(tx, before)?;
+        }
         let is_known = known.is_some();
         let row = match is_known && input.force_update {
             true => store::users::update(tx, &new)?,

@@ -56,7 +56,7 @@ async fn no_query_means_unresolved_and_an_empty_one_all() {
     for (number, message) in ["open", "done", "muted"].into_iter().enumerate() {
         world.store(&Stored::new(world.shop, message, minutes_ago(number as u64)));
     }
-    let update = |id: &str, status| UpdateIssues { org: None, project: None, issues: vec![id.into()], status };
+    let update = |id: &str, status| UpdateIssues { org: None, projects: vec![], issues: vec![id.into()], status };
     issues::update(&world.ops, &Actor::System, update("2", IssueStatus::Resolved)).await.unwrap();
     issues::update(&world.ops, &Actor::System, update("SHOP-3", IssueStatus::Ignored)).await.unwrap();
     assert_eq!(titles(&world, ListIssues { query: None, ..list("") }).await, ["open"]);

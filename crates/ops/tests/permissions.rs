@@ -170,6 +170,15 @@ async fn who_stops_being_a_superuser_loses_all_and_the_last_one_stays() {
         assert_eq!(text(users::update(&world.ops, &cli(), attempt).await).0, 403);
     }
     assert_eq!(text(users::delete(&world.ops, &cli(), &first, true).await).0, 403);
+    let again = CreateUser {
+        email: "root@example.com".into(),
+        name: None,
+        password: None,
+        is_superuser: Some(false),
+        org: None,
+        force_update: true,
+    };
+    assert_eq!(text(users::create(&world.ops, &cli(), again).await).0, 403);
     world.superuser("other@example.com").await;
     users::update(&world.ops, &cli(), change(&first, Some(false), None)).await.unwrap();
     assert_eq!(held(&world, "root@example.com").await, [""; 0]);

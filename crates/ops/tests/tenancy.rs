@@ -23,7 +23,7 @@ async fn try_everything(world: &World, actor: &Caller, event_id: &str) -> Vec<(&
     let list = ListIssues { org: Some("evil".into()), ..ListIssues::default() };
     let update = |org: Option<&str>| UpdateIssues {
         org: org.map(str::to_owned),
-        project: None,
+        projects: vec![],
         issues: vec!["1".into()],
         status: IssueStatus::Resolved,
     };
@@ -107,7 +107,7 @@ async fn an_event_is_reached_through_its_own_project_only() {
     }
     let update = UpdateIssues {
         org: Some("acme".into()),
-        project: Some("shop".into()),
+        projects: vec!["shop".into()],
         issues: vec!["1".into(), "2".into()],
         status: IssueStatus::Resolved,
     };

@@ -152,8 +152,13 @@ pub fn is_copied_path(path: &str) -> bool {
         Some((EVENTS_FOLDER, name)) => day_of_file(name).is_some_and(|day| is_file_of(&day, name)),
         Some((BLOBS_FOLDER, place)) => place.get(6..).and_then(place_of).as_deref() == Some(place),
         Some(_) => false,
-        None => path == METADATA_FILE,
+        None => is_metadata(path),
     }
+}
+
+/// Tells whether a path is that of the metadata, without which the rest is nobody's.
+pub fn is_metadata(path: &str) -> bool {
+    path == METADATA_FILE
 }
 
 /// Only as this release writes the name: a path that is read loosely may lead elsewhere.

@@ -36,6 +36,11 @@ pub enum StoreError {
         data_dir.display()
     )]
     Unrestored { data_dir: PathBuf },
+    #[error(
+        "{} has {files} files of events and no metadata.sqlite: bring it back (a backup has it), or name another folder",
+        data_dir.display()
+    )]
+    Headless { data_dir: PathBuf, files: usize },
 }
 
 impl StoreError {
@@ -50,7 +55,8 @@ impl StoreError {
             | StoreError::SweepEnded
             | StoreError::Missing { .. }
             | StoreError::Taken { .. }
-            | StoreError::Unrestored { .. } => false,
+            | StoreError::Unrestored { .. }
+            | StoreError::Headless { .. } => false,
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::blobs::Blobs;
 use crate::days::OpenDay;
 use crate::dictionaries::{Dictionaries, SAMPLES_MAX};
-use crate::events::{EventStore, ListQuery, SqliteEvents, StoredEvent};
+use crate::events::{EventStore, ListQuery, SqliteEvents, StoredEvent, day_of_file};
 use crate::options::{self, OptionRow};
 use crate::{StoreError, copies, days};
 use db::{Db, Migration, SqliteConfig};
@@ -57,6 +57,7 @@ impl Stores {
     pub fn open(data_dir: &Path, now: Timestamp) -> Result<Stores, StoreError> {
         create_private(data_dir)?;
         copies::refuse_unfinished(data_dir)?;
+        refuse_headless(data_dir)?;
         let db = Db::open_sqlite(&data_dir.join(METADATA_FILE), SqliteConfig::default())?;
         db::migrate::run(&db, MIGRATIONS, now)?;
         Ok(Stores {
@@ -88,6 +89,7 @@ impl Stores {
     pub fn migrate(data_dir: &Path, now: Timestamp) -> Result<Vec<&'static str>, StoreError> {
         create_private(data_dir)?;
         copies::refuse_unfinished(data_dir)?;
+        refuse_headless(data_dir)?;
         let db = Db::open_sqlite(&data_dir.join(METADATA_FILE), SqliteConfig::default())?;
         Ok(db::migrate::run(&db, MIGRATIONS, now)?)
     }
@@ -170,6 +172,19 @@ impl Stores {
         self.events.checkpoint_truncate()?;
         Ok(self.db.checkpoint_truncate()?)
     }
+}
+
+/// Days of events beside no metadata: whoever began anew over them would have the events removed as nobody's.
+fn refuse_headless(data_dir: &Path) -> Result<(), StoreError> {
+    let is_empty = |name: &str| data_dir.join(name).metadata().map_or(0, |file| file.len()) == 0;
+    // What was written last may be in the log alone.
+    if !is_empty(METADATA_FILE) || !is_empty(&format!("{METADATA_FILE}-wal")) {
+        return Ok(());
+    }
+    let events = data_dir.join(EVENTS_FOLDER);
+    let entries = std::fs::read_dir(&events).into_iter().flatten().flatten();
+    let days = entries.filter(|entry| day_of_file(&entry.file_name().to_string_lossy()).is_some()).count();
+    if days == 0 { Ok(()) } else { Err(StoreError::Headless { data_dir: data_dir.to_owned(), files: days }) }
 }
 
 /// The stores hold what people sent: only their owner may look.

@@ -77,3 +77,22 @@ async fn quiet_stores_leave_no_log_and_answer() {
     let log = folder.path().join("metadata.sqlite-wal").metadata().expect("the log");
     assert_eq!(log.len(), 0);
 }
+
+#[test]
+fn days_without_their_metadata_are_not_begun_anew_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data_dir = folder.path().join("data");
+    drop(open(&data_dir));
+    for part in ["metadata.sqlite", "metadata.sqlite-wal", "metadata.sqlite-shm"] {
+        // What was folded at closing is gone already.
+        let _ = std::fs::remove_file(data_dir.join(part));
+    }
+    std::fs::write(data_dir.join("events/2026-11-20.g1.sqlite"), b"").expect("written");
+    for copied in [None, Some(b"")] {
+        copied.into_iter().for_each(|bytes| std::fs::write(data_dir.join("metadata.sqlite"), bytes).expect("written"));
+        let refused = Stores::migrate(&data_dir, NOW).expect_err("refused");
+        assert!(matches!(refused, StoreError::Headless { files: 1, .. }), "{refused}");
+    }
+    std::fs::remove_file(data_dir.join("events/2026-11-20.g1.sqlite")).expect("removed");
+    Stores::migrate(&data_dir, NOW).expect("a new one");
+}

@@ -66,12 +66,22 @@ pub fn set_level(level: &str) -> Result<(), BadLevel> {
 fn filter(level: &str) -> Result<EnvFilter, BadLevel> {
     // RabbitMQ's client calls every refusal an error, also those that are answers; the queue says which matter.
     let level_but_clients = format!("lapin=off,{level}");
-    // The library takes any word for the name of a module.
-    let is_word = !level.contains(['=', ',']) && level.chars().all(|c| c.is_ascii_alphanumeric());
-    if is_word && level.parse::<tracing_subscriber::filter::LevelFilter>().is_err() {
+    if !level.split(',').all(is_directive) {
         return Err(BadLevel(level.to_owned()));
     }
     EnvFilter::builder().parse(level_but_clients).map_err(|_| BadLevel(level.to_owned()))
+}
+
+/// The library takes any word for the name of a module, and leaves out what it cannot read.
+fn is_directive(text: &str) -> bool {
+    let is_level = |text: &str| text.parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
+    match text.split_once('=') {
+        None => !text.is_empty() && is_level(text),
+        Some((target, level)) => {
+            let is_name = target.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_:-".contains(&byte));
+            is_name && !target.is_empty() && !level.is_empty() && is_level(level)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -83,7 +93,7 @@ mod tests {
         for level in ["info", "WARN", "off", "queue=debug", "info,queue=trace"] {
             assert!(check(level).is_ok(), "{level}");
         }
-        for level in ["loud", "queue=loud"] {
+        for level in ["loud", "queue=loud", "inof,", "info,debgu", "queue=", "", "info\n", "a b=info", "=info"] {
             assert!(check(level).is_err(), "{level}");
         }
     }

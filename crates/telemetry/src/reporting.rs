@@ -136,6 +136,13 @@ fn capture(mut event: Event<'static>, about: About) {
     client.capture_event(event, None);
 }
 
+/// Reports why the process ends, if reporting was started, and waits a moment for it to go out.
+pub fn last_words(text: &str) {
+    let Some(client) = CLIENT.get() else { return };
+    capture(Event { message: Some(text.to_owned()), level: sentry::Level::Fatal, ..Event::default() }, About::Other);
+    client.flush(Some(LAST_REPORTS_WITHIN));
+}
+
 impl Reporting {
     /// Returns what became of the reports, by destination.
     pub fn tallies(&self) -> Vec<(&'static str, Tally)> {

@@ -42,7 +42,6 @@ pub fn start(config: &Config, parts: Parts) -> SelfReporting {
     if !wanted.is_enabled {
         return SelfReporting { reporting: None, said: "off: self-reporting.enabled is off".to_owned() };
     }
-    let over_http = |dsn: &Redacted<Dsn>| -> Box<dyn Deliver> { Box::new(HttpDelivery::new(dsn.expose())) };
     let host = |dsn: &Option<Redacted<Dsn>>, without: &str| match dsn {
         Some(dsn) => format!("{} project {}", dsn.expose().host(), dsn.expose().project_id()),
         None => without.to_owned(),
@@ -55,18 +54,41 @@ pub fn start(config: &Config, parts: Parts) -> SelfReporting {
     let upstream = wanted.upstream.as_ref().map(over_http);
     let relay = wanted.relay.as_ref().map(over_http);
     let is_internal = relay.is_none();
-    let options = ReportingConfig {
-        release: env!("CARGO_PKG_VERSION").to_owned(),
-        environment: wanted.environment.clone(),
-        server_name: parts.node.clone(),
-        sample_rate: wanted.sample_rate,
-        upstream_metrics_rate: wanted.upstream_metrics_rate,
-        internal_project: is_internal.then(|| find(&parts.stores)).flatten(),
-    };
+    let internal_project = is_internal.then(|| find(&parts.stores)).flatten();
+    let options = reporting_config(config, &parts.node, internal_project);
     let relay = relay.unwrap_or_else(|| Box::new(Inlet { parts, owner: None }));
     match telemetry::reporting::start(options, Destinations { upstream, relay: Some(relay) }) {
         Some(reporting) => SelfReporting { reporting: Some(Arc::new(reporting)), said },
         None => SelfReporting { reporting: None, said: "off: it was started before in this process".to_owned() },
+    }
+}
+
+/// Reports why the process ends. What fails before the queue is there can only go upstream; the log has it anyway.
+pub fn tell_why_it_ends(config: &Config, node: &str, why: &str) {
+    let wanted = &config.self_reporting;
+    if !wanted.is_enabled {
+        return;
+    }
+    let upstream = wanted.upstream.as_ref().map(over_http);
+    // Refused where it was started before, which is then what is spoken through.
+    let _started =
+        telemetry::reporting::start(reporting_config(config, node, None), Destinations { upstream, relay: None });
+    telemetry::reporting::last_words(why);
+}
+
+fn over_http(dsn: &Redacted<Dsn>) -> Box<dyn Deliver> {
+    Box::new(HttpDelivery::new(dsn.expose()))
+}
+
+fn reporting_config(config: &Config, node: &str, internal_project: Option<i64>) -> ReportingConfig {
+    let wanted = &config.self_reporting;
+    ReportingConfig {
+        release: env!("CARGO_PKG_VERSION").to_owned(),
+        environment: wanted.environment.clone(),
+        server_name: node.to_owned(),
+        sample_rate: wanted.sample_rate,
+        upstream_metrics_rate: wanted.upstream_metrics_rate,
+        internal_project,
     }
 }
 

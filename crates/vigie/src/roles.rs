@@ -95,10 +95,18 @@ pub fn run(config: &Config, role: Role, options: WorkerOptions) -> anyhow::Resul
         let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         built.context("start the runtime")
     })?;
-    let ended = runtime.block_on(serve(config, role, options, boot))?;
+    let node = options.node_name(role.name());
+    let ended = runtime.block_on(serve(config, role, options, boot));
+    match &ended {
+        Err(error) => reporting::tell_why_it_ends(config, &node, &format!("{error:#}")),
+        Ok(Ended::Failed { name, reason }) => {
+            reporting::tell_why_it_ends(config, &node, &format!("component {name} failed: {reason}"));
+        }
+        Ok(Ended::Stopped | Ended::DeadlinePassed) => {}
+    }
     // Blocking threads that hang must not keep the process: what they do is safe to lose.
     runtime.shutdown_timeout(Duration::from_secs(1));
-    match ended {
+    match ended? {
         Ended::Stopped => Ok(ExitCode::SUCCESS),
         Ended::DeadlinePassed => {
             tracing::warn!("work was still running at the deadline; it runs again after the next start");

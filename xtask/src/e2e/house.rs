@@ -2,7 +2,6 @@
 //! are killed, stopped and started again as supervisors and accidents do.
 
 use super::{Case, eventually, place};
-use crate::root::root;
 use anyhow::{Context, bail, ensure};
 use bench::server::Server;
 use serde_json::Value;
@@ -37,7 +36,7 @@ impl House {
     pub fn in_folder(case: &Case<'_>, folder: &Path, data_dir: &str, environment: &[(&str, &str)]) -> House {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         House {
-            exe: case.options.exe.clone().unwrap_or_else(|| root().join("target/release/vigie")),
+            exe: case.exe(),
             folder: folder.to_owned(),
             data_dir: folder.join(data_dir),
             environment: environment.iter().map(owned).collect(),

@@ -3,7 +3,7 @@
 
 use super::Case;
 use crate::command;
-use crate::root::{root, work_dir};
+use crate::root::work_dir;
 use anyhow::Context;
 use bench::server::Server;
 use std::ops::{Deref, DerefMut};
@@ -66,8 +66,7 @@ impl Place {
         log: &Path,
         environment: &[(&str, &str)],
     ) -> anyhow::Result<Place> {
-        let exe = case.options.exe.clone().unwrap_or_else(|| root().join("target/release/vigie"));
-        Ok(Place { server: Server::start(&exe, data_dir, log, environment)?, folder })
+        Ok(Place { server: Server::start(&case.exe(), data_dir, log, environment)?, folder })
     }
 
     pub fn folder(&self) -> &Path {

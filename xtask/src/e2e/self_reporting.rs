@@ -33,6 +33,12 @@ pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
     }
     let tallies = tallies(&home)?;
     ensure!(tallies == [("upstream".to_owned(), 1, 1, 0), ("relay".to_owned(), 1, 1, 0)], "{tallies:?}");
+    ends_in_boot(case, &folder.join("third"), &home, &address)?;
+    eventually("the report of the failed start", REPORTED_WITHIN, || {
+        let (_, issues) = upstream.api("/projects/default/default/issues/?query=")?;
+        let titles = issues.as_array().into_iter().flatten().filter_map(|issue| issue["title"].as_str());
+        Ok(titles.into_iter().any(|title| title.contains("listen on")).then_some(()))
+    })?;
     let said = format!("one error, one event upstream and one at home; {} destinations add up", tallies.len());
     upstream.end()?;
     home.end()?;
@@ -44,6 +50,16 @@ fn start(case: &Case<'_>, folder: &Path, name: &str, environment: &[(&str, &str)
     std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
     let (data_dir, log) = (folder.join("data"), folder.join("server.log"));
     Place::start_in(case, folder, &data_dir, &log, environment)
+}
+
+/// A process that cannot start says so upstream: its address is taken.
+fn ends_in_boot(case: &Case<'_>, data_dir: &Path, home: &Place, upstream: &str) -> anyhow::Result<()> {
+    let listen = home.address.to_string();
+    let mut command = std::process::Command::new(case.exe());
+    command.arg("--data-dir").arg(data_dir).args(["run", "web", "--listen", &listen]);
+    let ended = command.env("VIGIE_SELF_REPORTING__UPSTREAM_DSN", upstream).output().context("start a third")?;
+    ensure!(ended.status.code() == Some(1), "a start on a taken address: {}", ended.status);
+    Ok(())
 }
 
 /// Events of the issue that the unknown task makes.

@@ -15,8 +15,8 @@ const ISSUES_MAX: usize = 100;
 pub struct DeleteIssues {
     /// Organization, by slug or id text, where the caller named one.
     pub org: Option<String>,
-    /// Project, by slug or id text, where the caller named one: ids of other projects are passed over.
-    pub project: Option<String>,
+    /// Projects, by slug or id text, where the caller named any: ids of others are passed over.
+    pub projects: Vec<String>,
     /// At most 100 ids or short ids.
     pub issues: Vec<String>,
 }
@@ -47,10 +47,7 @@ pub async fn delete(cx: &Ops, caller: &Caller, input: DeleteIssues) -> Result<Ve
 }
 
 fn chosen(tx: &mut Tx<'_>, caller: &Caller, input: &DeleteIssues) -> Result<Vec<IssueRow>, Failure> {
-    let project_id = match (&input.org, &input.project) {
-        (Some(org), Some(project)) => Some(lookup::project(tx, caller, org, project, Scope::EventAdmin)?.id),
-        (_, _) => None,
-    };
+    let project_ids = find::named(tx, caller, input.org.as_deref(), &input.projects, Scope::EventAdmin)?;
     let mut chosen: Vec<IssueRow> = Vec::new();
     for text in &input.issues {
         let found = match find::row(tx, caller, input.org.as_deref(), text, Scope::EventAdmin) {
@@ -60,7 +57,8 @@ fn chosen(tx: &mut Tx<'_>, caller: &Caller, input: &DeleteIssues) -> Result<Vec<
         };
         // The id of an issue that was merged leads to another one, which nobody asked to delete.
         let is_meant = |row: &IssueRow| text.parse::<i64>().map_or(true, |id| id == row.id);
-        let found = found.filter(|row| is_meant(row) && project_id.is_none_or(|id| id == row.project_id));
+        let found =
+            found.filter(|row| is_meant(row) && project_ids.as_ref().is_none_or(|ids| ids.contains(&row.project_id)));
         match found {
             Some(row) if chosen.iter().all(|known| known.id != row.id) => chosen.push(row),
             None if input.issues.len() == 1 => return Err(ApiError::NotFound.into()),

@@ -41,6 +41,19 @@ pub(crate) fn row(
     Ok(row)
 }
 
+/// Returns the ids of the projects of an organization that a caller named; `None` = none was, and all are meant.
+pub(crate) fn named(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    org: Option<&str>,
+    projects: &[String],
+    scope: Scope,
+) -> Result<Option<Vec<i64>>, Failure> {
+    let Some(org) = org.filter(|_| !projects.is_empty()) else { return Ok(None) };
+    let ids = projects.iter().map(|project| Ok(lookup::project(tx, actor, org, project, scope)?.id));
+    ids.collect::<Result<Vec<i64>, Failure>>().map(Some)
+}
+
 /// The id of an issue that was merged leads to the one it was merged into.
 fn row_or_merged(tx: &mut Tx<'_>, id: i64) -> Result<Option<IssueRow>, Failure> {
     if let Some(row) = store::issues::row(tx, id)? {

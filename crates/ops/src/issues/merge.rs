@@ -19,8 +19,8 @@ const HASHES_SHOWN_MAX: usize = 25;
 pub struct MergeIssues {
     /// Organization, by slug or id text, where the caller named one.
     pub org: Option<String>,
-    /// Project, by slug or id text, where the caller named one.
-    pub project: Option<String>,
+    /// Projects, by slug or id text, where the caller named any.
+    pub projects: Vec<String>,
     /// Two or more ids or short ids.
     pub issues: Vec<String>,
 }
@@ -105,14 +105,11 @@ pub async fn merge(cx: &Ops, actor: &Actor, input: MergeIssues) -> Result<Merged
 }
 
 fn chosen(tx: &mut Tx<'_>, actor: &Actor, input: &MergeIssues) -> Result<Vec<store::issues::IssueRow>, Failure> {
-    let project_id = match (&input.org, &input.project) {
-        (Some(org), Some(project)) => Some(lookup::project(tx, actor, org, project, Scope::EventWrite)?.id),
-        (_, _) => None,
-    };
+    let project_ids = find::named(tx, actor, input.org.as_deref(), &input.projects, Scope::EventWrite)?;
     let mut chosen: Vec<store::issues::IssueRow> = Vec::new();
     for text in &input.issues {
         let row = find::row(tx, actor, input.org.as_deref(), text, Scope::EventWrite)?;
-        if project_id.is_some_and(|id| id != row.project_id) {
+        if project_ids.as_ref().is_some_and(|ids| !ids.contains(&row.project_id)) {
             return Err(ApiError::NotFound.into());
         }
         if chosen.iter().all(|known| known.id != row.id) {

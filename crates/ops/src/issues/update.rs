@@ -37,18 +37,14 @@ pub async fn update(cx: &Ops, actor: &Actor, input: UpdateIssues) -> Result<Vec<
 }
 
 fn chosen(tx: &mut Tx<'_>, actor: &Actor, input: &UpdateIssues) -> Result<Vec<IssueRow>, Failure> {
-    let project_id = match (&input.org, &input.project) {
-        (Some(org), Some(project)) => Some(lookup::project(tx, actor, org, project, Scope::EventWrite)?.id),
-        (Some(org), None) => {
-            lookup::organization(tx, actor, org, Scope::EventWrite)?;
-            None
-        }
-        (None, _) => None,
-    };
+    let project_ids = find::named(tx, actor, input.org.as_deref(), &input.projects, Scope::EventWrite)?;
+    if let Some(org) = &input.org {
+        lookup::organization(tx, actor, org, Scope::EventWrite)?;
+    }
     let mut chosen = Vec::new();
     for text in &input.issues {
         let row = match find::row(tx, actor, input.org.as_deref(), text, Scope::EventWrite) {
-            Ok(row) if project_id.is_none_or(|id| id == row.project_id) => row,
+            Ok(row) if project_ids.as_ref().is_none_or(|ids| ids.contains(&row.project_id)) => row,
             Ok(_) | Err(Failure::Refused(ApiError::NotFound)) if input.issues.len() > 1 => continue,
             Ok(_) => return Err(ApiError::NotFound.into()),
             Err(failure) => return Err(failure),

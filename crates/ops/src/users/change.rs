@@ -82,7 +82,7 @@ pub async fn delete(cx: &Ops, caller: &Caller, id: &str, is_for_good: bool) -> R
 }
 
 /// An installation without a superuser could only be administered beside its data directory.
-fn keep_a_superuser(tx: &mut Tx<'_>, row: &UserRow) -> Result<(), Failure> {
+pub(super) fn keep_a_superuser(tx: &mut Tx<'_>, row: &UserRow) -> Result<(), Failure> {
     if row.is_superuser && row.is_active && store::users::count_superusers(tx)? <= 1 {
         return Err(ApiError::refused("This is the only superuser: make another one first.").into());
     }

@@ -109,9 +109,9 @@ impl Meta<'_> {
 
 /// Returns the result in a document, `None` if the job has not ended yet or it is no document.
 pub(crate) fn read_result(text: &[u8]) -> Option<JobResult> {
-    let mut document: Value = serde_json::from_slice(text).ok()?;
-    let result = document["result"].take();
-    match document["status"].as_str()? {
+    let mut document: serde_json::Map<String, Value> = serde_json::from_slice(text).ok()?;
+    let result = document.remove("result").unwrap_or(Value::Null);
+    match document.get("status")?.as_str()? {
         "SUCCESS" => Some(JobResult::Success { value: result }),
         "FAILURE" | "REVOKED" | "REJECTED" => Some(JobResult::Failure { error: error_text(&result) }),
         "RETRY" => Some(JobResult::Retry { error: error_text(&result) }),

@@ -80,7 +80,7 @@ pub(super) fn check(folder: &Path) -> anyhow::Result<(Head, Sums)> {
     let mut lines = Lines::open(folder)?;
     let head = lines.next().context("it is empty").and_then(|line| read_head(&line?));
     let head = head.with_context(|| damaged(folder))?;
-    let mut sums = Sums::default();
+    let (mut sums, mut has_metadata) = (Sums::default(), false);
     loop {
         let before = lines.checksum();
         let line = lines.next().with_context(|| format!("{}: its end is missing", damaged(folder)))??;
@@ -88,12 +88,14 @@ pub(super) fn check(folder: &Path) -> anyhow::Result<(Head, Sums)> {
             Line::File(file) => {
                 let is_ours = kind_of(&file.path).is_some();
                 ensure!(is_ours, "the manifest names '{}', which is no file of a backup", file.path.escape_default());
+                has_metadata |= store::copies::is_metadata(&file.path);
                 sums = Sums { files: sums.files + 1, bytes: sums.bytes.saturating_add(file.bytes) };
             }
             Line::End(end) => {
                 let is_whole = end.sha256 == before && Sums { files: end.files, bytes: end.bytes } == sums;
                 ensure!(is_whole, "{}: its checksum differs", damaged(folder));
                 ensure!(lines.next().is_none(), "{}: something follows its end", damaged(folder));
+                ensure!(has_metadata, "the manifest names no metadata: what it has is no backup");
                 return Ok((head, sums));
             }
         }

@@ -123,6 +123,10 @@ fn a_manifest_with_right_checksums_leads_nowhere_but_into_the_data_directory() {
         let said = restore(&folder).expect_err(hostile);
         assert!(said.contains("which is no file of a backup"), "{hostile}: {said}");
     }
+    let (_place, folder) = written();
+    replace_in_manifest(&folder, "metadata.sqlite", "queue/00000002.log");
+    let said = restore(&folder).expect_err("it has no metadata");
+    assert!(said.contains("names no metadata"), "{said}");
     let (place, folder) = written();
     replace_in_manifest(&folder, "queue/dead/00000001.state", "queue/00000001.log");
     let backup = Backup::open(&folder).expect("the manifest is whole");

@@ -15,12 +15,22 @@ pub(super) async fn list_of_project(request: ApiRequest) -> Result<Answer, ApiEr
 }
 
 pub(super) async fn list_of_organization(request: ApiRequest) -> Result<Answer, ApiError> {
+    let projects = named_projects(&request);
+    list(request, projects).await
+}
+
+/// The project of the path, or those of `project=`.
+fn named_projects(request: &ApiRequest) -> Vec<String> {
+    let of_path = request.param("project");
+    if !of_path.is_empty() {
+        return vec![of_path.to_owned()];
+    }
     let mut projects = request.all("project");
     // Sentry's "all projects" is -1.
     if projects.iter().any(|project| project == "-1") {
         projects.clear();
     }
-    list(request, projects).await
+    projects
 }
 
 async fn list(request: ApiRequest, projects: Vec<String>) -> Result<Answer, ApiError> {
@@ -64,24 +74,15 @@ pub(super) async fn get(request: ApiRequest) -> Result<Answer, ApiError> {
 
 pub(super) async fn update(request: ApiRequest) -> Result<Answer, ApiError> {
     let issue = request.issue();
-    let input = UpdateIssues { org: issue.org, project: None, issues: vec![issue.issue], status: status(&request)? };
+    let input = UpdateIssues { org: issue.org, projects: vec![], issues: vec![issue.issue], status: status(&request)? };
     let issues = issues::update(&request.ops, &request.caller, input).await?;
     let issue = issues.first().ok_or(ApiError::NotFound)?;
     Ok(Answer::ok(shapes::issue(issue)))
 }
 
-pub(super) async fn update_of_project(request: ApiRequest) -> Result<Answer, ApiError> {
-    let project = request.param("project").to_owned();
-    update_many(request, Some(project)).await
-}
-
-pub(super) async fn update_of_organization(request: ApiRequest) -> Result<Answer, ApiError> {
-    update_many(request, None).await
-}
-
 pub(super) async fn delete(request: ApiRequest) -> Result<Answer, ApiError> {
     let issue = request.issue();
-    let input = DeleteIssues { org: issue.org, project: None, issues: vec![issue.issue] };
+    let input = DeleteIssues { org: issue.org, projects: vec![], issues: vec![issue.issue] };
     issues::delete(&request.ops, &request.caller, input).await?;
     Ok(Answer::Json(StatusCode::ACCEPTED, json!({})))
 }
@@ -92,24 +93,25 @@ pub(super) async fn delete_many(request: ApiRequest) -> Result<Answer, ApiError>
     if issues.is_empty() {
         return Err(ApiError::invalid("At least one id parameter is expected."));
     }
-    let project = Some(request.param("project")).filter(|project| !project.is_empty()).map(str::to_owned);
-    let input = DeleteIssues { org: Some(request.param("org").to_owned()), project, issues };
+    let projects = named_projects(&request);
+    let input = DeleteIssues { org: Some(request.param("org").to_owned()), projects, issues };
     issues::delete(&request.ops, &request.caller, input).await?;
     Ok(Answer::Nothing)
 }
 
 /// `PUT ?id=1&id=2 {"status": …}`. Without ids Sentry changes everything that matches; here that is refused, because a
 /// forgotten parameter should not resolve a project.
-async fn update_many(request: ApiRequest, project: Option<String>) -> Result<Answer, ApiError> {
+pub(super) async fn update_many(request: ApiRequest) -> Result<Answer, ApiError> {
     let ids = request.all("id");
     if ids.is_empty() {
         return Err(ApiError::invalid("At least one id parameter is expected."));
     }
     if is_merge(&request.json()?)? {
-        return merge(request, project, ids).await;
+        return merge(request, ids).await;
     }
     let status = status(&request)?;
-    let input = UpdateIssues { org: Some(request.param("org").to_owned()), project, issues: ids, status };
+    let projects = named_projects(&request);
+    let input = UpdateIssues { org: Some(request.param("org").to_owned()), projects, issues: ids, status };
     issues::update(&request.ops, &request.caller, input).await?;
     Ok(Answer::ok(json!({"status": status.as_str(), "statusDetails": {}})))
 }
@@ -127,8 +129,9 @@ fn is_merge(body: &Value) -> Result<bool, ApiError> {
     }
 }
 
-async fn merge(request: ApiRequest, project: Option<String>, issues: Vec<String>) -> Result<Answer, ApiError> {
-    let input = MergeIssues { org: Some(request.param("org").to_owned()), project, issues };
+async fn merge(request: ApiRequest, issues: Vec<String>) -> Result<Answer, ApiError> {
+    let projects = named_projects(&request);
+    let input = MergeIssues { org: Some(request.param("org").to_owned()), projects, issues };
     let merged = issues::merge(&request.ops, &request.caller, input).await?;
     let children: Vec<String> = merged.children.iter().map(ToString::to_string).collect();
     Ok(Answer::ok(json!({"merge": {"parent": merged.parent.id.to_string(), "children": children}})))

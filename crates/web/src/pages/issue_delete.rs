@@ -20,7 +20,7 @@ pub async fn delete(
     if find("sure") != Some("yes") {
         return Err(ApiError::invalid("Deleting an issue needs the box to be ticked: it cannot be undone.").into());
     }
-    let input = DeleteIssues { org: None, project: None, issues: vec![id] };
+    let input = DeleteIssues { org: None, projects: vec![], issues: vec![id] };
     issues::delete(&state.ops, &viewer.caller, input).await?;
     Ok(Redirect::to(local_path::or_home(find("next"))).into_response())
 }

@@ -26,7 +26,7 @@ pub async fn update(
     if ids.is_empty() {
         return Ok(Redirect::to(next).into_response());
     }
-    let input = UpdateIssues { org: None, project: None, issues: ids, status };
+    let input = UpdateIssues { org: None, projects: vec![], issues: ids, status };
     let changed = issues::update(&state.ops, &viewer.caller, input).await?;
     let ids = changed.iter().map(|issue| issue.id).collect();
     let notice = Notice { status, undo, ids, path: next.to_owned() };

@@ -121,7 +121,7 @@ pub async fn merge(
     Form(fields): Form<Vec<(String, String)>>,
 ) -> Result<Response, PageError> {
     let issues = fields.into_iter().filter(|(key, _)| key == "id").map(|(_, id)| id).collect();
-    let input = MergeIssues { org: None, project: None, issues };
+    let input = MergeIssues { org: None, projects: vec![], issues };
     let merged = issues::merge(&state.ops, &viewer.caller, input).await?;
     Ok(Redirect::to(&format!("/issues/{}/merged/", merged.parent.id)).into_response())
 }
