@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 use stdx::Timestamp;
 use store::blobs::BlobFile;
-use store::{StoreError, Stores, attachments};
+use store::{StoreError, Stores, attachments, spent_bodies};
 
 /// Blobs looked up in one transaction.
 const BLOBS_AT_ONCE: usize = 500;
@@ -19,16 +19,19 @@ const COARSE_TIME: Duration = Duration::from_millis(50);
 pub(super) struct Bounds {
     /// Blobs that were last put before.
     pub orphans_before: Timestamp,
-    /// Bodies that a job may still name: those put before. `None` = none, the queue could not be asked.
+    /// Bodies that nobody knows to be spent: those put before. `None` = none, the queue could not be asked.
     pub bodies_before: Option<Timestamp>,
 }
 
 impl Bounds {
-    /// Tells whether a blob that no row refers to is nobody's. A body that a job names has a key of its own; what is named
-    /// by its content is an attachment.
+    /// Tells whether a blob that no row refers to is nobody's. A body that a job names has a key of its own, and goes when
+    /// it is known that its content is in the stores; what is named by its content is an attachment.
     fn covers(&self, stores: &Stores, file: &BlobFile) -> Result<bool, StoreError> {
         if file.put_at >= self.orphans_before {
             return Ok(false);
+        }
+        if stores.db.read_blocking(|tx| spent_bodies::is_spent(tx, &file.key))? {
+            return Ok(true);
         }
         if self.bodies_before.is_some_and(|before| file.put_at < before) {
             return Ok(true);

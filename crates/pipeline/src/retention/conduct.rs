@@ -6,7 +6,7 @@ use super::report::Report;
 use super::sweep::{Hand, Ran};
 use super::thin;
 use super::work::{Bench, Unit};
-use queue::{Queue, QueueError};
+use queue::{Queue, QueueDepth, QueueError};
 use std::time::{Duration, Instant};
 use stdx::Timestamp;
 use store::clock_leaps::{self, Leap};
@@ -19,6 +19,9 @@ pub const UNIT_TIME: Duration = Duration::from_secs(10);
 const RESUMED_WITHIN: Duration = Duration::from_secs(12 * 3_600);
 /// A body is put before its job, and a job may have been waiting since before it died.
 const BODY_BEFORE_JOB: Duration = Duration::from_secs(24 * 3_600);
+/// Longer than a job exists that nobody forgot: twice the fourteen days of a dead letter, since one may be retried on its
+/// last, the attempts before either, and a day to spare.
+const BODIES_KEPT: Duration = Duration::from_secs((2 * 14 + 1) * 24 * 3_600 + 2 * DEATH_AFTER_PUBLISH.as_secs());
 /// Longer than a job's attempts take until it is a dead letter.
 const DEATH_AFTER_PUBLISH: Duration = Duration::from_secs(8 * 24 * 3_600);
 
@@ -134,19 +137,24 @@ impl Hand for OwnHand<'_> {
     }
 }
 
-/// Returns the time before which no job in the queue can have put its body.
+/// Returns the time before which no job in the queue can have put its body. A body that is known to be spent may go
+/// before; this is for those of which nothing is known.
 ///
 /// # Errors
 /// If the queue does not answer; then no body may be thought nobody's.
 pub fn bodies_before(queue: &dyn Queue, now: Timestamp) -> Result<Timestamp, QueueError> {
-    let mut before = now;
-    for depth in queue.depths()? {
-        let waits_unseen = depth.parked + depth.delayed + depth.leased > 0 && depth.oldest_age.is_none();
-        let age = if waits_unseen { DEATH_AFTER_PUBLISH } else { depth.oldest_age.unwrap_or_default() };
-        before = before.min(now.minus(age));
-    }
-    for letter in queue.dead_letters()? {
-        before = before.min(letter.at.minus(DEATH_AFTER_PUBLISH));
-    }
-    Ok(before.minus(BODY_BEFORE_JOB))
+    let letters = queue.dead_letters()?;
+    Ok(bodies_before_of(&queue.depths()?, letters.iter().map(|letter| letter.at), now))
+}
+
+/// A queue tells the age of its oldest ready job and no other: what is parked, delayed, leased, or waits in a spool for it
+/// may be older, and a dead letter that is retried has a fresh time. Hence never later than `BODIES_KEPT` says.
+pub(super) fn bodies_before_of(
+    depths: &[QueueDepth],
+    letters: impl Iterator<Item = Timestamp>,
+    now: Timestamp,
+) -> Timestamp {
+    let ready = depths.iter().filter_map(|depth| depth.oldest_age).map(|age| now.minus(age));
+    let oldest = ready.chain(letters.map(|at| at.minus(DEATH_AFTER_PUBLISH))).min().unwrap_or(now);
+    oldest.minus(BODY_BEFORE_JOB).min(now.minus(BODIES_KEPT))
 }

@@ -215,7 +215,7 @@ pub const POLICIES: &[Policy] = &[
         name: "Blob",
         reach: Reach::Installation,
         kept: Kept::For(ORPHANS_KEPT),
-        kept_text: "a day after they were last put; bodies of waiting jobs as long as one may wait",
+        kept_text: "a day after they were last put; bodies of large requests until they are digested, others 45 days at least",
         help: "content that nothing refers to: attachments of duplicates, leftovers of crashes",
         tables: &[],
     },

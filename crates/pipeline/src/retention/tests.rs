@@ -16,6 +16,7 @@ const NOW: Timestamp = Timestamp::from_seconds(1_795_262_400);
 
 mod aging;
 mod beside;
+mod bodies;
 mod clock;
 mod governing;
 
