@@ -91,7 +91,7 @@ pub enum Forecast {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sweep {
     pub origin: String,
-    /// running, done, incomplete or abandoned
+    /// running, done, incomplete, abandoned, or died
     pub state: String,
     pub started_at: Timestamp,
     pub took: Option<Duration>,
@@ -127,9 +127,7 @@ pub async fn get(cx: &Ops, actor: &Actor) -> Result<Arc<Storage>, ApiError> {
 
 /// A sweep that began or ended since the last look makes it old at once.
 async fn latest_sweep(cx: &Ops) -> Result<Option<Sweep>, ApiError> {
-    let latest = cx.blocking("look at the last sweep", |stores| {
-        Ok(stores.db.read_blocking(|tx| sweeps::latest(tx, 1))?.first().map(sweep))
-    });
+    let latest = cx.blocking("look at the last sweep", |stores| Ok(last_sweeps(stores, 1)?.pop()));
     latest.await
 }
 
@@ -177,8 +175,20 @@ fn look(stores: &Stores, limits: Option<&Limits>, now: Timestamp) -> Result<Stor
         governor: stores.db.read_blocking(governor::last)?,
         leap: stores.db.read_blocking(|tx| clock_leaps::find(tx, now))?,
         growth_bytes,
-        sweeps: stores.db.read_blocking(|tx| sweeps::latest(tx, SWEEPS_SHOWN))?.iter().map(sweep).collect(),
+        sweeps: last_sweeps(stores, SWEEPS_SHOWN)?,
     })
+}
+
+/// One whose process was killed cannot say so: nobody has its lock.
+fn last_sweeps(stores: &Stores, limit: usize) -> Result<Vec<Sweep>, Failure> {
+    let mut rows = stores.db.read_blocking(|tx| sweeps::latest(tx, limit))?;
+    if let Some(last) = rows.first_mut()
+        && last.state == "running"
+        && sweeps::is_dead(&stores.data_dir)?
+    {
+        last.state = "died".to_owned();
+    }
+    Ok(rows.iter().map(sweep).collect())
 }
 
 fn sweep(row: &sweeps::SweepRow) -> Sweep {

@@ -10,6 +10,8 @@ const SETTING: &str = "disk.governor";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
+    /// It would remove events, and a sweep, the deletion of an issue or a backup has the lock.
+    Waiting,
     /// It is removing events.
     Freeing,
     /// Enough is free again.
@@ -34,6 +36,7 @@ impl Verdict {
     /// In words, for pages and health.
     pub fn text(self) -> &'static str {
         match self {
+            Verdict::Waiting => "a cleanup, the deletion of an issue or a backup has to end first",
             Verdict::Freeing => "events that repeat others are being removed, the oldest first",
             Verdict::Relieved => "events that repeat others were removed until enough was free",
             Verdict::Exhausted => {
@@ -48,7 +51,7 @@ impl Verdict {
     /// Tells whether somebody must act.
     pub fn is_bad(self) -> bool {
         match self {
-            Verdict::Freeing | Verdict::Relieved => false,
+            Verdict::Waiting | Verdict::Freeing | Verdict::Relieved => false,
             Verdict::Exhausted | Verdict::Helpless => true,
         }
     }

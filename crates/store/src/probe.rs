@@ -9,10 +9,13 @@ use crate::organizations;
 use crate::projects::{self, NewProject};
 use crate::{StoreError, Stores};
 use db::{DbError, Tx};
+use std::time::Duration;
 use stdx::{Day, Timestamp};
 
 /// No event is received on it, so nobody looks for events there.
 const PROBE_DAY: Day = Day(0);
+/// Much longer than a probe takes.
+const PROBED_WITHIN: Duration = Duration::from_secs(600);
 /// A project of that number is nobody's.
 const PROBE_PROJECT: i64 = -1;
 const GROUP_KEY: i64 = 1;
@@ -31,6 +34,11 @@ pub enum ProbeError {
         #[source]
         source: Box<StoreError>,
     },
+}
+
+/// Tells whether files of a day may be those of a probe that goes on.
+pub fn is_fresh(day: &OpenDay, now: Timestamp) -> bool {
+    day.day == PROBE_DAY && now.since(Timestamp::from_micros(day.generation)) < PROBED_WITHIN
 }
 
 /// Writes a probe record and reads it back, by each storage role. Returns what was proved, in words.

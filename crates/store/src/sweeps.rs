@@ -53,6 +53,15 @@ pub fn lock(data_dir: &Path) -> Result<Option<SweepLock>, StoreError> {
     }
 }
 
+/// Tells whether a sweep that says it runs was killed: nobody has the lock. To be asked of such a one only, since the
+/// question takes the lock for a moment.
+///
+/// # Errors
+/// If the lock's file cannot be made.
+pub fn is_dead(data_dir: &Path) -> Result<bool, StoreError> {
+    Ok(lock(data_dir)?.is_some())
+}
+
 /// Goes on with the last sweep, if it was of this origin, began at `since` or later, and was left incomplete.
 ///
 /// # Errors

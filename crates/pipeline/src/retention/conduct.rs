@@ -44,19 +44,26 @@ impl Origin {
     }
 }
 
-/// A sweep that may change things: it has the lock and the newest fence.
-pub struct Held {
+/// A sweep that may change things: it has the lock and the newest fence. One that is dropped before it is finished ended
+/// by an error, and is written down as incomplete.
+pub struct Held<'s> {
     pub sweep: i64,
+    stores: &'s Stores,
     /// What an earlier part of it did.
     earlier: String,
+    begun_at: Timestamp,
+    began: Instant,
+    is_finished: bool,
     _lock: SweepLock,
 }
+
+const DROPPED: &str = "it was ended by an error before all was looked at; the log says which";
 
 /// Begins a sweep, or carries on what the schedule left. `None` = another one runs.
 ///
 /// # Errors
 /// If a store fails.
-pub fn begin(stores: &Stores, origin: Origin, now: Timestamp) -> Result<Option<Held>, StoreError> {
+pub fn begin(stores: &Stores, origin: Origin, now: Timestamp) -> Result<Option<Held<'_>>, StoreError> {
     let Some(lock) = sweeps::lock(&stores.data_dir)? else { return Ok(None) };
     thin::finish_noted(stores)?;
     let (sweep, earlier) = stores.db.write_blocking(|tx| {
@@ -67,7 +74,8 @@ pub fn begin(stores: &Stores, origin: Origin, now: Timestamp) -> Result<Option<H
         }
         Ok((sweeps::begin(tx, origin.name(), now)?, String::new()))
     })?;
-    Ok(Some(Held { sweep, earlier, _lock: lock }))
+    let (begun_at, began) = (now, Instant::now());
+    Ok(Some(Held { sweep, stores, earlier, begun_at, began, is_finished: false, _lock: lock }))
 }
 
 /// Returns why a sweep must not begin: the clock may have leapt, and something is due by it. That is noted, so that the
@@ -93,24 +101,47 @@ pub fn mend(stores: &Stores) -> Result<(), StoreError> {
     thin::finish_noted(stores)
 }
 
-impl Held {
+impl Held<'_> {
     /// Writes down what was done. A sweep that was stopped, or set units aside, is incomplete.
     ///
     /// # Errors
     /// If the store fails.
     pub fn finish(
-        self,
-        stores: &Stores,
+        mut self,
         plan: &Plan,
         (report, is_whole): (&Report, bool),
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let state = if is_whole && report.skipped.is_empty() { "done" } else { "incomplete" };
+        let mut json = self.with_earlier(report);
+        json["cutoff"] = plan.cutoff.to_string().into();
+        self.stores.db.write_blocking(|tx| sweeps::finish(tx, self.sweep, state, &json.to_string(), now))?;
+        self.is_finished = true;
+        Ok(())
+    }
+
+    fn with_earlier(&self, report: &Report) -> serde_json::Value {
         let mut all = report.clone();
         all.add_json(&self.earlier);
-        let mut json = all.to_json();
-        json["cutoff"] = plan.cutoff.to_string().into();
-        stores.db.write_blocking(|tx| sweeps::finish(tx, self.sweep, state, &json.to_string(), now))
+        all.to_json()
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if self.is_finished {
+            return;
+        }
+        let mut report = Report::default();
+        report.skipped.push(DROPPED.to_owned());
+        let json = self.with_earlier(&report);
+        let now = self.begun_at.plus(self.began.elapsed());
+        let written =
+            self.stores.db.write_blocking(|tx| sweeps::finish(tx, self.sweep, "incomplete", &json.to_string(), now));
+        if let Err(error) = written {
+            // Its row says running, and pages say died, as of one that was killed.
+            tracing::warn!(error = stdx::causes::on_one_line(&error), "end of a failed sweep not written down");
+        }
     }
 }
 

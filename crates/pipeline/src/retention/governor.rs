@@ -152,6 +152,7 @@ impl Governor {
             tracing::warn!(bytes = reserve::BYTES, "disk is full, the reserve was given up to remove events");
         }
         let Some(held) = conduct::begin(&self.stores, Origin::Governor, self.clock.now())? else {
+            self.say_waiting()?;
             return Ok(Looked::Busy);
         };
         self.say(Verdict::Freeing)?;
@@ -164,7 +165,7 @@ impl Governor {
         looked
     }
 
-    fn relieve(&self, held: Held, is_stopping: &(dyn Fn() -> bool + Sync)) -> Result<Looked, StoreError> {
+    fn relieve(&self, held: Held<'_>, is_stopping: &(dyn Fn() -> bool + Sync)) -> Result<Looked, StoreError> {
         let started = Instant::now();
         let bench = Bench { stores: &self.stores, clock: &*self.clock, sweep: held.sweep, share: SHARE };
         let (plan, mut report) = self.remove_due(&bench, is_stopping)?;
@@ -181,7 +182,7 @@ impl Governor {
             }
         }
         let is_whole = matches!(looked, Looked::Done(_));
-        held.finish(&self.stores, &plan, (&report, is_whole), self.clock.now())?;
+        held.finish(&plan, (&report, is_whole), self.clock.now())?;
         metrics::record_cleanup(Origin::Governor.name(), started.elapsed());
         tracing::info!(
             rows = report.rows_total(),
@@ -285,6 +286,15 @@ impl Governor {
 
     fn free(&self) -> Result<u64, StoreError> {
         (self.free_space)().map_err(|source| StoreError::File { what: "ask how much disk is free".to_owned(), source })
+    }
+
+    /// Once, so that it can be told since when.
+    fn say_waiting(&self) -> Result<(), StoreError> {
+        let last = self.stores.db.read_blocking(governor::last)?;
+        if last.is_some_and(|said| said.verdict == Verdict::Waiting) {
+            return Ok(());
+        }
+        self.say(Verdict::Waiting)
     }
 
     fn say(&self, verdict: Verdict) -> Result<(), StoreError> {

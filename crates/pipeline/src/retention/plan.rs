@@ -10,7 +10,7 @@ use std::time::Duration;
 use stdx::{Day, Timestamp};
 use store::days::OpenDay;
 use store::projects::RetentionRow;
-use store::{StoreError, Stores, attachments, days, expiry, projects, remains, removals, series};
+use store::{StoreError, Stores, attachments, days, expiry, probe, projects, remains, removals, series};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// A day is receiving until the one after it has passed: clocks of ingest differ, and jobs of midnight are on their way.
@@ -192,7 +192,8 @@ impl Planner<'_> {
 
     fn leftovers(&mut self, open: &[OpenDay]) -> Result<(), StoreError> {
         let mut bytes = 0;
-        for day in self.stores.events.days_on_disk()?.iter().filter(|day| !open.contains(day)) {
+        let on_disk = self.stores.events.days_on_disk()?;
+        for day in on_disk.iter().filter(|day| !open.contains(day) && !probe::is_fresh(day, self.now)) {
             bytes += self.stores.events.size_bytes(day)?;
         }
         if bytes > 0 {

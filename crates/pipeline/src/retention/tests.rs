@@ -120,7 +120,7 @@ impl House {
         plan(&self.stores, ask, NOW).unwrap()
     }
 
-    fn begin(&self) -> Held {
+    fn begin(&self) -> Held<'_> {
         // Files that were just written are younger than the clock of these tests says.
         self.clock.set(NOW.plus(Duration::from_secs(86_400 * 365 * 20)));
         conduct::begin(&self.stores, Origin::Command, NOW).unwrap().expect("nobody else sweeps")
@@ -136,7 +136,7 @@ impl House {
         let held = self.begin();
         let (report, is_whole) = sweep::run(&plan, vec![self.hand(held.sweep), self.hand(held.sweep)], |_| {});
         assert!(is_whole);
-        held.finish(&self.stores, &plan, (&report, is_whole), NOW).unwrap();
+        held.finish(&plan, (&report, is_whole), NOW).unwrap();
         report
     }
 
@@ -281,7 +281,7 @@ fn a_unit_whose_hand_dies_goes_to_another_and_a_poisoned_one_is_named() {
         if skipped > 0 {
             assert!(report.skipped[0].starts_with("Event of "), "{report:?}");
         }
-        held.finish(&house.stores, &plan, (&report, is_whole), NOW).unwrap();
+        held.finish(&plan, (&report, is_whole), NOW).unwrap();
     }
     let states: Vec<String> =
         house.stores.db.read_blocking(|tx| sweeps::latest(tx, 10)).unwrap().into_iter().map(|row| row.state).collect();
@@ -320,6 +320,49 @@ fn a_unit_that_panics_is_tried_again_then_set_aside_and_the_sweep_ends() {
         assert!(report.retries[0].contains("panicked: a unit of Event of "), "{report:?}");
         assert_eq!(house.listed(shop).len(), left);
     }
+}
+
+#[test]
+fn a_sweep_that_ends_by_an_error_does_not_seem_to_run() {
+    let mut house = House::new(&["shop"]);
+    house.fill(house.projects[0], 40, 10);
+    let ended = |house: &House| {
+        let row = house.stores.db.read_blocking(|tx| sweeps::latest(tx, 1)).unwrap().pop().unwrap();
+        assert!(row.ended_at.is_some());
+        (row.state, serde_json::from_str::<serde_json::Value>(&row.report).unwrap())
+    };
+    let scheduled = |now| conduct::begin(&house.stores, Origin::Schedule, now).unwrap().expect("nobody else sweeps");
+    let mut done = Report::default();
+    done.units = 3;
+    scheduled(NOW).finish(&house.plan(&house.ask(30)), (&done, false), NOW).unwrap();
+    drop(scheduled(NOW));
+    let (state, report) = ended(&house);
+    assert_eq!((state.as_str(), &report["units"]), ("incomplete", &3.into()), "{report}");
+    assert!(report["skipped"][0].as_str().unwrap().contains("error"), "{report}");
+    scheduled(NOW).finish(&house.plan(&house.ask(30)), (&done, true), NOW).unwrap();
+    let (state, report) = ended(&house);
+    assert_eq!((state.as_str(), &report["units"]), ("done", &6.into()), "it was carried on: {report}");
+}
+
+#[test]
+fn a_probe_that_is_being_written_is_no_leftover() {
+    let house = House::new(&["shop"]);
+    let day = |age| days::OpenDay { day: Day(0), generation: NOW.minus(Duration::from_secs(age)).micros() };
+    let row =
+        EventRow { project_id: -1, event_id: [1; 16], group_key: 1, received_at: NOW, dictionary_id: 0, body: b"p" };
+    let leftovers = |house: &House| {
+        let units = house.plan(&Ask { models: vec![Model::Event], ..house.ask(30) }).units;
+        units.iter().filter(|unit| unit.work == Work::Leftovers).count()
+    };
+    for (age, found) in [(0, 0), (60, 0), (700, 1)] {
+        house.stores.events.insert(&day(age), &[row]).unwrap();
+        assert_eq!(leftovers(&house), found, "{age} s");
+    }
+    let held = conduct::begin(&house.stores, Origin::Command, NOW).unwrap().unwrap();
+    let plan = house.plan(&house.ask(30));
+    sweep::run(&plan, vec![house.hand(held.sweep)], |_| {});
+    let left = house.stores.events.days_on_disk().unwrap();
+    assert!(left.len() == 2 && !left.contains(&day(700)), "{left:?}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use stdx::{Clock, Day, Hour, Timestamp};
 use store::blobs::BlobFile;
 use store::days::{self, OpenDay};
 use store::series::{self, Share};
-use store::{StoreError, Stores, attachments, expiry, remains, removals, sweeps};
+use store::{StoreError, Stores, attachments, expiry, probe, remains, removals, sweeps};
 
 /// Rows changed in one transaction: some milliseconds of the writer.
 pub(super) const ROWS_AT_ONCE: usize = 1_000;
@@ -204,7 +204,8 @@ impl Bench<'_> {
         let on_disk = self.stores.events.days_on_disk()?;
         let open = self.write(days::list_open)?;
         let mut returned_bytes = 0;
-        for day in on_disk.iter().filter(|day| !open.contains(day)) {
+        let now = self.clock.now();
+        for day in on_disk.iter().filter(|day| !open.contains(day) && !probe::is_fresh(day, now)) {
             returned_bytes += self.stores.events.drop_day(day)?;
         }
         Ok(Step { is_done: true, returned_bytes })

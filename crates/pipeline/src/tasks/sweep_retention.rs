@@ -82,14 +82,14 @@ impl SweepRetention {
         }
     }
 
-    fn carry_out(&self, held: Held, ask: &Ask, cx: &RunContext) -> Result<Outcome, StoreError> {
+    fn carry_out(&self, held: Held<'_>, ask: &Ask, cx: &RunContext) -> Result<Outcome, StoreError> {
         let (started, now) = (Instant::now(), self.clock.now());
         let plan = plan(&self.stores, ask, now)?;
         let bench = Bench { stores: &self.stores, clock: &*self.clock, sweep: held.sweep, share: SHARE };
         let hand =
             OwnHand { bench, until: Instant::now() + RUN_TIME, is_stopping: &|| cx.is_stopping() || cx.is_over_time() };
         let (report, is_whole) = sweep::run(&plan, vec![Box::new(hand)], |_| {});
-        held.finish(&self.stores, &plan, (&report, is_whole), self.clock.now())?;
+        held.finish(&plan, (&report, is_whole), self.clock.now())?;
         metrics::record_cleanup(Origin::Schedule.name(), started.elapsed());
         tracing::info!(
             rows = report.rows_total(),

@@ -66,7 +66,7 @@ pub fn run(config: &Config, input: &Cleanup, arguments: Vec<OsString>) -> anyhow
     let sweep = held.sweep;
     let hands = workers.into_iter().map(|worker| Box::new(ChildHand::new(&spawner, worker, sweep)) as Box<dyn Hand>);
     let (report, is_whole) = sweep::run(&plan, hands.collect(), |progress| show.progress(progress));
-    held.finish(&local.stores, &plan, (&report, is_whole), SystemClock.now()).context("write the cleanup down")?;
+    held.finish(&plan, (&report, is_whole), SystemClock.now()).context("write the cleanup down")?;
     tell_backends(config, started.elapsed());
     show.done(&plan, &report, started.elapsed())?;
     Ok(exit_code(&report, is_whole))
@@ -116,7 +116,7 @@ fn leap(local: &Local) -> anyhow::Result<Option<Leap>> {
 }
 
 /// Whoever removes a deleted issue, or takes the stores' names for a backup, holds the lock for moments: they are waited for.
-fn begin(local: &Local, now: Timestamp) -> anyhow::Result<Option<Held>> {
+fn begin(local: &Local, now: Timestamp) -> anyhow::Result<Option<Held<'_>>> {
     let until = Instant::now() + BUSY_MAX;
     loop {
         let held = conduct::begin(&local.stores, Origin::Command, now).context("begin the cleanup")?;

@@ -16,14 +16,20 @@ pub fn judge(free_bytes: u64, free_min_bytes: u64, said: Option<Said>, now: Time
         return Check::good("disk", format!("{free} are free, {free_min} are kept free"));
     }
     let short = format!("{free} are free, less than disk.min-free ({free_min})");
-    match said {
-        Some(said) if said.verdict.is_bad() => Check::bad("disk", format!("{short}: {}", said.verdict.text())),
-        Some(said) if said.verdict == Verdict::Freeing && now.since(said.at) >= FREED_WITHIN => {
-            let text = said.verdict.text();
-            Check::bad("disk", format!("{short}: {text}, for {} s by now", now.since(said.at).as_secs()))
+    let Some(said) = said else {
+        return Check::bad("disk", format!("{short}: no worker has begun to remove events"));
+    };
+    let (text, silent) = (said.verdict.text(), now.since(said.at));
+    match said.verdict {
+        Verdict::Exhausted | Verdict::Helpless => Check::bad("disk", format!("{short}: {text}")),
+        // It looks each second: this is what it said of an earlier shortage.
+        Verdict::Relieved if silent >= FREED_WITHIN => {
+            Check::bad("disk", format!("{short}: no worker has begun to remove events again"))
         }
-        Some(said) => Check::good("disk", format!("{short}: {}", said.verdict.text())),
-        None => Check::bad("disk", format!("{short}: no worker has begun to remove events")),
+        Verdict::Waiting | Verdict::Freeing if silent >= FREED_WITHIN => {
+            Check::bad("disk", format!("{short}: {text}, for {} s by now", silent.as_secs()))
+        }
+        Verdict::Waiting | Verdict::Freeing | Verdict::Relieved => Check::good("disk", format!("{short}: {text}")),
     }
 }
 
@@ -42,10 +48,19 @@ mod tests {
         check(1_000, None, true, "are kept free");
         check(1_000, Some(Verdict::Exhausted), true, "are kept free");
         check(999, Some(Verdict::Freeing), true, "being removed");
+        check(999, Some(Verdict::Waiting), true, "has to end first");
+        check(999, Some(Verdict::Relieved), true, "until enough was free");
         check(999, Some(Verdict::Exhausted), false, "make room");
         check(999, Some(Verdict::Helpless), false, "make room");
         check(999, None, false, "no worker");
-        let freeing = Said { verdict: Verdict::Freeing, at: Timestamp::EPOCH, free_bytes: 1, free_min_bytes: 2 };
-        assert!(!judge(999, 1_000, Some(freeing), Timestamp::from_seconds(46)).ok, "it takes long");
+        for (verdict, word) in [
+            (Verdict::Freeing, "being removed, the oldest first, for 46 s"),
+            (Verdict::Waiting, "has to end first, for 46 s"),
+            (Verdict::Relieved, "no worker has begun to remove events again"),
+        ] {
+            let said = Said { verdict, at: Timestamp::EPOCH, free_bytes: 1, free_min_bytes: 2 };
+            let late = judge(999, 1_000, Some(said), Timestamp::from_seconds(46));
+            assert!(!late.ok && late.detail.contains(word), "{late:?}");
+        }
     }
 }

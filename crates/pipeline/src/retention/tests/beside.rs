@@ -32,7 +32,7 @@ impl House {
         let held = self.begin();
         let (report, is_whole) = sweep::run(plan, vec![self.hand(held.sweep)], |_| {});
         assert!(is_whole && report.skipped.is_empty(), "{report:?}");
-        held.finish(&self.stores, plan, (&report, is_whole), NOW).unwrap();
+        held.finish(plan, (&report, is_whole), NOW).unwrap();
         report
     }
 }

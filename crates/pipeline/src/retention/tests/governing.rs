@@ -135,6 +135,7 @@ fn nothing_is_removed_where_it_would_not_help_or_nothing_is_known() {
     assert_eq!(off.look(&|| false).unwrap(), Looked::Enough);
     let other = conduct::begin(&house.stores, Origin::Command, NOW).unwrap();
     assert_eq!(governor.look(&|| false).unwrap(), Looked::Busy);
+    assert_eq!(house.said(), Some(Verdict::Waiting), "it says what it waits for");
     drop(other);
     assert_eq!(house.listed(shop), [(10, 100)]);
 }

@@ -61,6 +61,7 @@ fn of_check(check: &HealthCheck) -> Reason {
         "workers" => link(Tab::Workers, "Workers"),
         "cron" | "schedule" => link(Tab::Schedules, "Schedules"),
         "pipeline" | "queue" | "broker" | "tasks" => link(Tab::Queues, "Queues"),
+        "disk" | "retention" => link(Tab::Storage, "Storage"),
         "conservation" => Some(Link { url: format!("{}#ledger", Tab::Pipeline.path()), text: "Ledger" }),
         _ => None,
     };
