@@ -126,13 +126,7 @@ fn recorded_events_have_the_expected_titles() {
     check("python-2.75.0/thread-excepthook/001", "RuntimeError: in thread", "__main__ in w", None, true);
     check("node-11.11.0/errors/002", "PaymentError: payment failed", "?(node_app)", Some("id:u1"), false);
     check("node-11.11.0/unhandled/004", "TypeError: cannot read total of o-2", "inner(node_app)", None, true);
-    check(
-        "browser-7.120.4-chromium/same-origin/006",
-        "Error: global v7",
-        "?(/page/v7.js)",
-        None,
-        true,
-    );
+    check("browser-7.120.4-chromium/same-origin/006", "Error: global v7", "?(/page/v7.js)", None, true);
     check("ruby-5.3.0-debian/001", "ArgumentError: wrapped", "ruby/app.rb in rescue in <main>", Some("id:1"), false);
     check("rust-0.49.5/001", "Outer: outer failed", "", Some("id:r1"), false);
     check("native-0.4.9/event/001", "Hello World!", "test-transaction", Some("id:42"), false);

@@ -6,11 +6,13 @@
 use crate::StoreError;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What the smallest steps of removing take, several times: pages of a day's two files and of the metadata, and their logs.
 pub const BYTES: u64 = 8 << 20;
 const NAME: &str = "reserve";
+/// One name for all, so that what a death leaves is written over or given up, and not added to.
+const UNFINISHED: &str = "reserve.new";
 const CHUNK_BYTES: u64 = 1 << 20;
 
 /// Tells whether so little is free that the reserve is needed.
@@ -27,12 +29,17 @@ pub fn is_there(data_dir: &Path) -> bool {
     data_dir.join(NAME).exists()
 }
 
-/// Gives it up. Returns whether it was there.
+/// Gives it up, with what an interrupted writing left. Returns whether it was there.
 ///
 /// # Errors
-/// If the file cannot be removed.
+/// If a file cannot be removed.
 pub fn give_up(data_dir: &Path) -> Result<bool, StoreError> {
-    match fs::remove_file(data_dir.join(NAME)) {
+    remove(&data_dir.join(UNFINISHED))?;
+    remove(&data_dir.join(NAME))
+}
+
+fn remove(path: &Path) -> Result<bool, StoreError> {
+    match fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(source) => Err(failed("give the reserve up", source)),
@@ -47,17 +54,21 @@ pub fn restore(data_dir: &Path) -> Result<(), StoreError> {
     if is_there(data_dir) {
         return Ok(());
     }
-    let unfinished = data_dir.join(format!("{NAME}.{}", std::process::id()));
-    let restored = write(&unfinished).and_then(|()| fs::rename(&unfinished, data_dir.join(NAME)));
-    restored.map_err(|source| {
-        // It may not even be there; the reason why it failed is told.
-        let _ = fs::remove_file(&unfinished);
-        failed("write the reserve", source)
-    })
+    let (unfinished, finished) = (data_dir.join(UNFINISHED), data_dir.join(NAME));
+    match write(&unfinished).and_then(|()| fs::rename(&unfinished, &finished)) {
+        // Another process writes the same bytes to the same file, and may have been a moment earlier.
+        Err(_) if finished.exists() => Ok(()),
+        Err(source) => {
+            // It may not even be there; the reason why it failed is told.
+            let _ = fs::remove_file(&unfinished);
+            Err(failed("write the reserve", source))
+        }
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Bytes that no file system can leave out as zeros, or keep smaller than they are.
-fn write(path: &PathBuf) -> std::io::Result<()> {
+fn write(path: &Path) -> std::io::Result<()> {
     let mut file = File::create(path)?;
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut chunk = Vec::with_capacity(CHUNK_BYTES as usize);
@@ -99,6 +110,21 @@ mod tests {
         assert!(give_up(folder.path()).expect("given up"));
         assert_eq!(names(), 0);
         assert!(restore(&folder.path().join("not there")).is_err());
+    }
+
+    #[test]
+    fn what_a_death_left_is_written_over_or_given_up() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let names = || fs::read_dir(folder.path()).expect("listed").count();
+        for is_restored in [true, false] {
+            fs::write(folder.path().join(UNFINISHED), b"half").expect("left");
+            if is_restored {
+                restore(folder.path()).expect("restored");
+                assert_eq!((names(), is_there(folder.path())), (1, true));
+            }
+            give_up(folder.path()).expect("given up");
+            assert_eq!(names(), 0);
+        }
     }
 
     #[test]
