@@ -7,6 +7,7 @@
 mod apply;
 mod attachments;
 mod forms;
+mod growth;
 mod path;
 mod patterns;
 mod places;
@@ -151,6 +152,7 @@ impl Scrubber {
             words: &self.password_words,
             hash_key: &self.hash_key,
             changes: Changes::default(),
+            growth: growth::Growth::default(),
             node: selector::Node::of(Vec::new(), None),
         }
     }

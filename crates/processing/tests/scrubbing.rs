@@ -188,6 +188,31 @@ fn a_projects_own_rules_are_applied_where_they_say() {
 }
 
 #[test]
+fn what_rules_make_of_an_event_is_bounded() {
+    let rules = |pattern: &str, with: &str, times: usize, selector: &str| {
+        let names = vec!["\"r\""; times].join(",");
+        with_rules(&format!(
+            r#"{{"rules":{{"r":{{{pattern},"redaction":{{"method":"replace","text":"{with}"}}}}}},
+            "applications":{{"{selector}":[{names}]}}}}"#
+        ))
+    };
+    let letter = r#""type":"pattern","pattern":"a""#;
+    let event = scrubbed_by(&scrubber(&rules(letter, &"a".repeat(10), 8, "$string")), r#"{"extra":{"k":"a","b":"b"}}"#);
+    assert_eq!((&*at(&event, "extra/k"), &*at(&event, "extra/b")), (r#""[Filtered]""#, r#""b""#));
+    assert!(at(&event, "_meta/extra/k//rem").ends_with(r#"["r","s",0,10]]"#), "{event:?}");
+    let event = scrubbed_by(&scrubber(&rules(letter, &"a".repeat(10), 3, "$string")), r#"{"extra":{"k":"a"}}"#);
+    assert_eq!(at(&event, "extra/k").len(), 1_002);
+    let event = scrubbed_by(&scrubber(&rules(letter, &"b".repeat(9_000), 1, "$string")), r#"{"extra":{"k":"a"}}"#);
+    assert_eq!(at(&event, "extra/k"), r#""[Filtered]""#);
+    // Many short values together, replaced in part and as a whole.
+    let many = format!(r#"{{"extra":{{"k":[{}]}}}}"#, vec![r#""a""#; 5_000].join(","));
+    for finds in [letter, r#""type":"anything""#] {
+        let event = scrubbed_by(&scrubber(&rules(finds, &"b".repeat(8_000), 1, "extra.k.*")), &many);
+        assert!((1 << 20..2 << 20).contains(&json::to_text(&event).len()), "{finds}");
+    }
+}
+
+#[test]
 fn rules_that_cannot_be_used_are_refused_with_a_reason() {
     fn check(rules: &str, expected: &str) {
         let error = Scrubber::new(&with_rules(rules)).err().expect(rules);

@@ -1,5 +1,6 @@
 //! A project's own rules, carried to every value that their selectors name.
 
+use super::growth::Growth;
 use super::path::Path;
 use super::places::{self, Place};
 use super::redaction::{Changes, FILTERED, Method, Part};
@@ -21,6 +22,7 @@ pub(super) struct Rules<'s> {
     /// Makes hashes of one project useless for guessing those of another.
     pub hash_key: &'s [u8],
     pub changes: Changes,
+    pub growth: Growth,
     pub node: Node,
 }
 
@@ -61,6 +63,7 @@ impl Rules<'_> {
 
     fn value(&mut self, value: &mut Value<'_>) {
         self.node.set_kind(kind_of(value));
+        self.growth.begin_value(value.as_str().map_or(0, str::len));
         for application in self.applications {
             if application.selector.matches(&self.node) {
                 for rule in &application.rules {
@@ -113,11 +116,18 @@ impl Rules<'_> {
                 let mut text = match std::mem::take(value) {
                     Value::Null => return,
                     Value::Str(text) => text,
-                    other => Str::from(to_text(&other)),
+                    other => {
+                        let text = to_text(&other);
+                        self.growth.begin_value(text.len());
+                        Str::from(text)
+                    }
                 };
                 let part = self.redacted(rule, &text, FILTERED);
                 let range = 0..text.len();
-                self.changes.replace_parts(path, &rule.name, &mut text, [(range, part)]);
+                match self.growth.allows(text.len(), part.with.len()) {
+                    true => self.changes.replace_parts(path, &rule.name, &mut text, [(range, part)]),
+                    false => self.changes.filter_text(path, &rule.name, &mut text),
+                }
                 *value = Value::Str(text);
             }
         });
@@ -132,15 +142,27 @@ impl Rules<'_> {
             Finds::Anything | Finds::Pattern(_) | Finds::Name(_) | Finds::Password => FILTERED,
         };
         let mut parts = Vec::new();
+        let (mut taken, mut put) = (0, 0);
         for found in pattern.captures_iter(text) {
             if let Some(found) = found.name("x").or(found.get(0)).filter(|found| !found.is_empty()) {
-                parts.push((found.range(), self.redacted(rule, found.as_str(), placeholder)));
+                let part = self.redacted(rule, found.as_str(), placeholder);
+                (taken, put) = (taken + found.len(), put + part.with.len());
+                parts.push((found.range(), part));
+            }
+            // Too much already: the rest is not made.
+            if put > self.growth.value_bytes_max() {
+                break;
             }
         }
-        if !parts.is_empty() {
-            let steps = self.node.steps().to_vec();
-            with_path(&steps, &Path::Root, |path| self.changes.replace_parts(path, &rule.name, text, parts));
+        if parts.is_empty() {
+            return;
         }
+        let may_grow = self.growth.allows(text.len(), text.len() - taken + put);
+        with_path(self.node.steps(), &Path::Root, |path| match may_grow {
+            true => self.changes.replace_parts(path, &rule.name, text, parts),
+            // Fails closed: a text that rules would blow up goes as a whole.
+            false => self.changes.filter_text(path, &rule.name, text),
+        });
     }
 
     /// Returns what stands in place of a text.
