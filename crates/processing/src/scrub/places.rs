@@ -73,11 +73,13 @@ pub(super) fn of_event(key: &str) -> Place {
         "tags" => Place::Tags,
         "csp" | "hpkp" | "expectct" | "expectstaple" => Place::Fields(of_report),
         "sdk" => Place::Fields(of_sdk),
+        "debug_meta" => Place::Fields(of_debug_meta),
+        "template" => Place::Fields(of_template),
         "_meta" => Place::Meta,
         "event_id" | "timestamp" | "start_timestamp" | "received" | "type" | "version" | "platform" | "level"
         | "logger" | "transaction" | "transaction_info" | "culprit" | "site" | "release" | "dist" | "environment"
-        | "fingerprint" | "checksum" | "modules" | "debug_meta" | "template" | "measurements" | "breakdowns"
-        | "time_spent" | "project" | "key_id" | "_metrics" | "_metrics_summary" => Place::Kept,
+        | "fingerprint" | "checksum" | "modules" | "measurements" | "breakdowns" | "time_spent" | "project"
+        | "key_id" | "_metrics" | "_metrics_summary" => Place::Kept,
         _ => Place::Free,
     }
 }
@@ -102,7 +104,7 @@ fn of_exception(key: &str) -> Place {
 
 fn of_mechanism(key: &str) -> Place {
     match key {
-        "type" | "description" | "help_link" | "handled" | "synthetic" | "source" | "exception_id" | "parent_id"
+        "type" | "help_link" | "handled" | "synthetic" | "source" | "exception_id" | "parent_id"
         | "is_exception_group" | "meta" => Place::Kept,
         _ => Place::Free,
     }
@@ -209,13 +211,88 @@ fn of_report(key: &str) -> Place {
     match key {
         "document_uri" | "document-uri" | "documentURL" | "blocked_uri" | "blocked-uri" | "blockedURL" | "referrer"
         | "source_file" | "source-file" | "sourceFile" => Place::Url,
-        _ => Place::Kept,
+        _ if REPORT_FIELDS.contains(&&*key.replace('-', "_")) => Place::Kept,
+        _ => Place::Free,
     }
 }
+
+/// What browsers report beside addresses, in all kinds of security reports.
+const REPORT_FIELDS: &[&str] = &[
+    "effective_directive",
+    "effectiveDirective",
+    "violated_directive",
+    "violatedDirective",
+    "original_policy",
+    "originalPolicy",
+    "disposition",
+    "status_code",
+    "statusCode",
+    "line_number",
+    "lineNumber",
+    "column_number",
+    "columnNumber",
+    "script_sample",
+    "sample",
+    "date_time",
+    "hostname",
+    "port",
+    "scheme",
+    "effective_expiration_date",
+    "include_subdomains",
+    "noted_hostname",
+    "served_certificate_chain",
+    "validated_certificate_chain",
+    "known_pins",
+    "failure_mode",
+    "test_report",
+    "scts",
+    "ocsp_response",
+    "response_status",
+    "cert_status",
+];
 
 fn of_sdk(key: &str) -> Place {
     match key {
         "client_ip" => Place::Address,
-        _ => Place::Kept,
+        "name" | "version" | "integrations" | "features" => Place::Kept,
+        "packages" => Place::List(of_package),
+        "settings" => Place::Fields(of_sdk_settings),
+        _ => Place::Free,
+    }
+}
+
+fn of_package(key: &str) -> Place {
+    match key {
+        "name" | "version" => Place::Kept,
+        _ => Place::Free,
+    }
+}
+
+fn of_sdk_settings(key: &str) -> Place {
+    match key {
+        "infer_ip" => Place::Kept,
+        _ => Place::Free,
+    }
+}
+
+fn of_debug_meta(key: &str) -> Place {
+    match key {
+        "images" => Place::List(of_image),
+        _ => Place::Free,
+    }
+}
+
+fn of_image(key: &str) -> Place {
+    match key {
+        "type" | "debug_id" | "code_id" | "code_file" | "debug_file" | "image_addr" | "image_size" | "image_vmaddr"
+        | "arch" | "uuid" | "name" | "checksum" | "cpu_type" | "cpu_subtype" => Place::Kept,
+        _ => Place::Free,
+    }
+}
+
+fn of_template(key: &str) -> Place {
+    match key {
+        "filename" | "abs_path" | "lineno" | "colno" | "pre_context" | "context_line" | "post_context" => Place::Kept,
+        _ => Place::Free,
     }
 }
