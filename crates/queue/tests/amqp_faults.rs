@@ -333,6 +333,32 @@ fn what_somebody_freed_before_the_ledger_took_it_goes_back() {
 }
 
 #[test]
+fn a_process_whose_server_says_nothing_is_not_taken_for_dead() {
+    if !rabbit_is_here() {
+        return;
+    }
+    let server = RabbitServer::start();
+    let (place, clock) = (RabbitPlace::on(&server.url()), manual());
+    let proxy = Proxy::to(server.port);
+    let holder = open(place.config_at(&format!("amqp://guest:guest@127.0.0.1:{}/", proxy.port)), &clock);
+    publish(&holder, &["a"]).expect("kept");
+    let running = claim_some(&holder, &["q"], 1);
+    let other = place.broker(&clock, 1_000);
+    proxy.swallow_answers();
+    // Twice more than half of the time after which it would be dead, and as long as it takes to speak between them.
+    for _ in 0..2 {
+        clock.advance(WORKER_DEAD_AFTER * 3 / 5);
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_millis(2_500) {
+            std::thread::park_timeout(Duration::from_millis(100));
+        }
+        other.upkeep().expect("kept up");
+    }
+    assert_eq!(other.locate(&JobId::new("a")).expect("asked"), Some(JobState::Leased));
+    assert!(holder.finish(vec![(running[0].lease, Finish::Done)]).expect("ended").is_empty());
+}
+
+#[test]
 fn a_server_that_is_away_is_said_so_and_found_again() {
     if !rabbit_is_here() {
         return;

@@ -118,8 +118,11 @@ impl Amqp {
             return Err(error);
         }
         let publisher = Publisher::start(shared.clone());
-        let (watching, over) = (shared.clone(), shared.clone());
-        let threads = vec![tend::spawn("amqp-watch", move || over.is_closed(), move || watching.watch())];
+        let spawn = |name, work: fn(&Shared)| {
+            let (working, over) = (shared.clone(), shared.clone());
+            tend::spawn(name, move || over.is_closed(), move || work(&working))
+        };
+        let threads = vec![spawn("amqp-watch", Shared::watch), spawn("amqp-alive", Shared::stay_alive)];
         Ok(Amqp { shared, publisher, threads })
     }
 

@@ -74,9 +74,26 @@ impl Shared {
             }
             was_away = look.is_err();
             self.release_idle();
-            if let Err(error) = self.look().and_then(|()| self.say_alive()).and_then(|()| self.keep_long_held()) {
-                tracing::warn!(error = %error, "the queue's ledger was not kept up");
+            if let Err(error) = self.look() {
+                tracing::warn!(error = %error, "queues were not looked at");
             }
+        }
+    }
+
+    /// Runs until the broker is closed, and waits for no server: a network that swallows everything must not make this
+    /// process look dead to the others.
+    pub(super) fn stay_alive(&self) {
+        let mut said: Option<Instant> = None;
+        while !self.is_closed() {
+            if said.is_none_or(|said| said.elapsed() >= LOOK_EVERY) {
+                said = Some(Instant::now());
+                for kept in [self.say_alive(), self.keep_long_held()] {
+                    if let Err(error) = kept {
+                        tracing::warn!(error = %error, "the queue's ledger was not kept up");
+                    }
+                }
+            }
+            std::thread::sleep(STOP_LOOK);
         }
     }
 
