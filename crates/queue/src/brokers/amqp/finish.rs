@@ -71,17 +71,22 @@ impl Shared {
         Ok(lost)
     }
 
-    /// Ends leases whose end the caller has taken upon itself. Returns those that were lost.
+    /// Ends leases whose end the caller has taken upon itself. Returns those that were lost. An end of which it cannot be
+    /// known where its followers go fails by itself: the others come about.
     pub(super) fn finish_held(&self, taken: Vec<(LeaseId, Held, Finish)>) -> Result<Vec<LeaseId>, QueueError> {
         let now = self.clock.now();
         let mut ends = Vec::with_capacity(taken.len());
+        let mut failed = None;
         for (lease, held, finish) in taken {
             let (held, finish) = judged(held, finish);
             let is_live = !held.is_kept && self.is_live(&held.entry.ticket);
-            let followers = self.followers(&held, &finish, now)?;
-            ends.push(End { lease, held, finish, is_live, followers });
+            match self.followers(&held, &finish, now) {
+                Ok(followers) => ends.push(End { lease, held, finish, is_live, followers }),
+                Err(error) => failed = Some(error),
+            }
         }
-        if ends.is_empty() { Ok(Vec::new()) } else { self.end_all(ends, now) }
+        let lost = if ends.is_empty() { Vec::new() } else { self.end_all(ends, now)? };
+        failed.map_or(Ok(lost), Err)
     }
 
     fn end_all(&self, ends: Vec<End>, now: Timestamp) -> Result<Vec<LeaseId>, QueueError> {
@@ -201,10 +206,31 @@ impl Shared {
                 tracing::error!(task = &*job.task, "a job that follows a call has a name beyond its bound, not sent");
                 continue;
             }
-            let lane = self.lane_of(&job)?;
-            followers.push((job, lane));
+            match self.lane_of(&job) {
+                Ok(lane) => followers.push((job, lane)),
+                Err(error) if self.is_final(&error) => {
+                    tracing::error!(task = &*job.task, error = %error, "a job that follows a call has no place, not sent");
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(followers)
+    }
+
+    /// Whether a job would never get a place, however often it is asked for: it must not keep the job before it from ending.
+    fn is_final(&self, error: &QueueError) -> bool {
+        match error {
+            QueueError::Full { .. } | QueueError::IdTooLong { .. } => true,
+            // The ledger's refusals may pass.
+            QueueError::Refused { broker, .. } => broker == self.link.name(),
+            QueueError::Unreachable { .. }
+            | QueueError::Unwritable { .. }
+            | QueueError::Owned { .. }
+            | QueueError::Files { .. }
+            | QueueError::Newer { .. }
+            | QueueError::Lives { .. }
+            | QueueError::Closed => false,
+        }
     }
 
     /// Results for clients that wait for them, as Celery's rpc backend does: of a job, and of steps that its failure ended.
