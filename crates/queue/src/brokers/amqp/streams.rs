@@ -119,11 +119,13 @@ impl Streams {
         }
     }
 
-    fn credit_for(&self, wanted: usize) -> usize {
+    /// The credit of each of so many lanes. They share the bound of bytes with all that run.
+    fn credit_for(&self, wanted: usize, lanes: usize) -> usize {
         if self.bytes_mean == 0 {
             return wanted.clamp(1, CREDIT_FIRST);
         }
-        let fitting = (BUFFER_BYTES_MAX / self.bytes_mean).max(1);
+        let running = self.lanes.values().filter(|stream| stream.running.is_some()).count();
+        let fitting = (BUFFER_BYTES_MAX / self.bytes_mean / running.max(lanes).max(1)).max(1);
         wanted.next_power_of_two().min(CREDIT_MAX).min(fitting)
     }
 }
@@ -134,9 +136,10 @@ impl Shared {
         let lanes = self.lanes_of(&bounds.queue);
         let held = lock(&self.leases).count(&bounds.queue);
         let mut starts = Vec::new();
+        let is_full = lock(&self.desk).bytes >= BUFFER_BYTES_MAX;
         {
             let mut streams = lock(&self.streams);
-            let wanted = streams.credit_for(held + bounds.jobs_max);
+            let wanted = streams.credit_for(held + bounds.jobs_max, lanes.len());
             for lane in &lanes {
                 streams.asked_at.insert(lane.queue.clone(), Instant::now());
                 let stream = streams.lanes.entry(lane.name.clone()).or_insert_with(|| LaneStream {
@@ -151,7 +154,7 @@ impl Shared {
                 if stream.running.as_ref().is_some_and(|running| running.is_ended.load(Ordering::SeqCst)) {
                     stream.running = None;
                 }
-                let is_enough = stream.running.as_ref().is_some_and(|running| running.credit >= wanted);
+                let is_enough = stream.running.as_ref().is_some_and(|running| running.credit >= wanted || is_full);
                 if !is_enough && !stream.is_changing {
                     stream.is_changing = true;
                     starts.push((lane.clone(), wanted, stream.channel.clone(), stream.running.take()));
@@ -374,4 +377,22 @@ fn take_ready(consumer: &mut Consumer, cx: &mut Context<'_>) -> Poll<(Vec<Delive
         }
     }
     Poll::Ready((deliveries, None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_share_the_bound_of_bytes() {
+        let check = |bytes_mean, wanted, lanes, credit| {
+            let streams = Streams { bytes_mean, ..Streams::default() };
+            assert_eq!(streams.credit_for(wanted, lanes), credit, "{wanted} of {bytes_mean} bytes on {lanes} lanes");
+        };
+        check(0, 1_000, 8, CREDIT_FIRST);
+        check(1_000, 1_000, 8, 1_024);
+        check(1 << 20, 1_000, 1, 64);
+        check(1 << 20, 1_000, 8, 8);
+        check(64 << 20, 1_000, 80, 1);
+    }
 }
