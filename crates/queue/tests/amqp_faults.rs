@@ -377,3 +377,45 @@ fn a_server_that_is_away_is_said_so_and_found_again() {
     finish_all(&broker, &jobs);
     publish(&broker, &["b"]).expect("kept");
 }
+
+/// Another installation takes from the same queues: what it took is missed here, told of, and accounted for by whoever has
+/// seen it.
+#[test]
+fn what_the_server_has_no_more_is_missed_and_can_be_written_off() {
+    if !rabbit_is_here() {
+        return;
+    }
+    let (place, clock) = (RabbitPlace::shared(), manual());
+    let broker = open(place.config(), &clock);
+    publish(&broker, &["lost-1", "lost-2"]).expect("kept");
+    clock.advance(Duration::from_secs(61));
+    let missed = || broker.troubles().expect("the broker answers").join("; ");
+    let looks = |is_enough: &dyn Fn(&str) -> bool, within| {
+        let began = Instant::now();
+        while !is_enough(&missed()) && began.elapsed() < within {
+            std::thread::park_timeout(Duration::from_millis(100));
+        }
+        missed()
+    };
+    // They wait where they should: several looks find nothing.
+    assert_eq!(looks(&|_| false, Duration::from_secs(6)), "");
+    let other =
+        RabbitPlace { url: place.url.clone(), prefix: place.prefix.clone(), folder: tempfile::tempdir().unwrap() };
+    let thief = other.live_broker();
+    publish(&thief, &["theirs"]).expect("kept");
+    let mut taken = 0;
+    while taken < 3 {
+        let jobs = claim_from(&thief, &["q"], 10);
+        taken += jobs.len();
+        thief.finish(jobs.iter().map(|job| (job.lease, Finish::Done)).collect()).expect("finished");
+    }
+    let said = looks(&|said| !said.is_empty(), WAIT_MAX);
+    assert!(said.contains("2 jobs of queue q are not in RabbitMQ"), "{said}");
+    let ready = || broker.depths().expect("depths").iter().map(|depth| depth.ready).sum::<u64>();
+    assert_eq!(ready(), 0, "they are not counted as waiting");
+    drop(thief);
+    assert!(broker.write_off().expect("written off"));
+    assert_eq!(missed(), "");
+    publish(&broker, &["next"]).expect("kept");
+    assert_eq!((ready(), claim_from(&broker, &["q"], 10).len()), (1, 1), "what comes after is as ever");
+}

@@ -4,7 +4,7 @@
 //!
 //! `link` is the connection, `lanes` and `registry` which queues of the server carry ours, `wire` the messages, `publish` the
 //! thread that publishes, `streams` the consumers, `desk` what they brought and `acks` what the server is told of it, `claim`
-//! and `leases` what is taken and held, `finish` how it ends, `tables` the ledger, `watch` what is looked at each second,
+//! and `leases` what is taken and held, `finish` how it ends, `tables` the ledger, `watch` what is looked at each second, `missing` what RabbitMQ lost,
 //! `broadcast` what Celery's tools say and hear, `replies` what Python workers answer.
 
 mod acks;
@@ -18,6 +18,7 @@ mod lanes;
 mod leases;
 mod ledger;
 mod link;
+mod missing;
 mod publish;
 mod registry;
 mod replies;
@@ -38,6 +39,7 @@ use claim::Claims;
 use desk::Desk;
 use leases::Leases;
 use link::{Link, Open, lock};
+use missing::Missing;
 use publish::Publisher;
 use registry::Registry;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -74,6 +76,7 @@ struct Shared {
     arrived: Condvar,
     registry: Mutex<Registry>,
     watched: Mutex<Watched>,
+    missing: Mutex<Missing>,
     /// The connection whose deliveries are on the desk.
     epoch: Mutex<u64>,
     is_closed: AtomicBool,
@@ -109,6 +112,7 @@ impl Amqp {
             arrived: Condvar::new(),
             registry: Mutex::default(),
             watched: Mutex::default(),
+            missing: Mutex::default(),
             epoch: Mutex::new(0),
             is_closed: AtomicBool::new(false),
         });
@@ -217,6 +221,14 @@ impl Broker for Amqp {
             return Err(QueueError::Closed);
         }
         self.shared.accepting()
+    }
+
+    fn troubles(&self) -> Result<Vec<String>, QueueError> {
+        self.shared.troubles()
+    }
+
+    fn write_off(&self) -> Result<bool, QueueError> {
+        self.shared.write_off()
     }
 
     fn broadcast(&self) -> Option<Arc<dyn Broadcast>> {

@@ -93,8 +93,9 @@ impl Desk {
         self.shelves.get(queue).and_then(|shelf| shelf.lanes.get(lane)).copied().unwrap_or(0)
     }
 
-    pub fn counts(&self) -> impl Iterator<Item = (&Arc<str>, usize)> {
-        self.shelves.iter().map(|(queue, shelf)| (queue, shelf.seats.values().map(BTreeMap::len).sum()))
+    /// How much lies of each lane.
+    pub fn lane_counts(&self) -> impl Iterator<Item = (&Arc<str>, usize)> {
+        self.shelves.values().flat_map(|shelf| &shelf.lanes).map(|(lane, count)| (lane, *count))
     }
 
     /// Removes what the ledger must be asked about.

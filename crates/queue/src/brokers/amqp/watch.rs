@@ -133,12 +133,9 @@ impl Shared {
 
     /// Who holds leases says that it lives: what it holds is freed when it does not.
     pub(super) fn say_alive(&self) -> Result<(), QueueError> {
-        let shared = self.shared_queues();
         let buffered: BTreeMap<String, usize> = {
             let desk = lock(&self.desk);
-            let of_shared =
-                desk.counts().filter(|(queue, count)| *count > 0 && shared.iter().any(|name| **name == ***queue));
-            of_shared.map(|(queue, count)| (queue.to_string(), count)).collect()
+            desk.lane_counts().filter(|(_, count)| *count > 0).map(|(lane, count)| (lane.to_string(), count)).collect()
         };
         let text = serde_json::to_string(&buffered).expect("names and numbers can be written");
         let now = self.clock.now();
@@ -218,6 +215,11 @@ impl Shared {
         for (queue, letters) in dead {
             depths.entry(queue.clone()).or_insert_with(|| row(&queue)).dead = letters.unsigned_abs();
         }
+        for (queue, jobs) in lock(&self.missing).by_queue() {
+            if let Some(depth) = depths.get_mut(&queue) {
+                depth.ready = depth.ready.saturating_sub(jobs);
+            }
+        }
         // What Python programs published has no row before it is claimed.
         for name in names.iter().filter(|name| name.is_shared) {
             let on_server = self.link.count(&self.open()?, &name.name)?.map_or(0, |(messages, _)| messages);
@@ -246,7 +248,8 @@ fn add(depth: &mut QueueDepth, tally: &Tally, now: Timestamp) {
     }
 }
 
-fn buffered_in(text: &str, queue: &str) -> u64 {
+/// What a process said of its buffers, of one lane; a shared queue is its own.
+pub(super) fn buffered_in(text: &str, lane: &str) -> u64 {
     let buffered: BTreeMap<String, u64> = serde_json::from_str(text).unwrap_or_default();
-    buffered.get(queue).copied().unwrap_or(0)
+    buffered.get(lane).copied().unwrap_or(0)
 }

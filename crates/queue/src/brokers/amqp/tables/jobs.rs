@@ -463,6 +463,33 @@ pub(in super::super) fn tallies(tx: &mut Tx<'_>, now: Timestamp) -> Result<Vec<T
     )?)
 }
 
+/// Queue, lane, number and oldest time of the jobs that have been ready since before, by lane.
+pub(in super::super) fn ready_since(
+    tx: &mut Tx<'_>,
+    before: Timestamp,
+) -> Result<Vec<(String, String, i64, Timestamp)>, QueueError> {
+    Ok(tx.query(
+        "SELECT queue, lane, COUNT(*), MIN(changed_at) FROM queue_job WHERE state = 2 AND changed_at <= $1
+         GROUP BY queue, lane",
+        &[Val::from(before)],
+    )?)
+}
+
+/// Ends what has been ready in a lane since before.
+pub(in super::super) fn end_ready(
+    tx: &mut Tx<'_>,
+    lane: &str,
+    before: Timestamp,
+    now: Timestamp,
+) -> Result<(), QueueError> {
+    tx.execute(
+        "UPDATE queue_job SET state = 6, unique_key = NULL, changed_at = $3
+         WHERE state = 2 AND lane = $1 AND changed_at <= $2",
+        &[Val::Text(lane), Val::from(before), Val::from(now)],
+    )?;
+    Ok(())
+}
+
 /// Jobs of a queue that wait for their time, the next first.
 pub(in super::super) fn scheduled(tx: &mut Tx<'_>, queue: &str, most: usize) -> Result<Vec<Scheduled>, QueueError> {
     let rows: Vec<(Timestamp, String, String, i64)> = tx.query(

@@ -45,7 +45,7 @@ pub(in super::super) fn add_lane(tx: &mut Tx<'_>, name: &str, queue: &str, seat:
     Ok(())
 }
 
-/// A process says that it lives, and how much of shared queues lies in its buffers.
+/// A process says that it lives, and how much of each lane lies in its buffers.
 pub(in super::super) fn hear(tx: &mut Tx<'_>, session: &str, buffered: &str, now: Timestamp) -> Result<(), QueueError> {
     tx.execute(
         "INSERT INTO queue_session (name, heard_at, buffered) VALUES ($1, $2, $3)
