@@ -34,6 +34,8 @@ pub struct ProjectSettings {
     pub grouping: group::Settings,
     /// Days its events are kept, if less than the installation keeps them.
     pub retention_days: Option<i64>,
+    /// What is stored and cannot be read by this release; defaults are shown for it, and nothing can be changed.
+    pub unreadable: Vec<&'static str>,
 }
 
 /// A hundred years: more has no meaning.
@@ -63,7 +65,8 @@ pub async fn get(cx: &Ops, actor: &Actor, input: &ProjectRef) -> Result<ProjectS
 /// Changes a project and its settings, all of it or nothing. Returns what the settings are then.
 ///
 /// # Errors
-/// `NotFound` as for `get`, `Invalid` if `change` refuses, or digest could not use the settings; as `projects::update`.
+/// `NotFound` as for `get`, `Invalid` if `change` refuses, or digest could not use the settings, `Conflict` while stored
+/// ones cannot be read; as `projects::update`.
 pub async fn update(
     cx: &Ops,
     caller: &Caller,
@@ -71,39 +74,66 @@ pub async fn update(
     change: impl FnOnce(&mut ProjectSettings) -> Result<(), ApiError> + Send + 'static,
 ) -> Result<ProjectSettings, ApiError> {
     let (caller, now) = (caller.clone(), cx.clock.now());
-    cx.write("change a project's settings", move |tx| {
-        let ProjectRef { org, project } = &input.project;
-        let project = lookup::project(tx, &caller, org, project, Scope::ProjectWrite)?;
-        projects::change(tx, &caller, &project, &input, now)?;
-        let before = of_project(tx, project.id)?;
-        let mut settings = before.clone();
-        change(&mut settings)?;
-        let is_changed = settings != before;
-        if settings.scrubbing.hash_key.is_empty() {
-            settings.scrubbing.hash_key = stdx::hex::encode(&stdx::random::bytes::<HASH_KEY_BYTES>());
-        }
-        keep_issues_together(&before.grouping, &mut settings.grouping, now);
-        check(&settings, now)?;
-        if settings.scrubbing != before.scrubbing {
-            project_options::set(tx, project.id, SCRUBBING, &text(&settings.scrubbing), now)?;
-        }
-        if settings.filters != before.filters {
-            project_options::set(tx, project.id, FILTERS, &text(&settings.filters), now)?;
-        }
-        if settings.grouping != before.grouping {
-            settings.grouping.revision = before.grouping.revision + 1;
-            project_options::set(tx, project.id, GROUPING, &text(&settings.grouping), now)?;
-        }
-        if settings.retention_days != before.retention_days {
-            store::projects::set_retention(tx, project.id, settings.retention_days)?;
-        }
-        if is_changed {
-            let note = Note::new("project.settings", &format!("{}/{}", project.organization.slug, project.slug));
-            audit::note(tx, &caller, &note.of_organization(project.organization.id), now)?;
-        }
-        Ok(settings)
-    })
-    .await
+    cx.write("change a project's settings", move |tx| update_within(tx, &caller, &input, now, change)).await
+}
+
+/// As `update`, within a transaction that does more.
+pub(crate) fn update_within(
+    tx: &mut db::Tx<'_>,
+    caller: &Caller,
+    input: &UpdateProject,
+    now: Timestamp,
+    change: impl FnOnce(&mut ProjectSettings) -> Result<(), ApiError>,
+) -> Result<ProjectSettings, Failure> {
+    let ProjectRef { org, project } = &input.project;
+    let project = lookup::project(tx, caller, org, project, Scope::ProjectWrite)?;
+    projects::change(tx, caller, &project, input, now)?;
+    let before = of_project(tx, project.id)?;
+    let mut settings = before.clone();
+    change(&mut settings)?;
+    if settings == before {
+        return Ok(settings);
+    }
+    // Written back, what is shown in its place would stand for it for good.
+    if let Some(name) = before.unreadable.first() {
+        let detail = format!("The stored settings of {name} cannot be read by this release; nothing was changed.");
+        return Err(ApiError::Conflict { detail }.into());
+    }
+    if settings.scrubbing.hash_key.is_empty() {
+        settings.scrubbing.hash_key = stdx::hex::encode(&stdx::random::bytes::<HASH_KEY_BYTES>());
+    }
+    keep_issues_together(&before.grouping, &mut settings.grouping, now);
+    check(&settings, now)?;
+    if settings.grouping != before.grouping {
+        settings.grouping.revision = before.grouping.revision + 1;
+    }
+    store(tx, project.id, &before, &settings, now)?;
+    let note = Note::new("project.settings", &format!("{}/{}", project.organization.slug, project.slug));
+    audit::note(tx, caller, &note.of_organization(project.organization.id), now)?;
+    Ok(settings)
+}
+
+/// Stores what is other than before.
+fn store(
+    tx: &mut db::Tx<'_>,
+    id: i64,
+    before: &ProjectSettings,
+    settings: &ProjectSettings,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    if settings.scrubbing != before.scrubbing {
+        project_options::set(tx, id, SCRUBBING, &text(&settings.scrubbing), now)?;
+    }
+    if settings.filters != before.filters {
+        project_options::set(tx, id, FILTERS, &text(&settings.filters), now)?;
+    }
+    if settings.grouping != before.grouping {
+        project_options::set(tx, id, GROUPING, &text(&settings.grouping), now)?;
+    }
+    if settings.retention_days != before.retention_days {
+        store::projects::set_retention(tx, id, settings.retention_days)?;
+    }
+    Ok(())
 }
 
 /// A project that changes its configuration without saying what becomes of its issues keeps them: hashes that are new
@@ -154,24 +184,36 @@ fn of_project(tx: &mut db::Tx<'_>, id: i64) -> Result<ProjectSettings, Failure> 
     Ok(ProjectSettings { retention_days, ..read(&project_options::all(tx, id)?) })
 }
 
-/// Returns what a project has set about grouping, for operations that have let the actor through.
+/// Returns what a project has set about grouping, for operations that have let the actor through; defaults where that
+/// cannot be read, which is what the digest uses then.
 pub(crate) fn grouping(tx: &mut db::Tx<'_>, project_id: i64) -> Result<group::Settings, Failure> {
-    Ok(option(&project_options::all(tx, project_id)?, GROUPING))
+    Ok(option(&project_options::all(tx, project_id)?, GROUPING, &mut Vec::new()))
 }
 
-/// Settings of a later release that this one cannot read are shown as defaults, which is what its digest uses.
 fn read(options: &[(String, String)]) -> ProjectSettings {
+    let mut unreadable = Vec::new();
     ProjectSettings {
-        scrubbing: option(options, SCRUBBING),
-        filters: option(options, FILTERS),
-        grouping: option(options, GROUPING),
+        scrubbing: option(options, SCRUBBING, &mut unreadable),
+        filters: option(options, FILTERS, &mut unreadable),
+        grouping: option(options, GROUPING, &mut unreadable),
         retention_days: None,
+        unreadable,
     }
 }
 
-fn option<T: Default + DeserializeOwned>(options: &[(String, String)], name: &str) -> T {
-    let found = options.iter().find(|(known, _)| known == name);
-    found.and_then(|(_, value)| serde_json::from_str(value).ok()).unwrap_or_default()
+/// Returns an option, its default where it is not set. One that cannot be read is told in `unreadable`.
+fn option<T: Default + DeserializeOwned>(
+    options: &[(String, String)],
+    name: &'static str,
+    unreadable: &mut Vec<&'static str>,
+) -> T {
+    let Some((_, value)) = options.iter().find(|(known, _)| known == name) else {
+        return T::default();
+    };
+    serde_json::from_str(value).unwrap_or_else(|_unreadable| {
+        unreadable.push(name);
+        T::default()
+    })
 }
 
 fn check(settings: &ProjectSettings, now: Timestamp) -> Result<(), ApiError> {

@@ -87,3 +87,23 @@ async fn who_may_not_store_settings_previews_only_those_that_are_stored() {
     let refused = project_settings::preview(&world.ops, &bob, &event, change).await;
     assert!(matches!(refused, Err(ApiError::Forbidden { .. })), "{refused:?}");
 }
+
+#[tokio::test]
+async fn settings_that_cannot_be_read_are_told_and_never_overwritten() {
+    const LATER: &str = r#"{"scrubs_ip":"sometimes"}"#;
+    let world = World::new().await;
+    let ann = ann(&world).await;
+    let shop_id = world.shop;
+    let set = |tx: &mut db::Tx<'_>| store::project_options::set(tx, shop_id, "scrubbing", LATER, NOON);
+    world.ops.stores.db.write_blocking(set).unwrap();
+    let found = project_settings::get(&world.ops, &ann, &shop()).await.unwrap();
+    assert_eq!(found.unreadable, ["scrubbing"]);
+    let change = |settings: &mut ProjectSettings| {
+        settings.filters.localhost = true;
+        Ok(())
+    };
+    let refused = project_settings::update(&world.ops, &ann, UpdateProject::of(shop()), change).await;
+    assert!(matches!(refused, Err(ApiError::Conflict { .. })), "{refused:?}");
+    let stored = world.ops.stores.db.read_blocking(|tx| store::project_options::all(tx, shop_id)).unwrap();
+    assert_eq!(stored, [("scrubbing".to_owned(), LATER.to_owned())]);
+}

@@ -6,7 +6,7 @@
 
 use super::envelope::{self, Attachments, Companions, OpenError};
 use super::grouping;
-use super::policy::{BatchPolicies, Policy};
+use super::policy::{BatchPolicies, Policy, PolicyError, Unscrubbable};
 use processing::filter::Reason;
 use processing::{Context, Summary};
 use protocol::AcceptedJob;
@@ -21,6 +21,9 @@ use store::{StoreError, Stores};
 
 /// Wait before a job is tried again whose blobs cannot be read or written now.
 const UNWRITABLE_PAUSE: Duration = Duration::from_secs(2);
+/// Wait before a job is tried again whose project's scrubbing cannot be used: until somebody mends that, or starts the
+/// release that stored it.
+const UNSCRUBBABLE_PAUSE: Duration = Duration::from_secs(30);
 /// Reason in the receipt of an event whose payload is no JSON object.
 const INVALID_JSON: &str = "invalid_json";
 
@@ -67,6 +70,12 @@ pub enum PlanError {
         #[source]
         source: Box<StoreError>,
     },
+    #[error("scrub job {id}")]
+    Unscrubbable {
+        id: String,
+        #[source]
+        source: Unscrubbable,
+    },
     #[error("compress the event of job {id}")]
     Compress {
         id: String,
@@ -87,6 +96,10 @@ impl PlanError {
                 tracing::info!(job.id = id, "job was digested before");
                 return Outcome::Done;
             }
+            PlanError::Unscrubbable { .. } => {
+                tracing::debug!(error = text, "job waits");
+                return Outcome::Snooze { after: UNSCRUBBABLE_PAUSE };
+            }
             PlanError::Open { source, .. } => source.is_unwritable(),
             PlanError::Compress { source, .. } => source.is_unwritable(),
             PlanError::Policy { source, .. } => source.is_unwritable(),
@@ -99,9 +112,11 @@ impl PlanError {
         tracing::error!(error = text, "job cannot be planned");
         match self {
             PlanError::Policy { .. } => Outcome::Retry { error: text },
-            PlanError::Job { .. } | PlanError::Open { .. } | PlanError::Compress { .. } | PlanError::Spent { .. } => {
-                Outcome::Dead { error: text }
-            }
+            PlanError::Job { .. }
+            | PlanError::Open { .. }
+            | PlanError::Compress { .. }
+            | PlanError::Unscrubbable { .. }
+            | PlanError::Spent { .. } => Outcome::Dead { error: text },
         }
     }
 }
@@ -124,7 +139,10 @@ pub fn plan(stores: &Stores, policies: &mut BatchPolicies<'_>, job: &Claimed) ->
     let accepted = AcceptedJob::decode(&job.payload).map_err(|source| PlanError::Job { id: id(), source })?;
     let _handling = telemetry::reporting::handling_of_client(accepted.auth_client.as_deref());
     let policy = policies.of(accepted.project_id);
-    let policy = policy.map_err(|source| PlanError::Policy { id: id(), source: Box::new(source) })?;
+    let policy = policy.map_err(|error| match error {
+        PolicyError::Store(source) => PlanError::Policy { id: id(), source: Box::new(source) },
+        PolicyError::Unscrubbable(source) => PlanError::Unscrubbable { id: id(), source },
+    })?;
     let body_blob = match &accepted.body {
         AcceptedBody::Blob { key, .. } => Some(key.to_string()),
         AcceptedBody::Inline(_) => None,

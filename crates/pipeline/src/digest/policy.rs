@@ -22,19 +22,32 @@ pub struct Policy {
     pub grouper: Grouper,
 }
 
+/// A project's scrubbing that this release cannot use. Without it nothing may be stored: what the project has asked to be
+/// taken from its events would be in them.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("use the scrubbing settings of project {project_id}: {why}")]
+pub struct Unscrubbable {
+    project_id: i64,
+    why: String,
+}
+
+/// Why a project's events cannot be digested now.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    #[error("read options")]
+    Store(#[source] StoreError),
+    #[error(transparent)]
+    Unscrubbable(Unscrubbable),
+}
+
 impl Policy {
-    /// Settings were checked when they were stored. If this release cannot use them all the same, defaults stand in: they
-    /// scrub more than most settings, and filter nothing that a project did not ask for.
-    fn of(project_id: i64, options: &[(String, String)]) -> Policy {
+    /// Settings were checked when they were stored. If this release cannot use them all the same, defaults stand in for
+    /// filters and grouping: they filter nothing that a project did not ask for. Nothing stands in for scrubbing.
+    fn of(project_id: i64, options: &[(String, String)]) -> Result<Policy, Unscrubbable> {
         let text = |name: &str| options.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
-        let scrubbing: Result<scrub::Settings, _> =
-            text(SCRUBBING).map_or(Ok(Default::default()), serde_json::from_str);
         let filters: Result<filter::Settings, _> = text(FILTERS).map_or(Ok(Default::default()), serde_json::from_str);
         let warn = |what: &str| tracing::warn!(project.id = project_id, setting = what, "settings cannot be used");
-        let scrubber = scrubbing.ok().and_then(|settings| Scrubber::new(&settings).ok()).unwrap_or_else(|| {
-            warn(SCRUBBING);
-            Scrubber::new(&scrub::Settings::default()).expect("the default settings are valid")
-        });
+        let scrubber = scrubber(text(SCRUBBING)).map_err(|why| Unscrubbable { project_id, why })?;
         let filters = filters.ok().and_then(|settings| Filters::new(&settings).ok()).unwrap_or_else(|| {
             warn(FILTERS);
             Filters::new(&filter::Settings::default()).expect("the default settings are valid")
@@ -44,8 +57,17 @@ impl Policy {
             warn(GROUPING);
             Grouper::default()
         });
-        Policy { filters, scrubber, grouper }
+        Ok(Policy { filters, scrubber, grouper })
     }
+}
+
+/// Returns the scrubber of stored settings, or why there is none.
+fn scrubber(stored: Option<&str>) -> Result<Scrubber, String> {
+    let settings: scrub::Settings = match stored {
+        Some(text) => serde_json::from_str(text).map_err(|error| error.to_string())?,
+        None => scrub::Settings::default(),
+    };
+    Scrubber::new(&settings).map_err(|error| error.to_string())
 }
 
 /// A project's options as they are stored, and what was made of them.
@@ -64,19 +86,19 @@ impl Policies {
         BatchPolicies { ready: self, stores, read: HashMap::new() }
     }
 
-    fn ready(&self, project_id: i64, options: Vec<(String, String)>) -> Arc<Policy> {
+    fn ready(&self, project_id: i64, options: Vec<(String, String)>) -> Result<Arc<Policy>, Unscrubbable> {
         let mut ready = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = ready.get(&project_id).filter(|found| found.options == options) {
-            return found.policy.clone();
+            return Ok(found.policy.clone());
         }
         let bytes = |options: &[(String, String)]| options.iter().map(|(_, value)| value.len()).sum::<usize>();
         let held: usize = ready.values().map(|ready| bytes(&ready.options)).sum();
         if ready.len() >= READY_MAX || held + bytes(&options) > READY_BYTES_MAX {
             ready.clear();
         }
-        let policy = Arc::new(Policy::of(project_id, &options));
+        let policy = Arc::new(Policy::of(project_id, &options)?);
         ready.insert(project_id, Ready { options, policy: policy.clone() });
-        policy
+        Ok(policy)
     }
 }
 
@@ -84,19 +106,23 @@ impl Policies {
 pub struct BatchPolicies<'p> {
     ready: &'p Policies,
     stores: &'p Stores,
-    read: HashMap<i64, Arc<Policy>>,
+    read: HashMap<i64, Result<Arc<Policy>, Unscrubbable>>,
 }
 
 impl BatchPolicies<'_> {
     /// # Errors
-    /// If the options cannot be read now.
-    pub fn of(&mut self, project_id: i64) -> Result<Arc<Policy>, StoreError> {
-        if let Some(policy) = self.read.get(&project_id) {
-            return Ok(policy.clone());
+    /// If the options cannot be read now, or the project's scrubbing cannot be used: that is said once for each batch.
+    pub fn of(&mut self, project_id: i64) -> Result<Arc<Policy>, PolicyError> {
+        if let Some(known) = self.read.get(&project_id) {
+            return known.clone().map_err(PolicyError::Unscrubbable);
         }
-        let options = self.stores.db.read_blocking(|tx| project_options::all(tx, project_id))?;
-        let policy = self.ready.ready(project_id, options);
+        let options = self.stores.db.read_blocking(|tx| project_options::all(tx, project_id));
+        let policy = self.ready.ready(project_id, options.map_err(PolicyError::Store)?);
+        if let Err(why) = &policy {
+            let error = stdx::causes::on_one_line(why);
+            tracing::error!(project.id = project_id, error, "scrubbing cannot be used, the project's events wait");
+        }
         self.read.insert(project_id, policy.clone());
-        Ok(policy)
+        policy.map_err(PolicyError::Unscrubbable)
     }
 }

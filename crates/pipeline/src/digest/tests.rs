@@ -230,11 +230,31 @@ fn a_day_that_still_receives_takes_events_after_it_was_emptied() {
 }
 
 #[test]
-fn settings_of_a_later_release_do_not_stop_events() {
+fn filters_of_a_later_release_do_not_stop_events() {
     let mut house = House::new();
-    house.set("scrubbing", &serde_json::json!({"scrubs_ip": "maybe"}));
     house.set("filters", &serde_json::json!([1]));
     let id = house.send(&format!(r#"{{"message":"m","extra":{{"password":"{SECRET}"}}}}"#));
+    assert!(!house.body(&id).unwrap().contains(SECRET));
+}
+
+#[test]
+fn events_wait_while_their_projects_scrubbing_cannot_be_used() {
+    let mut house = House::new();
+    let wrong = [
+        serde_json::json!({"scrubs_ip": "maybe"}),
+        serde_json::json!({"rules": r#"{"applications":{"**":["@of-tomorrow"]}}"#}),
+    ];
+    let job = house.event(&format!(r#"{{"message":"m","extra":{{"badge":"{SECRET}"}}}}"#));
+    let id = protocol::EventId::random([house.sent; 16]).bytes();
+    for settings in wrong {
+        house.set("scrubbing", &settings);
+        for outcome in house.run(&[job.clone(), job.clone()]) {
+            assert_eq!(outcome, Outcome::Snooze { after: Duration::from_secs(30) }, "no attempt is spent");
+        }
+        assert_eq!(house.body(&id), None);
+    }
+    house.set("scrubbing", &serde_json::json!({"sensitive_fields": ["badge"]}));
+    assert_eq!(house.run(&[job]), [Outcome::Done]);
     assert!(!house.body(&id).unwrap().contains(SECRET));
 }
 

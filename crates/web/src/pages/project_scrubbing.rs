@@ -18,6 +18,11 @@ use ops::projects::{ProjectRef, UpdateProject};
 /// Changes of a preview that are listed; the event below them shows all.
 const CHANGES_SHOWN_MAX: usize = 200;
 
+/// Name of the settings that cannot be shown.
+const UNREADABLE: &str = "scrubbing";
+const EVENTS_WAIT: &str = "What is stored cannot be read by this release, so it is not shown and cannot be changed here. \
+    Events of the project wait until the release that stored it runs again.";
+
 #[derive(Template)]
 #[template(path = "project_scrubbing.html")]
 pub(super) struct ScrubbingPage {
@@ -72,6 +77,9 @@ pub async fn show(
     let settings = project_settings::get(&state.ops, &viewer.caller, &reference).await?;
     let mut page = ScrubbingPage::of(&state, &viewer, &reference, ScrubbingForm::of(&settings));
     page.is_saved = asked.saved.is_some();
+    if settings.unreadable.contains(&UNREADABLE) {
+        page.problem = Some(EVENTS_WAIT.to_owned());
+    }
     page.form.event = asked.event.unwrap_or_default();
     html(&page)
 }
@@ -103,7 +111,7 @@ pub async fn act(
     }
     match project_settings::update(&state.ops, &viewer.caller, UpdateProject::of(reference), change).await {
         Ok(_) => Ok(Redirect::to(&format!("/settings/projects/{}/scrubbing/?saved", page.path)).into_response()),
-        Err(ApiError::Invalid { detail }) => {
+        Err(ApiError::Invalid { detail } | ApiError::Conflict { detail }) => {
             page.problem = Some(detail);
             Ok((StatusCode::BAD_REQUEST, html(&page)?).into_response())
         }
