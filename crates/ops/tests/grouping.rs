@@ -16,6 +16,7 @@ fn rules(stack_rules: &str, fingerprint_rules: &str) -> Trial {
         config: "newstyle:2026-01-20".into(),
         stack_rules: stack_rules.into(),
         fingerprint_rules: fingerprint_rules.into(),
+        revision: 0,
         events: 100,
     }
 }
@@ -67,6 +68,23 @@ async fn what_is_set_leads_new_hashes_to_the_issues_they_came_from() {
         (settings.grouping.revision, &*settings.grouping.fingerprint_rules),
         (1, "value:a -> one\nvalue:b -> two")
     );
+    assert_consistent(&world);
+}
+
+#[tokio::test]
+async fn rules_that_somebody_else_changed_meanwhile_are_not_overwritten() {
+    let world = world().await;
+    let caller = Caller::of_task("test");
+    let (first, second) = (rules("", "value:a -> one"), rules("", "value:b -> two"));
+    grouping::apply(&world.ops, &caller, &shop(), first.clone()).await.unwrap();
+    let refused = grouping::apply(&world.ops, &caller, &shop(), second.clone()).await.unwrap_err();
+    assert!(matches!(refused, ApiError::Conflict { .. }), "{refused}");
+    let settings = project_settings::get(&world.ops, &Actor::System, &shop()).await.unwrap();
+    assert_eq!(settings.grouping.fingerprint_rules, "value:a -> one");
+    let report = grouping::trial(&world.ops, &Actor::System, &shop(), second.clone()).await.unwrap();
+    let to_new = |outcome: &&grouping::Outcome| matches!(outcome.destinations[..], [(Destination::New { .. }, _)]);
+    assert_eq!(report.outcomes.iter().filter(to_new).count(), 1, "no hash of what was refused leads anywhere");
+    grouping::apply(&world.ops, &caller, &shop(), Trial { revision: 1, ..second }).await.unwrap();
     assert_consistent(&world);
 }
 

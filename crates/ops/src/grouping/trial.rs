@@ -27,6 +27,8 @@ pub struct Trial {
     pub config: String,
     pub stack_rules: String,
     pub fingerprint_rules: String,
+    /// The revision of the project's grouping that this changes.
+    pub revision: u64,
     /// The newest events that are looked at.
     pub events: usize,
 }
@@ -96,26 +98,29 @@ pub async fn trial(cx: &Ops, actor: &Actor, input: &ProjectRef, trial: Trial) ->
 /// them, each new place to the issue most of its events are of.
 ///
 /// # Errors
-/// As for `trial`, and `Forbidden` without `project:write`.
+/// As for `trial`, `Forbidden` without `project:write`, and `Conflict` if the project's grouping is of another revision by
+/// now. Nothing is set then.
 pub async fn apply(cx: &Ops, caller: &Caller, input: &ProjectRef, trial: Trial) -> Result<ProjectSettings, ApiError> {
     caller.require(Scope::ProjectWrite)?;
     let project_id = project_of(cx, caller, &input.org, &input.project).await?;
     let wanted = trial.clone();
     let moves = cx.blocking("try grouping rules", move |stores| moves(stores, project_id, &wanted)).await?;
-    let (now, who, project) = (cx.clock.now(), caller.clone(), input.clone());
-    cx.write("lead new hashes to their issues", move |tx| {
-        lookup::project(tx, &who, &project.org, &project.project, Scope::ProjectWrite)?;
+    let (now, caller, input) = (cx.clock.now(), caller.clone(), UpdateProject::of(input.clone()));
+    cx.write("set grouping rules", move |tx| {
+        let settings = project_settings::update_within(tx, &caller, &input, now, |settings| {
+            if settings.grouping.revision != trial.revision {
+                let detail = "The rules were changed meanwhile. Nothing was set; set again to replace them.".to_owned();
+                return Err(ApiError::Conflict { detail });
+            }
+            settings.grouping.config = trial.config;
+            settings.grouping.stack_rules = trial.stack_rules;
+            settings.grouping.fingerprint_rules = trial.fingerprint_rules;
+            Ok(())
+        })?;
         for (issue_id, hash) in heirs(&moves) {
             strands::lead(tx, project_id, (key_of(&hash), &stdx::hex::encode(&hash)), issue_id, now)?;
         }
-        Ok(())
-    })
-    .await?;
-    project_settings::update(cx, caller, UpdateProject::of(input.clone()), move |settings| {
-        settings.grouping.config = trial.config;
-        settings.grouping.stack_rules = trial.stack_rules;
-        settings.grouping.fingerprint_rules = trial.fingerprint_rules;
-        Ok(())
+        Ok(settings)
     })
     .await
 }

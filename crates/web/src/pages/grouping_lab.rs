@@ -34,6 +34,8 @@ pub(super) struct LabPage {
     pub config: String,
     pub stack_rules: String,
     pub fingerprint_rules: String,
+    /// What the form changes: set in another tab meanwhile, it is refused.
+    pub revision: u64,
     pub events: usize,
     pub may_set: bool,
     pub problem: Option<String>,
@@ -79,6 +81,8 @@ pub struct LabForm {
     stack_rules: String,
     fingerprint_rules: String,
     #[serde(default)]
+    revision: u64,
+    #[serde(default)]
     events: usize,
     act: String,
 }
@@ -96,6 +100,7 @@ pub async fn show(
     page.config = settings.config;
     page.stack_rules = settings.stack_rules;
     page.fingerprint_rules = settings.fingerprint_rules;
+    page.revision = settings.revision;
     page.was_set = query.set == "yes";
     html(&page)
 }
@@ -114,15 +119,23 @@ pub async fn submit(
         config: form.config,
         stack_rules: form.stack_rules.replace("\r\n", "\n"),
         fingerprint_rules: form.fingerprint_rules.replace("\r\n", "\n"),
+        revision: form.revision,
         events: if EVENTS.contains(&form.events) { form.events } else { EVENTS[1] },
     };
     page.config = trial.config.clone();
     page.stack_rules = trial.stack_rules.clone();
     page.fingerprint_rules = trial.fingerprint_rules.clone();
+    page.revision = trial.revision;
     page.events = trial.events;
     if form.act == "set" {
         return match grouping::apply(&state.ops, &viewer.caller, &reference, trial).await {
             Ok(_) => Ok(Redirect::to(&format!("/projects/{}/grouping/?set=yes", page.path)).into_response()),
+            Err(error @ ApiError::Conflict { .. }) => {
+                // Told so, who sets them once more means to replace the others.
+                let settings = project_settings::get(&state.ops, &viewer.caller, &reference).await?;
+                page.revision = settings.grouping.revision;
+                refused(page, error)
+            }
             Err(error) => refused(page, error),
         };
     }
@@ -135,9 +148,13 @@ pub async fn submit(
 
 /// What was typed is kept, with what is wrong with it.
 fn refused(mut page: LabPage, error: ApiError) -> Result<Response, PageError> {
-    let ApiError::Invalid { detail } = error else { return Err(error.into()) };
+    let (status, detail) = match error {
+        ApiError::Invalid { detail } => (StatusCode::BAD_REQUEST, detail),
+        ApiError::Conflict { detail } => (StatusCode::CONFLICT, detail),
+        error => return Err(error.into()),
+    };
     page.problem = Some(detail);
-    Ok((StatusCode::BAD_REQUEST, html(&page)?).into_response())
+    Ok((status, html(&page)?).into_response())
 }
 
 async fn page(state: &WebState, viewer: &Viewer, reference: &ProjectRef) -> Result<LabPage, PageError> {
@@ -149,6 +166,7 @@ async fn page(state: &WebState, viewer: &Viewer, reference: &ProjectRef) -> Resu
         config: String::new(),
         stack_rules: String::new(),
         fingerprint_rules: String::new(),
+        revision: 0,
         events: EVENTS[1],
         may_set: viewer.caller.require_in(project.organization.id, ops::Scope::ProjectWrite).is_ok(),
         problem: None,

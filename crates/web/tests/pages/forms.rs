@@ -173,6 +173,9 @@ async fn the_grouping_lab_keeps_what_is_typed_tells_and_sets() {
     let set = browser.post(LAB, &form("module:app.* -app\r\n", "set")).await;
     assert_eq!((set.status, set.location()), (StatusCode::SEE_OTHER, "/projects/acme/shop/grouping/?set=yes"));
     assert!(browser.read(LAB).await.contains("module:app.* -app"));
+    let stale = browser.post(LAB, &form("module:app.* +app\r\n", "set")).await;
+    assert_eq!(stale.status, StatusCode::CONFLICT);
+    assert!(stale.text().contains("name=\"revision\" value=\"1\""), "{}", stale.text());
     let event = browser.read("/issues/1/").await;
     assert!(event.contains("id=\"grouping\"") && event.contains("counts"), "{event}");
     assert!(!event.contains("<script>alert"));

@@ -164,6 +164,7 @@ fn grouping_lab(text: &str, is_superuser: bool) -> grouping_lab::LabPage {
         config: "newstyle:2023-01-11".to_owned(),
         stack_rules: text.to_owned(),
         fingerprint_rules: text.to_owned(),
+        revision: 3,
         events: 300,
         may_set: is_superuser,
         problem: Some(text.to_owned()),
