@@ -10,10 +10,12 @@ mod extensions;
 mod globs;
 mod known_errors;
 mod localhost;
+mod need;
 
 use crate::normalise::{Context, user_agent_of};
 use globs::Globs;
 use protocol::event::Event;
+use protocol::json::Value;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use stdx::Network;
@@ -191,6 +193,11 @@ impl Filters {
             health_checks: Globs::new(&health_checks)?,
             settings: settings.clone(),
         })
+    }
+
+    /// Returns whether `reason` is to be asked about an event that was sent so: if not, no filter takes it.
+    pub fn may_take(&self, event: &Value<'_>) -> bool {
+        need::of_all(&self.settings) || event.as_object().is_some_and(need::of_some)
     }
 
     /// Returns why the event is not to be stored, if so. `event` is normalised and not yet scrubbed.

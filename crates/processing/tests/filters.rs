@@ -4,6 +4,7 @@ use crate::context;
 use processing::filter::{Filters, LegacyBrowser, Settings};
 use processing::{Context, normalise};
 use protocol::event::Event;
+use protocol::json;
 
 /// Every filter on, with lists.
 fn all() -> Settings {
@@ -21,11 +22,17 @@ fn all() -> Settings {
 
 fn reason(settings: &Settings, json: &str, context: &Context<'_>) -> Option<&'static str> {
     let event = normalise(Event::parse(json.as_bytes()).expect("an object"), context);
-    Filters::new(settings).expect("valid settings").reason(&event, context).map(|reason| reason.as_str())
+    let filters = Filters::new(settings).expect("valid settings");
+    let reason = filters.reason(&event, context).map(|reason| reason.as_str());
+    let may_take = filters.may_take(&json::parse(json.as_bytes()).expect("valid json"));
+    assert!(may_take || reason.is_none(), "{reason:?} would not be asked for: {json}");
+    reason
 }
 
 fn check(json: &str, expected: Option<&str>) {
     assert_eq!(reason(&all(), json, &context()), expected, "{json}");
+    // Those that are on by default are to be asked for without the others too.
+    reason(&Settings::default(), json, &context());
 }
 
 fn check_agent(user_agent: &str, expected: Option<&str>) {
@@ -121,6 +128,25 @@ fn known_errors_of_frameworks_are_taken_by_default() {
     assert_eq!(default("ChunkLoadError", "Loading chunk 3 failed."), Some("chunk-load-error"));
     assert_eq!(default("Error", "Uncaught (in promise): ChunkLoadError: Loading chunk 3"), Some("chunk-load-error"));
     assert_eq!(default("Error", "Loading chunk"), None);
+    let chunk = Some("chunk-load-error");
+    let other_forms = [
+        r#"{"exception":{"values":[null,{"value":"ChunkLoadError: Loading chunk 3"}]}}"#,
+        r#"{"sentry.interfaces.Exception":{"value":{"a":["x ChunkLoadError: Loading chunk 3"]}}}"#,
+        r#"{"exception":[{"value":{"mechanism":"ChunkLoadError: Loading chunk 3"}}]}"#,
+    ];
+    for json in other_forms {
+        assert_eq!(reason(&Settings::default(), json, &context()), chunk, "{json}");
+    }
+}
+
+#[test]
+fn an_event_without_any_of_these_is_not_looked_at_by_default() {
+    let filters = |settings: &Settings| Filters::new(settings).expect("valid settings");
+    let stack = r#"{"stacktrace":{"frames":[{"filename":"react-dom.js"}]},"type":"E","value":"late"}"#;
+    let json = format!(r#"{{"type":"error","message":"reactor","exception":[{stack}]}}"#);
+    let event = json::parse(json.as_bytes()).expect("valid json");
+    assert!(!filters(&Settings::default()).may_take(&event));
+    assert!(filters(&Settings { localhost: true, ..Settings::default() }).may_take(&event));
 }
 
 #[test]

@@ -188,7 +188,9 @@ fn plan_accepted(
     let Some(mut tree) = tree.ok().filter(|tree| tree.as_object().is_some()) else {
         return Ok(loose(accepted, companions(kept)?, Some(INVALID_JSON.to_owned())));
     };
-    if let Some(reason) = filtered(policy, accepted, &tree) {
+    if policy.filters.may_take(&tree)
+        && let Some(reason) = filtered(policy, accepted, &tree)
+    {
         return Ok(loose(accepted, companions(Attachments::Dropped)?, Some(reason.as_str().to_owned())));
     }
     // Where nothing had to be taken out, the payload is stored byte for byte.
