@@ -90,7 +90,9 @@ impl World {
         let is_there = self.state_of(id)?.is_some_and(|state| state != JobState::Dead);
         let known = self.jobs.entry(id.to_owned()).or_default();
         // One that came back after a crash may be of any life.
-        let lives = known.letter.clone().unwrap_or_else(|| known.ever.clone());
+        let mut lives = known.letter.clone().unwrap_or_else(|| known.ever.clone());
+        // Whoever retries a letter wants it to run, however late.
+        lives.iter_mut().for_each(|life| life.expires_at = None);
         match answer {
             Ok(true) if !is_there => return Err(format!("{id} was put back and is lost")),
             Ok(true) => {
