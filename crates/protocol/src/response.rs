@@ -74,6 +74,8 @@ pub enum Refusal {
     /// The queue's or the disk's bound is reached; what waits is safe and the client should come back.
     #[error("queue is full, retry later")]
     QueueFull,
+    #[error("the broker is away and the spool is full (queue.spool-max-bytes), retry later")]
+    SpoolFull,
     #[error("failed to queue envelope")]
     NotQueued,
     #[error("the service is overloaded")]
@@ -124,6 +126,7 @@ impl Refusal {
             Refusal::BodyTimeout => (408, "body_timeout"),
             Refusal::RateLimited { .. } => (429, "rate_limited"),
             Refusal::QueueFull => (429, "queue_full"),
+            Refusal::SpoolFull => (503, "spool_full"),
             Refusal::NotQueued => (503, "not_queued"),
             Refusal::Overloaded => (503, "overloaded"),
             Refusal::ShuttingDown => (503, "shutting_down"),
@@ -162,6 +165,7 @@ impl Refusal {
             | Refusal::BodyTimeout
             | Refusal::RateLimited { .. }
             | Refusal::QueueFull
+            | Refusal::SpoolFull
             | Refusal::NotQueued
             | Refusal::Overloaded
             | Refusal::ShuttingDown

@@ -34,6 +34,11 @@ fn refusals_have_the_documented_status_and_body() {
         r#"{"detail":"invalid request body","causes":["unsupported content encoding 'compress'"]}"#,
     );
     check(Refusal::QueueFull, 429, r#"{"detail":"queue is full, retry later"}"#);
+    check(
+        Refusal::SpoolFull,
+        503,
+        r#"{"detail":"the broker is away and the spool is full (queue.spool-max-bytes), retry later"}"#,
+    );
     check(Refusal::NotQueued, 503, r#"{"detail":"failed to queue envelope"}"#);
     let large = encoding::decode(Encoding::Identity, b"12345", 4).unwrap_err();
     check(large.into(), 413, r#"{"detail":"request body exceeded the limit of 4 bytes"}"#);

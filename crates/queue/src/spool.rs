@@ -22,6 +22,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use stdx::{Clock, Timestamp};
 
+/// The key of a spool's bound; what is beyond it is refused by this name.
+pub const SPOOL_BOUND: &str = "queue.spool-max-bytes";
 /// Name of the one queue inside.
 const QUEUE: &str = "spool";
 /// A broker that has not answered for so long is away: whoever waits for it waits no longer than a client does.
@@ -178,6 +180,9 @@ impl Inner {
         self.held.fetch_sub(count - new, Ordering::SeqCst);
         kept.map_err(|error| {
             self.refused.fetch_add(count, Ordering::Relaxed);
+            if matches!(error, QueueError::Full { .. }) {
+                return QueueError::Full { bound: SPOOL_BOUND };
+            }
             let why = self.lock_away().as_ref().map(|away| away.why.clone()).unwrap_or_default();
             QueueError::Unwritable { why: format!("the broker is away ({why}), and its spool: {error}") }
         })

@@ -144,6 +144,7 @@ fn not_kept_envelope(examined: &Examined) -> Vec<u8> {
 
 pub(super) fn refusal_of(error: &QueueError) -> Refusal {
     match error {
+        QueueError::Full { bound } if *bound == queue::SPOOL_BOUND => Refusal::SpoolFull,
         QueueError::Full { bound } => {
             tracing::debug!(bound, "event refused, the queue is full");
             Refusal::QueueFull
