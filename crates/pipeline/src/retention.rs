@@ -19,7 +19,7 @@ mod work;
 pub use plan::{Ask, Plan, plan};
 pub use policies::{Model, POLICIES, Policy, Reach};
 pub use report::{Freed, Report};
-pub use work::{Bench, Did, Step, Unit, Work};
+pub use work::{Bench, Step, Unit, Work};
 
 #[cfg(test)]
 mod tests;

@@ -129,28 +129,11 @@ pub fn delete(
     project_id: Option<i64>,
     limit: usize,
 ) -> Result<usize, StoreError> {
-    Ok(delete_by_project(tx, aged, before, project_id, limit)?.len())
-}
-
-/// Deletes as `delete` does. Returns the project of each row; project 0 stands for none.
-///
-/// # Errors
-/// If the database fails.
-pub fn delete_by_project(
-    tx: &mut Tx<'_>,
-    aged: Aged,
-    before: Timestamp,
-    project_id: Option<i64>,
-    limit: usize,
-) -> Result<Vec<i64>, StoreError> {
     let Shape { table, key, project, column, is_due, unit, .. } = aged.shape();
     let sql = format!(
         "DELETE FROM {table} WHERE ({key}) IN (
              SELECT {key} FROM {table}
-             WHERE {column} < $1 AND ($2 IS NULL OR {project} = $2) AND {is_due} LIMIT $3)
-         RETURNING {project}"
+             WHERE {column} < $1 AND ($2 IS NULL OR {project} = $2) AND {is_due} LIMIT $3)"
     );
-    let rows: Vec<(i64,)> =
-        tx.query(&sql, &[Val::Int(bound(unit, before)), Val::from(project_id), Val::Int(limit as i64)])?;
-    Ok(rows.into_iter().map(|(project,)| project).collect())
+    Ok(tx.execute(&sql, &[Val::Int(bound(unit, before)), Val::from(project_id), Val::Int(limit as i64)])?)
 }

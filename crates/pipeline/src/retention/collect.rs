@@ -44,13 +44,6 @@ impl Bounds {
     }
 }
 
-/// Blobs that went, and the bytes that came back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Collected {
-    pub(super) blobs: usize,
-    pub(super) bytes: u64,
-}
-
 /// Returns the blobs of a folder that nothing refers to.
 pub(super) fn orphans(stores: &Stores, folder: u8, bounds: Bounds) -> Result<Vec<BlobFile>, StoreError> {
     let mut found = Vec::new();
@@ -90,26 +83,21 @@ impl Bench<'_> {
         };
         let files: Vec<BlobFile> = left.drain(..left.len().min(BLOBS_AT_ONCE)).collect();
         let keys: Vec<String> = orphans_of(self.stores, &files, bounds)?.into_iter().map(|file| file.key).collect();
-        let collected = self.collect(&keys)?;
-        let mut step = Step::rows(left.is_empty(), 0, collected.blobs);
-        step.did.returned_bytes = collected.bytes;
-        Ok(step)
+        Ok(Step { returned_bytes: self.collect(&keys)?, is_done: left.is_empty() })
     }
 
-    /// Collects those of the blobs that nothing refers to any more. Returns how many went.
-    pub(super) fn collect(&self, keys: &[String]) -> Result<Collected, StoreError> {
-        let mut collected = Collected::default();
+    /// Collects those of the blobs that nothing refers to any more. Returns the bytes that came back.
+    pub(super) fn collect(&self, keys: &[String]) -> Result<u64, StoreError> {
+        let mut returned = 0;
         for keys in keys.chunks(BLOBS_AT_ONCE) {
             let (unreferenced, put_before) = self.stores.db.write_blocking(|tx| {
                 let unreferenced = attachments::unreferenced(tx, keys)?;
                 Ok::<_, StoreError>((unreferenced, self.clock.now().minus(COARSE_TIME)))
             })?;
             for key in unreferenced {
-                let bytes = self.stores.blobs.collect(&key, put_before)?;
-                collected.blobs += usize::from(bytes > 0);
-                collected.bytes += bytes;
+                returned += self.stores.blobs.collect(&key, put_before)?;
             }
         }
-        Ok(collected)
+        Ok(returned)
     }
 }

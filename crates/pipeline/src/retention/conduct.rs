@@ -5,7 +5,7 @@ use super::plan::{Ask, Plan, plan};
 use super::report::Report;
 use super::sweep::{Hand, Ran};
 use super::thin;
-use super::work::{Bench, Did, Unit};
+use super::work::{Bench, Unit};
 use queue::{Queue, QueueDepth, QueueError};
 use std::time::{Duration, Instant};
 use stdx::Timestamp;
@@ -159,12 +159,11 @@ impl Hand for OwnHand<'_> {
             return Ran::Stopped;
         }
         let until = self.until.min(Instant::now() + UNIT_TIME);
-        let mut all = Did::default();
-        match self.bench.run(unit, until, &mut |did| all.add(did)) {
-            Ok(true) => Ran::Done(all),
-            Ok(false) => Ran::Unfinished(all),
+        match self.bench.run(unit, until, &mut || {}) {
+            Ok(step) if step.is_done => Ran::Done { returned_bytes: step.returned_bytes },
+            Ok(step) => Ran::Unfinished { returned_bytes: step.returned_bytes },
             Err(StoreError::SweepEnded) => Ran::Stopped,
-            Err(error) => Ran::Failed { error: stdx::causes::on_one_line(&error), did: all },
+            Err(error) => Ran::Failed { error: stdx::causes::on_one_line(&error) },
         }
     }
 }

@@ -3,7 +3,7 @@
 //! are noted as removed before their rows go (`store::thinning`).
 
 use super::thin::{carry_out, victim};
-use super::work::{Bench, Did, EVENTS_AT_ONCE, ROWS_AT_ONCE, Step};
+use super::work::{Bench, EVENTS_AT_ONCE, ROWS_AT_ONCE, Step};
 use store::StoreError;
 use store::days::{self, Afterwards, OpenDay};
 use store::events::ListQuery;
@@ -29,8 +29,7 @@ pub(super) struct Reached {
 
 /// What the transaction that was to end a day did.
 enum Ended {
-    /// With so many events of each project.
-    Whole(Vec<(i64, i64)>),
+    Whole,
     /// Counts by group are still in the way.
     NotYet,
     /// Somebody else's event was counted on the day since it was planned.
@@ -43,12 +42,8 @@ impl Bench<'_> {
     pub(super) fn end_day(&self, ending: &Ending<'_>, reached: &mut Reached) -> Result<Step, StoreError> {
         let ended = self.write(|tx| self.end_in(tx, ending))?;
         match ended {
-            Ended::Whole(stored) => {
-                let rows = stored.iter().map(|(project, rows)| (*project, rows.unsigned_abs())).collect();
-                let returned_bytes = self.stores.events.drop_day(&ending.day)?;
-                Ok(Step { is_done: true, did: Did { rows, returned_bytes } })
-            }
-            Ended::NotYet => Ok(Step::bytes(false, 0)),
+            Ended::Whole => Ok(Step { is_done: true, returned_bytes: self.stores.events.drop_day(&ending.day)? }),
+            Ended::NotYet => Ok(Step { is_done: false, returned_bytes: 0 }),
             Ended::Shared => self.remove_events_of(ending, reached),
         }
     }
@@ -57,14 +52,14 @@ impl Bench<'_> {
     /// end they could not be told from those of events that came since.
     fn end_in(&self, tx: &mut db::Tx<'_>, ending: &Ending<'_>) -> Result<Ended, StoreError> {
         let Ending { day, reopens, only } = ending;
-        if !days::is_current(tx, day)? {
-            return Ok(Ended::Whole(Vec::new()));
-        }
-        let stored = removals::stored_by_project(tx, day.day)?;
         if !reopens {
             days::end(tx, day, Afterwards::Closed, self.clock.now())?;
-            return Ok(Ended::Whole(stored));
+            return Ok(Ended::Whole);
         }
+        if !days::is_current(tx, day)? {
+            return Ok(Ended::Whole);
+        }
+        let stored = removals::stored_by_project(tx, day.day)?;
         if only.is_some_and(|only| stored.iter().any(|(project, _)| !only.contains(project))) {
             return Ok(Ended::Shared);
         }
@@ -74,14 +69,14 @@ impl Bench<'_> {
         let now = self.clock.now();
         days::end(tx, day, Afterwards::Reopened, now)?;
         removals::note_all(tx, day.day, None, now)?;
-        Ok(Ended::Whole(stored))
+        Ok(Ended::Whole)
     }
 
     /// The day goes on without these projects, one after the other.
     fn remove_events_of(&self, ending: &Ending<'_>, reached: &mut Reached) -> Result<Step, StoreError> {
         let projects = ending.only.unwrap_or_default();
         let Some(project_id) = projects.get(reached.projects_done) else {
-            return Ok(Step::bytes(true, 0));
+            return Ok(Step { is_done: true, returned_bytes: 0 });
         };
         let step = self.remove_events(&ending.day, *project_id, reached)?;
         if step.is_done {
@@ -105,7 +100,7 @@ impl Bench<'_> {
         }
         if reached.is_walked {
             let compacted = self.stores.events.compact_step(day)?;
-            return Ok(Step::bytes(!compacted.has_more, compacted.returned_bytes));
+            return Ok(Step { is_done: !compacted.has_more, returned_bytes: compacted.returned_bytes });
         }
         let victims = self.next_of_project(day, project_id, reached)?;
         let now = self.clock.now();
@@ -113,10 +108,9 @@ impl Bench<'_> {
             true => thinning::note(tx, remover, day, &victims, now).map(Some),
             false => Ok(None),
         })?;
-        let Some(noted) = noted else { return Ok(Step::bytes(true, 0)) };
+        let Some(noted) = noted else { return Ok(Step { is_done: true, returned_bytes: 0 }) };
         carry_out(self.stores, &noted.removing)?;
-        let rows = noted.sums.into_iter().map(|(project, (rows, _))| (project, rows)).collect();
-        Ok(Step { is_done: false, did: Did { rows, returned_bytes: 0 } })
+        Ok(Step { is_done: false, returned_bytes: 0 })
     }
 
     fn next_of_project(

@@ -3,9 +3,9 @@
 //! named, and the rest goes on.
 
 use super::plan::Plan;
-use super::report::{Freed, Report};
-use super::work::{Did, Unit, Work};
-use std::collections::{BTreeMap, VecDeque};
+use super::report::Report;
+use super::work::Unit;
+use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,13 +23,16 @@ pub trait Hand: Send {
 /// How one run of a unit ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ran {
-    Done(Did),
+    Done {
+        returned_bytes: u64,
+    },
     /// Its time is over and there is more to do.
-    Unfinished(Did),
-    /// It failed, or its hand died or hung; in words, and what it is known to have done before.
+    Unfinished {
+        returned_bytes: u64,
+    },
+    /// It failed, or its hand died or hung; in words.
     Failed {
         error: String,
-        did: Did,
     },
     /// The hand takes no more units; this one was not run.
     Stopped,
@@ -47,8 +50,6 @@ pub struct Progress {
 struct Waiting<'a> {
     unit: &'a Unit,
     tries: u32,
-    /// Rows that went so far, by project.
-    rows: BTreeMap<i64, u64>,
 }
 
 #[derive(Default)]
@@ -69,7 +70,7 @@ pub fn run(plan: &Plan, hands: Vec<Box<dyn Hand + '_>>, mut tell: impl FnMut(Pro
     let rows_of = |unit: &Unit| unit.due.iter().map(|freed| freed.rows).sum::<u64>();
     let all =
         Progress { units: plan.units.len(), units_ended: 0, rows: plan.units.iter().map(rows_of).sum(), rows_ended: 0 };
-    let waiting = plan.units.iter().map(|unit| Waiting { unit, tries: 0, rows: BTreeMap::new() }).collect();
+    let waiting = plan.units.iter().map(|unit| Waiting { unit, tries: 0 }).collect();
     let state = Mutex::new(State { waiting, hands: hands.len(), ..State::default() });
     let changed = Condvar::new();
     std::thread::scope(|scope| {
@@ -115,10 +116,7 @@ impl Drop for CountedOut<'_, '_> {
 /// is what a death leaves.
 fn run_caught(hand: &mut dyn Hand, unit: &Unit) -> Ran {
     let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| hand.run(unit)));
-    ran.unwrap_or_else(|panic| Ran::Failed {
-        error: format!("panicked: {}", stdx::causes::of_panic(&*panic)),
-        did: Did::default(),
-    })
+    ran.unwrap_or_else(|panic| Ran::Failed { error: format!("panicked: {}", stdx::causes::of_panic(&*panic)) })
 }
 
 /// Waits for a unit that may be run now. `None` = nothing is left, or the sweep is stopped.
@@ -136,26 +134,28 @@ fn take<'a>(state: &Mutex<State<'a>>, changed: &Condvar) -> Option<Waiting<'a>> 
     }
 }
 
-fn note<'a>(state: &mut State<'a>, mut taken: Waiting<'a>, ran: Ran) {
+fn note<'a>(state: &mut State<'a>, taken: Waiting<'a>, ran: Ran) {
     state.running -= 1;
     match ran {
-        Ran::Done(did) => {
-            state.count(&mut taken, &did);
-            // What takes disk and holds no rows, and what is removed by tables whose rows nobody counts again.
-            let is_uncounted = |due: &&Freed| due.rows == 0 || matches!(taken.unit.work, Work::Remains { .. });
-            let uncounted: Vec<Freed> = taken.unit.due.iter().filter(is_uncounted).copied().collect();
-            state.report.add(&uncounted);
+        Ran::Done { returned_bytes } => {
+            state.report.returned_bytes += returned_bytes;
+            state.report.add(&taken.unit.due);
             state.report.units += 1;
             state.ended += 1;
         }
-        Ran::Unfinished(did) => {
-            state.count(&mut taken, &did);
+        Ran::Unfinished { returned_bytes } => {
+            state.report.returned_bytes += returned_bytes;
             // Behind the others of its rank: one large unit does not keep a hand for itself.
             state.put_back(Waiting { tries: 0, ..taken });
         }
-        Ran::Failed { error, did } => {
-            state.count(&mut taken, &did);
-            state.note_failure(taken, error);
+        Ran::Failed { error } if taken.tries + 1 < TRIES_MAX => {
+            state.report.retried += 1;
+            state.report.retries.push(format!("{}: {error}", taken.unit.name()));
+            state.put_back(Waiting { tries: taken.tries + 1, ..taken });
+        }
+        Ran::Failed { error } => {
+            state.report.skipped.push(format!("{}: {error}", taken.unit.name()));
+            state.ended += 1;
         }
         Ran::Stopped => {
             state.put_back(taken);
@@ -176,43 +176,11 @@ impl<'a> State<'a> {
         self.waiting.pop_front()
     }
 
-    fn note_failure(&mut self, taken: Waiting<'a>, error: String) {
-        let text = format!("{}: {error}", taken.unit.name());
-        if taken.tries + 1 < TRIES_MAX {
-            self.report.retried += 1;
-            self.report.retries.push(text);
-            self.put_back(Waiting { tries: taken.tries + 1, ..taken });
-        } else {
-            self.report.skipped.push(text);
-            self.ended += 1;
-        }
-    }
-
-    /// Rows are those that went. Their bytes are what the plan measured, for so many rows; when all of them have gone, all.
-    fn count(&mut self, taken: &mut Waiting<'a>, did: &Did) {
-        self.report.returned_bytes += did.returned_bytes;
-        let Some(model) = taken.unit.due.first().map(|due| due.model) else { return };
-        for (project_id, rows) in did.rows.iter().filter(|(_, rows)| **rows > 0) {
-            let before = taken.rows.get(project_id).copied().unwrap_or_default();
-            let after = before + rows;
-            taken.rows.insert(*project_id, after);
-            let bytes = |rows| bytes_of(&taken.unit.due, *project_id, rows);
-            let freed = Freed { model, project_id: *project_id, rows: *rows, bytes: bytes(after) - bytes(before) };
-            self.report.add(&[freed]);
-        }
-    }
-
     fn put_back(&mut self, taken: Waiting<'a>) {
         let rank = taken.unit.rank();
         let behind = self.waiting.iter().position(|other| other.unit.rank() > rank).unwrap_or(self.waiting.len());
         self.waiting.insert(behind, taken);
     }
-}
-
-/// Returns what so many rows of a project take, by what is due of it.
-fn bytes_of(due: &[Freed], project_id: i64, rows: u64) -> u64 {
-    let of_project = due.iter().find(|due| due.project_id == project_id && due.rows > 0);
-    of_project.map_or(0, |due| (u128::from(due.bytes) * u128::from(rows) / u128::from(due.rows)) as u64)
 }
 
 fn lock<'s, 'a>(state: &'s Mutex<State<'a>>) -> MutexGuard<'s, State<'a>> {

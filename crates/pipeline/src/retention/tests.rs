@@ -257,7 +257,7 @@ impl Hand for Mortal<'_> {
         let mut left = self.deaths.lock().unwrap();
         if *left > 0 {
             *left -= 1;
-            return Ran::Failed { error: "its worker was killed".to_owned(), did: Did::default() };
+            return Ran::Failed { error: "its worker was killed".to_owned() };
         }
         drop(left);
         self.hand.run(unit)

@@ -99,7 +99,7 @@ impl Bench<'_> {
         *place = gone_through.unwrap_or(*place);
         self.compact(thinning)?;
         let of_day = before.saturating_sub(self.stores.events.size_bytes(day)?);
-        let returned_bytes = of_day + self.collect(&noted.blobs)?.bytes;
+        let returned_bytes = of_day + self.collect(&noted.blobs)?;
         let freed =
             |(project_id, (rows, bytes)): (i64, (u64, u64))| Freed { model: Model::Event, project_id, rows, bytes };
         Ok(Thinned {

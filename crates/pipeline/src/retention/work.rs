@@ -5,7 +5,7 @@ use super::collect;
 use super::policies::Model;
 use super::remove::{self, Ending};
 use super::report::Freed;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use stdx::{Clock, Day, Hour, Timestamp};
 use store::blobs::BlobFile;
@@ -104,39 +104,12 @@ impl Unit {
     }
 }
 
-/// What was really done, of a unit or a part of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Did {
-    /// Rows that went, by project; 0 = of none.
-    pub rows: BTreeMap<i64, u64>,
-    /// Bytes that files became smaller by.
-    pub returned_bytes: u64,
-}
-
-impl Did {
-    pub fn add(&mut self, other: &Did) {
-        for (project_id, rows) in &other.rows {
-            *self.rows.entry(*project_id).or_default() += rows;
-        }
-        self.returned_bytes += other.returned_bytes;
-    }
-}
-
-/// How far a unit came, and what that took away.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How far a unit came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     pub is_done: bool,
-    pub did: Did,
-}
-
-impl Step {
-    pub(super) fn rows(is_done: bool, project_id: i64, rows: usize) -> Step {
-        Step { is_done, did: Did { rows: BTreeMap::from([(project_id, rows as u64)]), returned_bytes: 0 } }
-    }
-
-    pub(super) fn bytes(is_done: bool, returned_bytes: u64) -> Step {
-        Step { is_done, did: Did { returned_bytes, ..Did::default() } }
-    }
+    /// Bytes that files became smaller by.
+    pub returned_bytes: u64,
 }
 
 /// How far one run of a unit came. What is lost with it is looked at again, and changed no more.
@@ -158,18 +131,19 @@ pub struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Carries a unit out until it is done or `until` has passed; returns whether it is. `did` is called after each step.
+    /// Carries a unit out until it is done or `until` has passed. `alive` is called after each step.
     ///
     /// # Errors
     /// If a store fails, or `SweepEnded`; what was done stays done.
-    pub fn run(&self, unit: &Unit, until: Instant, did: &mut dyn FnMut(&Did)) -> Result<bool, StoreError> {
-        let mut reached = Reached::default();
+    pub fn run(&self, unit: &Unit, until: Instant, alive: &mut dyn FnMut()) -> Result<Step, StoreError> {
+        let (mut reached, mut returned_bytes) = (Reached::default(), 0);
         loop {
             let started = Instant::now();
             let step = self.step(&unit.work, &mut reached)?;
-            did(&step.did);
+            returned_bytes += step.returned_bytes;
+            alive();
             if step.is_done || Instant::now() >= until {
-                return Ok(step.is_done);
+                return Ok(Step { is_done: step.is_done, returned_bytes });
             }
             self.rest(started.elapsed());
         }
@@ -194,14 +168,14 @@ impl Bench<'_> {
             Work::Rows { model, before, project_id } => self.delete_rows(model, before, project_id),
             Work::Fold { day } => self
                 .write(|tx| removals::fold_group_days(tx, day, None, ROWS_AT_ONCE))
-                .map(|moved| Step::bytes(moved < ROWS_AT_ONCE, 0)),
+                .map(|moved| Step { is_done: moved < ROWS_AT_ONCE, returned_bytes: 0 }),
             Work::FoldHours { share, before } => self
                 .write(|tx| series::fold(tx, share, before, ROWS_AT_ONCE))
-                .map(|folded| Step::rows(folded < ROWS_AT_ONCE, 0, folded)),
+                .map(|folded| Step { is_done: folded < ROWS_AT_ONCE, returned_bytes: 0 }),
             Work::Remains { project_id } => {
                 let now = self.clock.now();
                 let is_done = self.write(|tx| remains::remove(tx, project_id, now))?;
-                Ok(Step::bytes(is_done, 0))
+                Ok(Step { is_done, returned_bytes: 0 })
             }
             Work::Blobs { folder, orphans_before, bodies_before } => {
                 let bounds = collect::Bounds { orphans_before, bodies_before };
@@ -234,20 +208,19 @@ impl Bench<'_> {
         for day in on_disk.iter().filter(|day| !open.contains(day) && !probe::is_fresh(day, now)) {
             returned_bytes += self.stores.events.drop_day(day)?;
         }
-        Ok(Step::bytes(true, returned_bytes))
+        Ok(Step { is_done: true, returned_bytes })
     }
 
     fn delete_attachments(&self, project_id: i64, before: Day) -> Result<Step, StoreError> {
         let keys = self.write(|tx| attachments::delete_before(tx, project_id, before, ROWS_AT_ONCE))?;
-        let mut step = Step::rows(keys.len() < ROWS_AT_ONCE, project_id, keys.len());
-        step.did.returned_bytes = self.collect(&keys)?.bytes;
-        Ok(step)
+        let returned_bytes = self.collect(&keys)?;
+        Ok(Step { is_done: keys.len() < ROWS_AT_ONCE, returned_bytes })
     }
 
     fn delete_rows(&self, model: Model, before: Timestamp, project_id: Option<i64>) -> Result<Step, StoreError> {
-        let Some(aged) = model.aged() else { return Ok(Step::bytes(true, 0)) };
+        let Some(aged) = model.aged() else { return Ok(Step { is_done: true, returned_bytes: 0 }) };
         let deleted = self.write(|tx| {
-            let deleted = expiry::delete_by_project(tx, aged, before, project_id, ROWS_AT_ONCE)?;
+            let deleted = expiry::delete(tx, aged, before, project_id, ROWS_AT_ONCE)?;
             // What is known of removals and of bodies goes with the ids they are about.
             if model == Model::Digested && project_id.is_none() {
                 expiry::delete(tx, expiry::Aged::Removal, before, None, ROWS_AT_ONCE)?;
@@ -255,11 +228,7 @@ impl Bench<'_> {
             }
             Ok(deleted)
         })?;
-        let mut step = Step::bytes(deleted.len() < ROWS_AT_ONCE, 0);
-        for project_id in deleted {
-            *step.did.rows.entry(project_id).or_default() += 1;
-        }
-        Ok(step)
+        Ok(Step { is_done: deleted < ROWS_AT_ONCE, returned_bytes: 0 })
     }
 
     fn vacuum(&self) -> Result<Step, StoreError> {
@@ -268,6 +237,6 @@ impl Bench<'_> {
         if is_done {
             self.stores.db.checkpoint_truncate()?;
         }
-        Ok(Step::bytes(is_done, before.saturating_sub(self.stores.metadata_bytes())))
+        Ok(Step { is_done, returned_bytes: before.saturating_sub(self.stores.metadata_bytes()) })
     }
 }

@@ -19,7 +19,7 @@ impl House {
         let bench = Bench { stores: &self.stores, clock: &*self.clock, sweep: held.sweep, share: 1.0 };
         let mut steps = 0;
         for unit in &plan.units {
-            let mut alive = |_: &Did| {
+            let mut alive = || {
                 self.assert_consistent();
                 steps += 1;
             };
@@ -48,9 +48,7 @@ fn a_day_that_somebody_else_came_to_use_is_not_ended() {
         let plan = house.plan(&ask);
         assert!(matches!(plan.units[0].work, Work::EndDay { .. }), "{plan:?}");
         house.fill(site, 20, 5);
-        let done = house.carry_out(&plan);
-        let events: Vec<_> = done.rows().filter(|freed| freed.model == Model::Event).collect();
-        assert_eq!((events.len(), events[0].project_id, events[0].rows), (1, shop, 600));
+        house.carry_out(&plan);
         assert_eq!((house.listed(shop), house.listed(site)), (vec![], vec![(20, 5)]));
         house.assert_consistent();
         assert_eq!(house.plan(&ask).report().rows_total(), 0, "nothing is left");
@@ -140,42 +138,4 @@ fn events_of_an_issue_that_is_being_deleted_are_removed_once() {
     assert_eq!((house.listed(shop), house.listed(site)), (vec![], vec![(20, 5)]));
     let removed = house.stores.db.read_blocking(|tx| removals::of_day(tx, Day(NOW.day().0 - 20))).unwrap();
     assert_eq!(removed, [(shop, 30)]);
-}
-
-#[test]
-fn a_sweep_says_what_went_also_where_it_was_more_than_planned_or_was_cut_short() {
-    let (mut house, shop, site, ask) = House::with_a_shorter_limit();
-    house.fill(shop, 20, 1_200);
-    house.fill(site, 20, 5);
-    let mut rows = Vec::new();
-    for _ in 0..9 {
-        let plan = house.plan(&Ask { models: vec![Model::Event], ..ask.clone() });
-        // Two more than were planned, then time for one step.
-        if rows.is_empty() {
-            house.fill(shop, 20, 2);
-        }
-        let held = house.begin();
-        let bench = Bench { stores: &house.stores, clock: &*house.clock, sweep: held.sweep, share: 1.0 };
-        let hand = OneStep(bench, false);
-        let (report, _) = sweep::run(&plan, vec![Box::new(hand)], |_| {});
-        rows.push(report.rows_total());
-    }
-    assert_eq!(rows[..4], [500, 500, 202, 0]);
-    assert_eq!(house.listed(shop), []);
-}
-
-/// Stops after one step of its first unit.
-struct OneStep<'a>(Bench<'a>, bool);
-
-impl Hand for OneStep<'_> {
-    fn run(&mut self, unit: &Unit) -> Ran {
-        if std::mem::replace(&mut self.1, true) {
-            return Ran::Stopped;
-        }
-        let mut all = Did::default();
-        match self.0.run(unit, Instant::now(), &mut |did| all.add(did)).unwrap() {
-            true => Ran::Done(all),
-            false => Ran::Unfinished(all),
-        }
-    }
 }

@@ -3,9 +3,9 @@
 //! another, and a new worker takes its place.
 
 use anyhow::Context;
+use pipeline::retention::Unit;
 use pipeline::retention::conduct::UNIT_TIME;
 use pipeline::retention::sweep::{Hand, Ran};
-use pipeline::retention::{Did, Unit};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::fd::OwnedFd;
@@ -34,17 +34,9 @@ pub enum Order {
 #[serde(tag = "said", rename_all = "kebab-case")]
 pub enum Heard {
     Ready,
-    /// And has done this since it said so last.
-    Alive {
-        did: Did,
-    },
-    Ran {
-        is_done: bool,
-        did: Did,
-    },
-    Failed {
-        error: String,
-    },
+    Alive,
+    Ran { is_done: bool, returned_bytes: u64 },
+    Failed { error: String },
     SweepEnded,
 }
 
@@ -102,47 +94,34 @@ impl Hand for ChildHand<'_> {
     fn run(&mut self, unit: &Unit) -> Ran {
         let mut worker = match self.worker.take().map_or_else(|| self.spawner.start_one(), Ok) {
             Ok(worker) => worker,
-            Err(error) => {
-                let error = format!("start a worker process: {error}");
-                return Ran::Failed { error, did: Did::default() };
-            }
+            Err(error) => return Ran::Failed { error: format!("start a worker process: {error}") },
         };
         let for_ms = u64::try_from(UNIT_TIME.as_millis()).unwrap_or(u64::MAX);
-        let mut did = Did::default();
-        match worker.run(&Order::Run { unit: unit.clone(), sweep: self.sweep, for_ms }, &mut did) {
+        match worker.run(&Order::Run { unit: unit.clone(), sweep: self.sweep, for_ms }) {
             Ok(ran) => {
                 self.worker = Some(worker);
                 ran
             }
-            Err(why) => Ran::Failed { error: worker.bury(&why), did },
+            Err(why) => Ran::Failed { error: worker.bury(&why) },
         }
     }
 }
 
 impl Worker {
-    /// Hands a unit over and waits for its end, adding up what was done. An error says in words why there will be none.
-    fn run(&mut self, order: &Order, all: &mut Did) -> Result<Ran, String> {
+    /// Hands a unit over and waits for its end. An error says in words why there will be none.
+    fn run(&mut self, order: &Order) -> Result<Ran, String> {
         if !self.is_ready {
-            self.hear_until(Instant::now() + READY_WITHIN, READY_WITHIN, |heard| matches!(heard, Heard::Ready))?;
+            self.hear_until(Instant::now() + READY_WITHIN, READY_WITHIN, |heard| *heard == Heard::Ready)?;
             self.is_ready = true;
         }
         self.say(order).map_err(|error| format!("does not listen ({error})"))?;
-        let heard = self.hear_until(Instant::now() + DEADLINE, LEASE, |heard| match heard {
-            Heard::Alive { did } => {
-                all.add(did);
-                false
-            }
-            Heard::Ready | Heard::Ran { .. } | Heard::Failed { .. } | Heard::SweepEnded => true,
-        })?;
+        let heard = self.hear_until(Instant::now() + DEADLINE, LEASE, |heard| *heard != Heard::Alive)?;
         Ok(match heard {
-            Heard::Ran { is_done, did } => {
-                all.add(&did);
-                let all = std::mem::take(all);
-                if is_done { Ran::Done(all) } else { Ran::Unfinished(all) }
-            }
-            Heard::Failed { error } => Ran::Failed { error, did: std::mem::take(all) },
+            Heard::Ran { is_done: true, returned_bytes } => Ran::Done { returned_bytes },
+            Heard::Ran { is_done: false, returned_bytes } => Ran::Unfinished { returned_bytes },
+            Heard::Failed { error } => Ran::Failed { error },
             Heard::SweepEnded => Ran::Stopped,
-            Heard::Ready | Heard::Alive { .. } => return Err("answered out of turn".to_owned()),
+            Heard::Ready | Heard::Alive => return Err("answered out of turn".to_owned()),
         })
     }
 
@@ -156,7 +135,7 @@ impl Worker {
         &mut self,
         deadline: Instant,
         lease: Duration,
-        mut is_wanted: impl FnMut(&Heard) -> bool,
+        is_wanted: impl Fn(&Heard) -> bool,
     ) -> Result<Heard, String> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());

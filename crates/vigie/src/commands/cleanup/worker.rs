@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::roles::{end_with, leave_signals_to_the_parent, open_stores};
 use anyhow::Context;
 use pipeline::pace;
-use pipeline::retention::{Bench, Did};
+use pipeline::retention::Bench;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -40,19 +40,16 @@ pub fn run(config: &Config, parent: u32) -> anyhow::Result<ExitCode> {
         let Order::Run { unit, sweep, for_ms } = order else { break };
         let bench = Bench { stores: &stores, clock: &SystemClock, sweep, share: SHARE };
         let mut said_at = Instant::now();
-        let mut unsaid = Did::default();
-        let mut add = |did: &Did| {
-            unsaid.add(did);
-            // Rows are said at once: nobody could tell what one that is killed has done.
-            if !did.rows.is_empty() || said_at.elapsed() >= ALIVE_EVERY {
+        let mut alive = || {
+            if said_at.elapsed() >= ALIVE_EVERY {
                 said_at = Instant::now();
                 // A command that is gone is noticed at the next unit.
-                let _ = say(&mut told, &Heard::Alive { did: std::mem::take(&mut unsaid) });
+                let _ = say(&mut told, &Heard::Alive);
             }
         };
-        let ran = bench.run(&unit, Instant::now() + Duration::from_millis(for_ms), &mut add);
+        let ran = bench.run(&unit, Instant::now() + Duration::from_millis(for_ms), &mut alive);
         let heard = match ran {
-            Ok(is_done) => Heard::Ran { is_done, did: unsaid },
+            Ok(step) => Heard::Ran { is_done: step.is_done, returned_bytes: step.returned_bytes },
             Err(StoreError::SweepEnded) => Heard::SweepEnded,
             Err(error) => Heard::Failed { error: stdx::causes::on_one_line(&error) },
         };
