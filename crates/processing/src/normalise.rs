@@ -27,6 +27,7 @@ mod user;
 mod user_agent;
 
 pub(crate) use remarks::{append, leaf_at};
+pub use timestamps::is_before_epoch;
 pub(crate) use user_agent::{browser, user_agent_of};
 
 use protocol::event::Event;

@@ -5,6 +5,7 @@ use processing::{Context, normalise};
 use protocol::event::{Event, RemarkKind};
 use protocol::json::{self, Value};
 use std::time::Duration;
+use stdx::Timestamp;
 
 /// Returns the value at a path of keys and indexes of the normalised event, as JSON text; `-` where there is nothing.
 fn at(event: Event<'_>, path: &str) -> String {
@@ -91,6 +92,23 @@ fn a_wrong_client_clock_is_corrected() {
     assert_eq!(event.timestamp, Some(expected));
     assert_eq!(event.breadcrumbs.expect("one")[0].timestamp, Some(expected));
     assert_eq!(event.remarks[0].kind, RemarkKind::ClockDrift);
+}
+
+#[test]
+fn times_before_1970_are_told_by_the_clock_set_right() {
+    fn check(json: &str, sent_at: Option<i64>, expected: bool) {
+        let context = Context { sent_at: sent_at.map(Timestamp::from_seconds), ..context() };
+        let event = Event::parse(json.as_bytes()).expect("an object");
+        assert_eq!(processing::normalise::is_before_epoch(&event, &context), expected, "{json} {sent_at:?}");
+    }
+    check(r#"{"timestamp":-1}"#, None, true);
+    check(r#"{"timestamp":"1969-12-31T23:59:59Z"}"#, None, true);
+    check(r#"{"timestamp":5,"start_timestamp":-0.5}"#, None, true);
+    check(r#"{"timestamp":0}"#, None, false);
+    check("{}", None, false);
+    // A device that woke up without a clock.
+    check(r#"{"timestamp":-7200}"#, Some(-7_100), false);
+    check(r#"{"timestamp":5}"#, Some(RECEIVED_AT.plus(Duration::from_secs(7_200)).micros() / 1_000_000), true);
 }
 
 #[test]

@@ -26,6 +26,8 @@ const UNWRITABLE_PAUSE: Duration = Duration::from_secs(2);
 const UNSCRUBBABLE_PAUSE: Duration = Duration::from_secs(30);
 /// Reason in the receipt of an event whose payload is no JSON object.
 const INVALID_JSON: &str = "invalid_json";
+/// Reason of an event from before 1970.
+const TIMESTAMP: &str = "timestamp";
 
 /// A planned job, and the blob its body came in, which nobody needs once the plan is carried out.
 #[derive(Debug)]
@@ -201,6 +203,9 @@ fn plan_accepted(
     };
     let mut context = context(accepted);
     context.client_ip = context.client_ip.filter(|_| !removes_ip);
+    if processing::normalise::is_before_epoch(&event, &context) {
+        return Ok(loose(accepted, companions(kept)?, Some(TIMESTAMP.to_owned())));
+    }
     let event = processing::normalise(event, &context);
     let summary = processing::summarise_with(&event, &policy.grouper.config);
     let facts = (accepted.project_id, accepted.received_at);

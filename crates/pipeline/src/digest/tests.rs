@@ -179,6 +179,21 @@ fn a_filtered_event_is_counted_and_told_and_not_stored() {
     assert!(house.body(&id).is_some());
 }
 
+#[test]
+fn an_event_from_before_1970_is_refused_and_told() {
+    let mut house = House::new();
+    for json in [r#"{"timestamp":-1}"#, r#"{"start_timestamp":"1969-12-31T23:59:59Z"}"#] {
+        let id = house.send(json);
+        assert_eq!(house.body(&id), None, "{json}");
+        let project_id = house.project_id;
+        let remarks = house.stores.db.read_blocking(|tx| receipts::list(tx, project_id, &id)).unwrap();
+        let told: Vec<(&str, &str)> = remarks.iter().map(|row| (row.state.as_str(), row.reason.as_str())).collect();
+        assert!(told.contains(&("filtered", "timestamp")), "{json}: {told:?}");
+    }
+    let id = house.send(r#"{"timestamp":0}"#);
+    assert!(house.body(&id).is_some());
+}
+
 /// Ends the day of all these tests, and deletes its files as a sweep in another process does.
 fn end_day(house: &House, afterwards: Afterwards) {
     let db = &house.stores.db;
