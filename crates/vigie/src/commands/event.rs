@@ -30,7 +30,9 @@ pub fn run(command: &Command, flags: &Flags) -> anyhow::Result<ExitCode> {
             let client_ip = client_ip.as_deref().map(str::parse).transpose().context("read --client-ip")?;
             let bytes = read(file)?;
             let mut repaired = Vec::new();
-            let event = processing::normalise(parse(&bytes, &mut repaired)?, &context(client_ip));
+            let event = parse(&bytes, &mut repaired)?;
+            let context = context(event.id, client_ip);
+            let event = processing::normalise(event, &context);
             output::line(&json::to_text(&event.into_value()))?;
         }
         Command::Group { file, config, explain } => group::run(file, config.as_deref(), *explain)?,
@@ -39,8 +41,9 @@ pub fn run(command: &Command, flags: &Flags) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn context(client_ip: Option<std::net::IpAddr>) -> Context<'static> {
-    let event_id = EventId::random(stdx::random::bytes()).bytes();
+/// The event keeps the id that it has, as it does when it is sent.
+fn context(event_id: Option<[u8; 16]>, client_ip: Option<std::net::IpAddr>) -> Context<'static> {
+    let event_id = event_id.unwrap_or_else(|| EventId::random(stdx::random::bytes()).bytes());
     Context { event_id, received_at: SystemClock.now(), client_ip, ..Context::default() }
 }
 

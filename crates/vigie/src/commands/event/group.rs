@@ -20,7 +20,9 @@ pub fn run(file: &Path, config: Option<&Path>, is_explained: bool) -> anyhow::Re
     let name = config_name(config)?;
     let bytes = read(file)?;
     let mut repaired = Vec::new();
-    let event = processing::normalise(parse(&bytes, &mut repaired)?, &context(None));
+    let event = parse(&bytes, &mut repaired)?;
+    let context = context(event.id, None);
+    let event = processing::normalise(event, &context);
     let config = GroupConfig {
         name,
         stack_rules: stack_rules(&event)?.map(Arc::new),
