@@ -96,3 +96,24 @@ fn lookup(config: &Config, event_id: &str, as_json: bool) -> anyhow::Result<()> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{context, json};
+    use protocol::event::Event;
+
+    #[test]
+    fn an_event_keeps_its_id_and_twice_is_once() {
+        let normalised = |text: &str| {
+            let event = Event::parse(text.as_bytes()).expect("an event");
+            let context = context(event.id, None);
+            json::to_text(&processing::normalise(event, &context).into_value())
+        };
+        let id = |text: &str| Event::parse(text.as_bytes()).expect("an event").id;
+        let once = normalised(r#"{"event_id":"AAAAAAAA-aaaa-aaaa-aaaa-aaaaaaaaaaaa","message":"x"}"#);
+        assert!(once.contains(r#""event_id":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa""#), "{once}");
+        let without = normalised(r#"{"message":"x"}"#);
+        assert_eq!(id(&normalised(&without)), id(&without));
+        assert!(id(&without).is_some());
+    }
+}
