@@ -39,6 +39,7 @@ pub fn job(
         fairness_key: owner.project_id.unsigned_abs(),
         priority: EVENT_PRIORITY,
         delay: Duration::ZERO,
+        enqueued_at: Some(received_at),
         payload: Bytes::from(accepted.encode()),
         options: JobOptions::default(),
     }

@@ -12,7 +12,6 @@ use crate::{Actor, ApiError, Ops};
 use std::collections::{BTreeMap, HashMap};
 use stdx::Hour;
 use store::conservation::{AcceptedRow, SettledRow};
-use store::outcomes::OutcomeRow;
 pub use write_off::{WrittenOff, write_off};
 
 /// Hours that are compared. Whatever waits longer is among the queue's oldest jobs, which have an alarm of their own.
@@ -56,7 +55,7 @@ pub struct Balance {
     pub rows: Vec<BalanceRow>,
     /// Jobs of events that the queue holds in whatever state, dead letters too; `None` while it does not answer.
     pub queued: Option<i64>,
-    /// Events that an operator took out of the queue.
+    /// Events that an operator took out of the queue and that nothing tells the project of.
     pub withdrawn: i64,
 }
 
@@ -113,24 +112,6 @@ pub async fn balance(cx: &Ops, actor: &Actor) -> Result<Balance, ApiError> {
         row.project = names.get(&row.project_id).cloned().unwrap_or_default();
     }
     Ok(balance)
-}
-
-/// Accounts for accepted events that an operator took out of the queue: `dead`, with the reason, of no project, since a
-/// job that is gone does not say whose it was.
-pub(crate) async fn withdraw(cx: &Ops, queue: &str, quantity: u64, reason: &'static str) -> Result<(), ApiError> {
-    if quantity == 0 || !cx.event_queues.iter().any(|name| name == queue) {
-        return Ok(());
-    }
-    let row = OutcomeRow {
-        project_id: 0,
-        key_id: 0,
-        hour: cx.clock.now().hour(),
-        category: "error".to_owned(),
-        outcome: "dead".to_owned(),
-        reason: reason.to_owned(),
-        quantity: i64::try_from(quantity).unwrap_or(i64::MAX),
-    };
-    cx.write("account for withdrawn events", move |tx| Ok(store::outcomes::add(tx, &[row])?)).await
 }
 
 /// The spool first: what leaves it meanwhile is in the queue.

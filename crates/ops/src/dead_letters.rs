@@ -2,13 +2,11 @@
 //! look, and act with `queues.admin`; the system does both.
 
 use crate::audit::{self, Note};
-use crate::{Actor, ApiError, Caller, Ops, Permission, conservation, receipts};
+use crate::{Actor, ApiError, Caller, Ops, Permission, withdrawal};
 pub use queue::DeadLetter;
 use queue::QueueError;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-
-const DISCARDED: &str = "discarded by an operator";
 
 /// Which of them an operator means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,12 +148,8 @@ async fn discard_one(cx: &Ops, id: &str) -> Result<bool, ApiError> {
     let letter = cx.ask("read a dead letter", move |queue| queue.dead_letter(&asked)).await?;
     let Some(letter) = letter else { return Ok(false) };
     let asked = id.to_owned();
-    let is_gone = cx.ask("discard a dead letter", move |queue| queue.discard_dead(&asked)).await?;
-    if is_gone {
-        conservation::withdraw(cx, &letter.queue, 1, DISCARDED).await?;
-        receipts::note_dead(cx, &letter, DISCARDED).await?;
-    }
-    Ok(is_gone)
+    let discard = move |queue: &dyn queue::Queue, account: queue::Account<'_>| queue.discard_dead(&asked, account);
+    withdrawal::take_out(cx, "discard a dead letter", (&letter.queue, withdrawal::DISCARDED), discard).await
 }
 
 async fn select(cx: &Ops, actor: &Actor, selection: &Selection) -> Result<Vec<String>, ApiError> {

@@ -44,6 +44,7 @@ pub mod status;
 pub mod storage;
 pub mod tokens;
 pub mod users;
+mod withdrawal;
 pub mod workers;
 
 pub use actor::{Actor, Role, UserActor};

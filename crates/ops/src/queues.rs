@@ -2,7 +2,7 @@
 //! the system does both.
 
 use crate::audit::{self, Note};
-use crate::{Actor, ApiError, Caller, Ops, Permission, conservation};
+use crate::{Actor, ApiError, Caller, Ops, Permission, withdrawal};
 use queue::call::Call;
 use queue::{JobId, JobOptions, JobResult, NAME_BYTES_MAX, NewJob, Published};
 use std::time::Duration;
@@ -66,17 +66,22 @@ pub async fn resume(cx: &Ops, caller: &Caller, name: &str) -> Result<(), ApiErro
     audit::note_alone(cx, caller, note).await
 }
 
-/// Removes every job that waits in a queue and returns how many; what runs and dead letters stay.
+/// Removes every job that waits in a queue and returns how many; what runs and dead letters stay. Events are accounted for
+/// before they go.
 ///
 /// # Errors
-/// `NotFound` if there is no such queue.
+/// `NotFound` if there is no such queue. Of a purge that fails in the middle a part has gone, and is accounted for.
 pub async fn purge(cx: &Ops, caller: &Caller, name: &str) -> Result<u64, ApiError> {
     let name = known(cx, caller, name).await?;
     let asked = name.clone();
-    let removed = cx.ask("purge a queue", move |queue| queue.purge(&asked)).await?;
-    conservation::withdraw(cx, &name, removed, "purged by an operator").await?;
-    audit::note_alone(cx, caller, Note::new("queue.purge", &name).detail(&format!("{removed} jobs"))).await?;
-    Ok(removed)
+    let purge = move |queue: &dyn queue::Queue, account: queue::Account<'_>| queue.purge(&asked, account);
+    let purged = withdrawal::take_out(cx, "purge a queue", (&name, withdrawal::PURGED), purge).await;
+    let told = match &purged {
+        Ok(removed) => format!("{removed} jobs"),
+        Err(error) => format!("stopped: {}", stdx::causes::on_one_line(error)),
+    };
+    audit::note_alone(cx, caller, Note::new("queue.purge", &name).detail(&told)).await?;
+    purged
 }
 
 async fn known(cx: &Ops, actor: &Actor, name: &str) -> Result<String, ApiError> {

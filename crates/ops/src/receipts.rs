@@ -4,7 +4,9 @@ use crate::context::Failure;
 use crate::events::EventRef;
 use crate::events::locate::parse_event_id;
 use crate::{Actor, ApiError, Ops, Scope, lookup};
-use queue::{DeadLetter, JobId, JobState};
+use protocol::event_id::EventId;
+use protocol::job_name::JobName;
+use queue::{JobId, JobState};
 use stdx::Timestamp;
 use store::receipts::ReceiptRow;
 
@@ -141,23 +143,7 @@ async fn issue_of(cx: &Ops, project_id: i64, event_id: [u8; 16]) -> Result<Found
 
 /// The job that brings an event, as ingest names it.
 fn job_id(project_id: i64, event_id: &[u8; 16]) -> JobId {
-    JobId::new(&format!("{project_id}-{}", stdx::hex::encode(event_id)))
-}
-
-/// Remarks that an event's dead letter was thrown away; of a job that brings no event nothing is remarked.
-pub(crate) async fn note_dead(cx: &Ops, letter: &DeadLetter, reason: &str) -> Result<(), ApiError> {
-    if !cx.event_queues.contains(&letter.queue) {
-        return Ok(());
-    }
-    let named = letter
-        .id
-        .split_once('-')
-        .and_then(|(project, event_id)| Some((project.parse::<i64>().ok()?, parse_event_id(event_id).ok()?)));
-    let Some((project_id, event_id)) = named else { return Ok(()) };
-    let at = cx.clock.now();
-    let row = ReceiptRow { day: letter.at.day(), state: "dead".to_owned(), reason: reason.to_owned(), quantity: 1, at };
-    cx.write("note a discarded event", move |tx| Ok(store::receipts::insert(tx, project_id, &event_id, &row)?)).await?;
-    Ok(())
+    JobId::new(&JobName::of_event(project_id, EventId::from_bytes(*event_id)).to_string())
 }
 
 fn receipt(

@@ -15,6 +15,7 @@ pub mod envelope;
 pub mod event;
 pub mod event_id;
 pub mod item;
+pub mod job_name;
 pub mod json;
 pub mod legacy;
 pub mod limits;

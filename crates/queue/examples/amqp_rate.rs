@@ -38,7 +38,7 @@ async fn main() {
         filled(&broker).await;
         consuming(&broker, JOBS, batch);
     }
-    let left = broker.purge("q").expect("purged");
+    let left = broker.purge("q", &mut |_| Ok(())).expect("purged");
     println!("left over: {left}");
 }
 

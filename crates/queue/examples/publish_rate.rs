@@ -40,6 +40,7 @@ fn job(id: &str, bytes: usize) -> NewJob {
         fairness_key: 1,
         priority: 5,
         delay: Duration::ZERO,
+        enqueued_at: None,
         payload: Bytes::from(vec![7; bytes]),
         options: Default::default(),
     }

@@ -3,6 +3,7 @@
 use crate::broadcast::Broadcast;
 use crate::pool::PoolRow;
 use crate::{Claimed, Finish, JobId, JobResult, JobState, LeaseId, NewJob, Published, QueueDepth, QueueError};
+use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -129,6 +130,25 @@ pub struct DeadLetter {
     pub at: Timestamp,
 }
 
+/// A job that somebody takes out of the queue by hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaving {
+    pub id: JobId,
+    /// Since when it waits.
+    pub enqueued_at: Timestamp,
+    /// `None` where it could not be read, or lies where it cannot be read now.
+    pub payload: Option<Bytes>,
+}
+
+/// Is shown jobs before they go. They go once it has returned, so what it writes must be durable then; where it fails they
+/// stay. It may be shown a job a second time, if the process died in between, or one that a worker has just taken: it is
+/// for whoever accounts to tell by the job's name and time that it is accounted for, or was run.
+pub type Account<'a> = &'a mut dyn FnMut(&[Leaving]) -> Result<(), QueueError>;
+
+/// Jobs and payload bytes that are shown at once; a single job may be larger.
+pub const LEAVING_JOBS_MAX: usize = 256;
+pub const LEAVING_BYTES_MAX: usize = 8 << 20;
+
 /// Jobs of a task that no worker knew.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, PartialEq, Eq)]
 pub struct Parked {
@@ -220,11 +240,11 @@ pub trait Ledger: Send + Sync + 'static {
     /// If it cannot be published; `Lives` while a job of its id or its unique key does. It stays then.
     fn retry_dead<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, QueueError>>;
 
-    /// Forgets a dead letter. Returns whether there was one.
+    /// Forgets a dead letter, once it was accounted for. Returns whether there was one.
     ///
     /// # Errors
-    /// If that cannot be written.
-    fn discard_dead(&self, id: &str) -> Result<bool, QueueError>;
+    /// If that cannot be written, or not accounted for: it stays then.
+    fn discard_dead(&self, id: &str, account: Account<'_>) -> Result<bool, QueueError>;
 
     /// Stops claims from a queue; what runs goes on, publishing too. Holds over restarts.
     ///
@@ -236,11 +256,12 @@ pub trait Ledger: Send + Sync + 'static {
     /// If that cannot be written: nothing is changed then.
     fn resume(&self, queue: &str) -> Result<(), QueueError>;
 
-    /// Removes every job of a queue that does not run, and returns how many. Dead letters stay.
+    /// Removes every job of a queue that does not run, batch by batch, each once it was accounted for, and returns how many.
+    /// Dead letters stay; what is published meanwhile may stay or go.
     ///
     /// # Errors
-    /// If that cannot be written.
-    fn purge(&self, queue: &str) -> Result<u64, QueueError>;
+    /// If that cannot be written, or not accounted for: the batches before it are gone, the rest stays.
+    fn purge(&self, queue: &str, account: Account<'_>) -> Result<u64, QueueError>;
 
     /// What no worker knows, by queue and task.
     fn parked(&self) -> Result<Vec<Parked>, QueueError>;

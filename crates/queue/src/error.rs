@@ -31,6 +31,9 @@ pub enum QueueError {
     /// The broker answered and refused.
     #[error("{broker} refused: {why}")]
     Refused { broker: String, why: String },
+    /// Jobs that were to be taken out of the queue could not be accounted for: they stay.
+    #[error("account for jobs that leave the queue: {why}")]
+    Unaccounted { why: String },
     #[error("the queue has been closed")]
     Closed,
 }

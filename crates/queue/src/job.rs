@@ -42,6 +42,9 @@ pub struct NewJob {
     /// 0 to 9, 9 first.
     pub priority: u8,
     pub delay: Duration,
+    /// Since when it waits, where that began before it is published: its age is told from this time, and whoever accounts
+    /// for it finds it again. `None` means now.
+    pub enqueued_at: Option<Timestamp>,
     pub payload: Bytes,
     pub options: JobOptions,
 }
@@ -59,6 +62,7 @@ impl NewJob {
             fairness_key: 0,
             priority: PRIORITY_DEFAULT,
             delay: Duration::ZERO,
+            enqueued_at: None,
             payload,
             options: JobOptions::default(),
         }

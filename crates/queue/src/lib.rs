@@ -27,8 +27,8 @@ pub mod brokers;
 pub mod sim;
 
 pub use broker::{
-    BoxFuture, Broker, ClaimRequest, Cursor, DeadLetter, Ledger, POLL_MAX, Parked, Queue, QueueBounds, RunningRow,
-    WORKER_BEAT_EVERY, WORKER_DEAD_AFTER, WorkerRow,
+    Account, BoxFuture, Broker, ClaimRequest, Cursor, DeadLetter, Leaving, Ledger, POLL_MAX, Parked, Queue,
+    QueueBounds, RunningRow, WORKER_BEAT_EVERY, WORKER_DEAD_AFTER, WorkerRow,
 };
 pub use error::QueueError;
 pub use job::{

@@ -242,6 +242,7 @@ fn is_away(error: &QueueError) -> bool {
         | QueueError::Newer { .. }
         | QueueError::IdTooLong { .. }
         | QueueError::Lives { .. }
+        | QueueError::Unaccounted { .. }
         | QueueError::Closed => false,
     }
 }

@@ -1,7 +1,7 @@
 //! What else RabbitMQ carries for us: requests of Celery's tools and the replies to them, results of Python workers; and TLS.
 
 use crate::redis_faults::certificates;
-use crate::support::{LEASE, RabbitPlace, RabbitServer, claim_from, job, rabbit_is_here, wait_for};
+use crate::support::{LEASE, RabbitPlace, RabbitServer, claim_from, job, rabbit_is_here, unaccounted, wait_for};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Connection, ConnectionProperties};
 use queue::broadcast::Notice;
@@ -101,7 +101,7 @@ fn what_a_python_worker_answers_is_a_result_here() {
     });
     let result = broker.result(&JobId::new(&id)).expect("asked");
     assert_eq!(result, Some(JobResult::Success { value: json!(3) }));
-    broker.purge("celery").expect("purged");
+    broker.purge("celery", &mut unaccounted).expect("purged");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What every broker must do.
 
-use crate::support::{AnyRig as Rig, Kind, LEASE, job, wait_for};
+use crate::support::{AnyRig as Rig, Kind, LEASE, job, unaccounted, wait_for};
 use queue::{
     ClaimRequest, DeadReason, Finish, JobId, JobOptions, JobState, NewJob, Published, QueueBounds, QueueError,
 };
@@ -189,8 +189,8 @@ fn dead_letters_are_listed_retried_and_discarded(kind: Kind) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     assert!(runtime.block_on(rig.broker.retry_dead("a")).expect("retried"));
     assert!(!runtime.block_on(rig.broker.retry_dead("a")).expect("gone"));
-    assert!(rig.broker.discard_dead("b").expect("discarded"));
-    assert!(!rig.broker.discard_dead("b").expect("gone"));
+    assert!(rig.broker.discard_dead("b", &mut unaccounted).expect("discarded"));
+    assert!(!rig.broker.discard_dead("b", &mut unaccounted).expect("gone"));
     let again = rig.claim(2);
     assert_eq!((again.len(), again[0].attempt, &again[0].payload[..]), (1, 1, &b"payload of a"[..]));
 }
@@ -318,8 +318,8 @@ fn a_purge_removes_what_does_not_run_and_counts_it(kind: Kind) {
     rig.publish(vec![NewJob { delay: Duration::from_secs(60), ..job("later") }]).expect("kept");
     rig.publish(vec![NewJob { queue: "other".into(), ..job("stays") }]).expect("kept");
     let running = rig.claim(1);
-    assert_eq!(rig.broker.purge("q").expect("purged"), 3);
-    assert_eq!(rig.broker.purge("nobody knows").expect("purged"), 0);
+    assert_eq!(rig.broker.purge("q", &mut unaccounted).expect("purged"), 3);
+    assert_eq!(rig.broker.purge("nobody knows", &mut unaccounted).expect("purged"), 0);
     assert_eq!(rig.waiting(), 2);
     rig.finish(&running[0], Finish::Done);
     let rig = rig.restart();

@@ -1,7 +1,7 @@
 //! What every ledger must keep, and what every broker must make of a job's options.
 
 use crate::conformance::on_every_broker;
-use crate::support::{AnyRig as Rig, Kind, job, wait_for};
+use crate::support::{AnyRig as Rig, Kind, job, unaccounted, wait_for};
 use queue::{
     Cursor, DeadReason, Finish, JobId, JobOptions, JobResult, JobState, NewJob, Parked, Published, QueueDepth,
     RunningRow, WorkerRow,
@@ -95,7 +95,7 @@ fn a_unique_key_is_free_after_a_dead_letter_and_a_purge(kind: Kind) {
     rig.publish(vec![with("a", unique())]).expect("kept");
     rig.finish(&rig.claim(1)[0], dead("no"));
     assert_eq!(rig.publish(vec![with("b", unique())]).expect("answered"), [Published::Accepted]);
-    assert_eq!(rig.broker.purge("q").expect("purged"), 1);
+    assert_eq!(rig.broker.purge("q", &mut unaccounted).expect("purged"), 1);
     assert_eq!(rig.publish(vec![with("b", unique())]).expect("answered"), [Published::Accepted]);
 }
 
@@ -186,7 +186,7 @@ fn a_job_can_be_found_in_each_of_its_states(kind: Kind) {
     assert_eq!(state(&rig, "a"), Some(JobState::Ready));
     rig.finish(&rig.claim(1)[0], dead("no"));
     assert_eq!(state(&rig, "a"), Some(JobState::Dead));
-    assert!(rig.broker.discard_dead("a").expect("asked"));
+    assert!(rig.broker.discard_dead("a", &mut unaccounted).expect("asked"));
     assert_eq!(state(&rig, "a"), None);
 }
 

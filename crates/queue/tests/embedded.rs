@@ -1,6 +1,6 @@
 //! What the embedded broker's folder must survive: restarts at any point, torn tails, damage, a full disk.
 
-use crate::support::{LEASE, Rig, job, open};
+use crate::support::{LEASE, Rig, job, open, unaccounted};
 use queue::{Broker, DeadReason, Finish, Ledger, NewJob, QueueError};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -322,7 +322,7 @@ fn a_job_that_the_disk_gives_back_damaged_becomes_a_dead_letter_and_the_others_r
     assert_eq!((dead.len(), dead[0].reason.as_str(), dead[0].queue.as_str()), (1, "damaged", "q"));
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     assert!(!runtime.block_on(rig.broker.retry_dead(&dead[0].id)).expect("nothing to run"));
-    assert!(rig.broker.discard_dead(&dead[0].id).expect("discarded"));
+    assert!(rig.broker.discard_dead(&dead[0].id, &mut unaccounted).expect("discarded"));
 }
 
 #[test]

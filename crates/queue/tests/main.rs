@@ -4,6 +4,7 @@ mod amqp_faults;
 mod amqp_layout;
 mod amqp_tools;
 mod conformance;
+mod conformance_leaving;
 mod conformance_ledger;
 mod copy;
 mod cron;

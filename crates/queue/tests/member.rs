@@ -1,7 +1,7 @@
 //! One folder, several processes: here as several places in one process, and (`member/processes.rs`) as real processes
 //! that are killed.
 
-use crate::support::{self, job};
+use crate::support::{self, job, unaccounted};
 use queue::brokers::embedded;
 use queue::brokers::member::{Config, Member};
 use queue::{
@@ -59,7 +59,7 @@ fn guests_publish_claim_and_finish_through_the_owner() {
     assert_eq!(guest.depths().expect("depths")[0].ready, 1);
     guest.pause("q").expect("paused");
     assert!(owner.depths().expect("depths")[0].paused);
-    assert_eq!(guest.purge("q").expect("purged"), 1);
+    assert_eq!(guest.purge("q", &mut unaccounted).expect("purged"), 1);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Any sequence of publishing, claiming, ending and restarting, against a model that knows what was accepted: nothing is
 //! lost, nothing is run by two at once, attempts are what they should be, and in the end the folder is empty.
 
-use crate::support::{LEASE, Rig, job};
+use crate::support::{LEASE, Rig, job, unaccounted};
 use proptest::prelude::*;
 use queue::{Broker, Claimed, DeadReason, Finish, JobId, JobState, Ledger, NewJob, Published};
 use std::collections::HashMap;
@@ -77,7 +77,10 @@ impl World {
                 let running: Vec<&str> = self.running.iter().map(|run| run.id.as_str()).collect();
                 let before = self.living.len();
                 self.living.retain(|id, _| running.contains(&id.as_str()));
-                assert_eq!(self.rig.broker.purge("q").expect("purged"), (before - self.living.len()) as u64);
+                assert_eq!(
+                    self.rig.broker.purge("q", &mut unaccounted).expect("purged"),
+                    (before - self.living.len()) as u64
+                );
             }
         }
         self.bury_poisoned();

@@ -1,7 +1,7 @@
 //! What a Redis broker notices of its server by itself: that it was emptied, that its policy changed, that somebody else
 //! uses a queue's name.
 
-use crate::support::{RedisServer, claim_from, job, redis_is_here, wait_for};
+use crate::support::{RedisServer, claim_from, job, redis_is_here, unaccounted, wait_for};
 use queue::brokers::redis::{Redis, RedisConfig, TimeSource};
 use queue::{Broker, Finish, Ledger, NewJob, QueueError};
 use std::sync::Arc;
@@ -113,7 +113,7 @@ fn a_key_of_another_kind_at_one_queues_name_is_named_and_stops_no_other() {
     assert_eq!(ids, ["a", "c"]);
     broker.finish(claimed.iter().map(|job| (job.lease, Finish::Done)).collect()).expect("ended");
     wait_until("the key is not named", || failing(&broker).iter().any(|text| text.contains("the key 'q' holds")));
-    assert_eq!(broker.purge("other").expect("purged"), 0);
+    assert_eq!(broker.purge("other", &mut unaccounted).expect("purged"), 0);
     redis::cmd("DEL").arg("q").arg("q\x06\x16f1\x06\x163").exec(&mut server.raw()).expect("deleted");
     wait_until("it is still named", || failing(&broker).is_empty());
     broker.upkeep().expect("kept up");

@@ -5,8 +5,8 @@ use queue::brokers::embedded::{Config, Durability, Embedded};
 use queue::brokers::redis::{Redis, RedisConfig, TimeSource};
 use queue::cron::{Cron, Entry, Missed, Overlap, Scheduler, When};
 use queue::{
-    BoxFuture, Broker, ClaimRequest, Claimed, Cursor, DeadLetter, Finish, JobId, JobResult, JobState, LeaseId, Ledger,
-    NewJob, Parked, Published, QueueDepth, QueueError, Spool, Worker, WorkerConfig, WorkerRow,
+    Account, BoxFuture, Broker, ClaimRequest, Claimed, Cursor, DeadLetter, Finish, JobId, JobResult, JobState, LeaseId,
+    Ledger, NewJob, Parked, Published, QueueDepth, QueueError, Spool, Worker, WorkerConfig, WorkerRow,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -103,8 +103,8 @@ impl Ledger for Trapped {
         self.inner.retry_dead(id)
     }
 
-    fn discard_dead(&self, id: &str) -> Result<bool, QueueError> {
-        self.inner.discard_dead(id)
+    fn discard_dead(&self, id: &str, account: Account<'_>) -> Result<bool, QueueError> {
+        self.inner.discard_dead(id, account)
     }
 
     fn pause(&self, queue: &str) -> Result<(), QueueError> {
@@ -115,8 +115,8 @@ impl Ledger for Trapped {
         self.inner.resume(queue)
     }
 
-    fn purge(&self, queue: &str) -> Result<u64, QueueError> {
-        self.inner.purge(queue)
+    fn purge(&self, queue: &str, account: Account<'_>) -> Result<u64, QueueError> {
+        self.inner.purge(queue, account)
     }
 
     fn parked(&self) -> Result<Vec<Parked>, QueueError> {

@@ -11,14 +11,17 @@ mod issues;
 mod remarks;
 mod tags;
 mod users;
+mod withdrawal;
 
 pub use aggregate::BatchTotals;
 pub use tags::TAG_VALUES_MAX;
+pub use withdrawal::{Withdrawal, drop_uncounted, withdraw};
 
 use crate::StoreError;
 use crate::issues::deletion;
 use db::Tx;
 use stdx::{Day, Timestamp};
+use withdrawal::Withdrawn;
 
 /// One event as the digest counts it. Plain data, made by the pipeline.
 #[derive(Clone, Debug, Default)]
@@ -103,6 +106,8 @@ pub enum Fate {
     AlreadyStored,
     /// Another event with this id was counted within the window.
     Duplicate,
+    /// An operator took its job out of the queue, and it was accounted for then.
+    Withdrawn,
 }
 
 /// What one `apply` did, for metrics and for the work that follows a stored change.
@@ -128,7 +133,7 @@ pub fn apply(tx: &mut Tx<'_>, day: Day, events: &[DigestEvent], now: Timestamp) 
         match fate {
             Fate::Stored => totals.add(event),
             Fate::Duplicate => remarks::note_duplicate(tx, day, event, &mut totals)?,
-            Fate::AlreadyStored => {}
+            Fate::AlreadyStored | Fate::Withdrawn => {}
         }
     }
     let resolved = issues::resolve(tx, &totals, now)?;
@@ -152,13 +157,18 @@ pub fn apply(tx: &mut Tx<'_>, day: Day, events: &[DigestEvent], now: Timestamp) 
     })
 }
 
-/// Tells which events of a batch were counted under the same id on the day, or on the day before: their rows are not
-/// written again, also where retention removed them since.
+/// Tells which events of a batch were counted under the same id on the day, or on the day before, or were withdrawn: their
+/// rows are not written again, also where retention removed them since.
 ///
 /// # Errors
 /// Any database error.
 pub fn counted_before(tx: &mut Tx<'_>, day: Day, events: &[&DigestEvent]) -> Result<Vec<bool>, StoreError> {
-    fence::seen_on(tx, [day, day.previous()], events)
+    let withdrawn = Withdrawn::of(tx, day)?;
+    let mut seen = fence::seen_on(tx, [day, day.previous()], events)?;
+    for (event, seen) in events.iter().zip(&mut seen) {
+        *seen = *seen || withdrawn.contains(tx, event.project_id, &event.event_id, event.received_at)?;
+    }
+    Ok(seen)
 }
 
 /// Records events whose day was ended by retention before they were digested: they came too late to be stored.
@@ -166,8 +176,12 @@ pub fn counted_before(tx: &mut Tx<'_>, day: Day, events: &[&DigestEvent]) -> Res
 /// # Errors
 /// Any database error; nothing is written then.
 pub fn apply_expired(tx: &mut Tx<'_>, day: Day, events: &[DigestEvent]) -> Result<(), StoreError> {
+    let withdrawn = Withdrawn::of(tx, day)?;
     let mut totals = BatchTotals::default();
     for event in events {
+        if withdrawn.contains(tx, event.project_id, &event.event_id, event.received_at)? {
+            continue;
+        }
         // A second run of a job whose event was counted before its day was ended: nothing to do.
         if !fence::is_counted(tx, day, event)? {
             remarks::note_expired(tx, day, event, &mut totals)?;
@@ -181,8 +195,12 @@ pub fn apply_expired(tx: &mut Tx<'_>, day: Day, events: &[DigestEvent]) -> Resul
 /// # Errors
 /// Any database error; nothing is written then.
 pub fn apply_loose(tx: &mut Tx<'_>, day: Day, loose: &[DigestLoose]) -> Result<(), StoreError> {
+    let withdrawn = Withdrawn::of(tx, day)?;
     let mut totals = BatchTotals::default();
     for envelope in loose {
+        if withdrawn.contains(tx, envelope.project_id, &envelope.event_id, envelope.received_at)? {
+            continue;
+        }
         remarks::note_loose(tx, day, envelope, &mut totals)?;
     }
     remarks::add_outcomes(tx, &totals)

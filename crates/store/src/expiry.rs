@@ -18,6 +18,7 @@ pub enum Aged {
     Token,
     Removal,
     SpentBody,
+    Withdrawn,
     Sweep,
     Audit,
 }
@@ -80,6 +81,9 @@ impl Aged {
                 ..shape("event_removal", "day, project_id", "project_id", "day", Unit::Day, 40)
             },
             Aged::SpentBody => shape("spent_body", "blob_key", "0", "day", Unit::Day, 200),
+            Aged::Withdrawn => {
+                shape("withdrawn", "day, project_id, event_id, received_at", "project_id", "day", Unit::Day, 50)
+            }
             Aged::Sweep => shape("retention_sweep", "id", "0", "started_at", Unit::Time, 1_000),
             Aged::Audit => shape("audit_entry", "id", "0", "at", Unit::Time, 250),
         }

@@ -27,24 +27,3 @@ pub fn list(tx: &mut Tx<'_>, project_id: i64, event_id: &[u8; 16]) -> Result<Vec
     let row = |(day, state, reason, quantity, at)| ReceiptRow { day, state, reason, quantity, at };
     Ok(rows.into_iter().map(row).collect())
 }
-
-/// Adds a remark unless it is there.
-///
-/// # Errors
-/// If the database fails.
-pub fn insert(tx: &mut Tx<'_>, project_id: i64, event_id: &[u8; 16], row: &ReceiptRow) -> Result<bool, StoreError> {
-    let inserted = tx.execute(
-        "INSERT INTO receipt (day, project_id, event_id, state, reason, quantity, at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-        &[
-            Val::from(row.day),
-            Val::Int(project_id),
-            Val::Blob(event_id),
-            Val::Text(&row.state),
-            Val::Text(&row.reason),
-            Val::Int(row.quantity),
-            Val::from(row.at),
-        ],
-    )?;
-    Ok(inserted == 1)
-}

@@ -35,6 +35,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(9, "0009_governor"),
     migration!(10, "0010_internal_hour"),
     migration!(11, "0011_issue_deletion"),
+    migration!(12, "0012_withdrawn"),
 ];
 
 /// The migration that made the table of runtime options.

@@ -12,6 +12,7 @@ mod merging;
 mod notes;
 mod opening;
 mod people;
+mod withdrawing;
 
 use db::Tx;
 use std::path::Path;

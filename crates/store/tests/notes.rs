@@ -1,12 +1,11 @@
-//! Outcomes, receipts, attachments, settings: additive or written once.
+//! Outcomes, attachments, settings: additive or written once.
 
 use super::{NOW, event_id, in_fresh_store};
 use db::Val;
 use std::time::Duration;
 use store::expiry::{self, Aged};
 use store::outcomes::OutcomeRow;
-use store::receipts::ReceiptRow;
-use store::{attachments, leases, outbox, outcomes, receipts, settings, spent_bodies};
+use store::{attachments, leases, outbox, outcomes, settings, spent_bodies};
 
 #[test]
 fn outcomes_add_up() {
@@ -32,24 +31,6 @@ fn outcomes_add_up() {
         assert!(outcomes::sums(tx, None, stdx::Hour(NOW.hour().0 + 1))?.is_empty());
         let unknown = OutcomeRow { outcome: "vanished".to_owned(), ..row };
         assert!(outcomes::add(tx, &[unknown]).is_err());
-        Ok(())
-    });
-}
-
-#[test]
-fn a_remark_is_kept_once() {
-    in_fresh_store(|tx| {
-        let row = ReceiptRow {
-            day: NOW.day(),
-            state: "not-kept".to_owned(),
-            reason: "session".to_owned(),
-            quantity: 2,
-            at: NOW,
-        };
-        assert!(receipts::insert(tx, 1, &event_id(1), &row)?);
-        assert!(!receipts::insert(tx, 1, &event_id(1), &row)?);
-        assert_eq!(receipts::list(tx, 1, &event_id(1))?, [row]);
-        assert!(receipts::list(tx, 2, &event_id(1))?.is_empty());
         Ok(())
     });
 }

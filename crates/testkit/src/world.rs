@@ -5,8 +5,8 @@
 use ops::tokens::CreateToken;
 use ops::{Actor, Caller, Channel, Ops};
 use queue::{
-    BoxFuture, Broker, ClaimRequest, Claimed, Cursor, DeadLetter, Finish, JobId, JobResult, JobState, LeaseId, Ledger,
-    NewJob, Parked, Published, QueueError, WorkerRow,
+    Account, BoxFuture, Broker, ClaimRequest, Claimed, Cursor, DeadLetter, Finish, JobId, JobResult, JobState, LeaseId,
+    Ledger, NewJob, Parked, Published, QueueError, WorkerRow,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -90,7 +90,7 @@ impl Ledger for QuietBroker {
         Box::pin(async { Ok(false) })
     }
 
-    fn discard_dead(&self, _id: &str) -> Result<bool, QueueError> {
+    fn discard_dead(&self, _id: &str, _account: Account<'_>) -> Result<bool, QueueError> {
         Ok(false)
     }
 
@@ -102,7 +102,7 @@ impl Ledger for QuietBroker {
         Ok(())
     }
 
-    fn purge(&self, _queue: &str) -> Result<u64, QueueError> {
+    fn purge(&self, _queue: &str, _account: Account<'_>) -> Result<u64, QueueError> {
         Ok(0)
     }
 

@@ -10,6 +10,7 @@ use crate::server::Body;
 use bytes::Bytes;
 use http::{Method, Response};
 use protocol::accepted::{self, AcceptedBody, AcceptedJob};
+use protocol::job_name::{Brings, JobName};
 use protocol::response::Refusal;
 use protocol::{Encoding, EventId};
 use queue::{JobId, JobOptions, NewJob, Published, QueueError};
@@ -55,7 +56,7 @@ impl Ingest {
         let published = self.publish_one(job.clone()).await?;
         match (published, &taken.body) {
             (Published::AlreadyThere, TakenBody::Blob { .. }) => {
-                let id = job_id_of_its_own(taken.key.project_id, event_id);
+                let id = job_id_of_its_own(taken.key.project_id, event_id, Brings::Copy);
                 self.publish_one(NewJob { id, ..job }).await.map(|_| Published::Accepted)
             }
             (published, TakenBody::Blob { .. } | TakenBody::Inline(_)) => Ok(published),
@@ -108,6 +109,7 @@ impl Ingest {
             fairness_key: taken.key.project_id.unsigned_abs(),
             priority: EVENT_PRIORITY,
             delay: Duration::ZERO,
+            enqueued_at: Some(head.received_at),
             payload: Bytes::from(accepted.encode()),
             options: JobOptions::default(),
         }
@@ -116,21 +118,22 @@ impl Ingest {
 
 /// The job of an event, whoever sent it.
 pub(crate) fn event_job_id(project_id: i64, event_id: EventId) -> JobId {
-    JobId::new(&format!("{project_id}-{event_id}"))
+    JobId::new(&JobName::of_event(project_id, event_id).to_string())
 }
 
-/// `<project>-<event id>`; what comes for an event without being it (attachments alone, items not kept) has a name of
-/// its own, or it would be taken for a second copy of the event.
+/// What comes for an event without being it (attachments alone, items not kept) has a name of its own, or it would be taken
+/// for a second copy of the event.
 fn job_id(taken: &Taken, event_id: EventId) -> JobId {
     let project_id = taken.key.project_id;
-    if taken.examined.has_event {
-        return event_job_id(project_id, event_id);
+    match taken.examined.has_event {
+        true => event_job_id(project_id, event_id),
+        false => job_id_of_its_own(project_id, event_id, Brings::Loose),
     }
-    job_id_of_its_own(project_id, event_id)
 }
 
-fn job_id_of_its_own(project_id: i64, event_id: EventId) -> JobId {
-    JobId::new(&format!("{project_id}-{event_id}-{}", stdx::random::hex::<8>()))
+fn job_id_of_its_own(project_id: i64, event_id: EventId, brings: Brings) -> JobId {
+    let name = JobName { brings, suffix: stdx::random::hex::<8>(), ..JobName::of_event(project_id, event_id) };
+    JobId::new(&name.to_string())
 }
 
 /// An envelope with the same items and no payloads.
@@ -155,6 +158,9 @@ pub(super) fn refusal_of(error: &QueueError) -> Refusal {
         | QueueError::Unreachable { .. }
         | QueueError::Refused { .. } => Refusal::NotQueued,
         QueueError::Closed => Refusal::ShuttingDown,
-        QueueError::Newer { .. } | QueueError::IdTooLong { .. } | QueueError::Lives { .. } => Refusal::Internal,
+        QueueError::Newer { .. }
+        | QueueError::IdTooLong { .. }
+        | QueueError::Lives { .. }
+        | QueueError::Unaccounted { .. } => Refusal::Internal,
     }
 }

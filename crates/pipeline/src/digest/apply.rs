@@ -3,13 +3,12 @@
 use super::batch::{Batch, Body};
 use super::{DigestError, grouping};
 use crate::metrics;
-use crate::tasks::discard_blobs;
 use std::time::Instant;
 use stdx::{Day, Timestamp};
 use store::days::{self, OpenDay};
 use store::digest::{self, Applied, DigestEvent, Fate};
 use store::events::EventRow;
-use store::{StoreError, Stores};
+use store::{StoreError, Stores, spent_bodies};
 
 /// A day that is ended and goes on in its next generation under a batch takes one more try each time; it does so once a
 /// sweep, and only where somebody asked for today's events to go.
@@ -46,6 +45,7 @@ fn write(stores: &Stores, day: &OpenDay, batch: &mut Batch, now: Timestamp) -> R
     let started = Instant::now();
     let applied = apply_facts(stores, day, batch, now)?;
     metrics::record_stage("facts", started.elapsed());
+    drop_withdrawn(stores, day, batch, &applied)?;
     count_fates(&applied);
     Ok(applied)
 }
@@ -54,7 +54,7 @@ fn write(stores: &Stores, day: &OpenDay, batch: &mut Batch, now: Timestamp) -> R
 fn expire(stores: &Stores, day: Day, batch: &Batch, now: Timestamp) -> Result<Applied, StoreError> {
     stores.db.write_blocking(|tx| {
         digest::apply_expired(tx, day, &batch.events)?;
-        discard_bodies(tx, day, &batch.body_blobs(), now)
+        spent_bodies::discard(tx, day, &batch.body_blobs(), now)
     })?;
     metrics::count_events("expired", batch.events.len());
     Ok(Applied::default())
@@ -117,26 +117,28 @@ fn apply_facts(stores: &Stores, day: &OpenDay, batch: &Batch, now: Timestamp) ->
         }
         let applied = digest::apply(tx, day.day, &batch.events, now)?;
         digest::apply_loose(tx, day.day, &batch.loose)?;
-        discard_bodies(tx, day.day, &batch.body_blobs(), now)?;
+        // They are of no use once their content is in the stores, and hold what was scrubbed from it.
+        spent_bodies::discard(tx, day.day, &batch.body_blobs(), now)?;
         Ok(applied)
     })
 }
 
-/// Bodies that came as blobs are of no use once their content is in the stores, and hold what was scrubbed from it.
-fn discard_bodies(tx: &mut db::Tx<'_>, day: Day, bodies: &[String], now: Timestamp) -> Result<(), StoreError> {
-    if bodies.is_empty() {
-        return Ok(());
-    }
-    for body in bodies {
-        store::spent_bodies::note(tx, day, body)?;
-    }
-    store::outbox::add(tx, discard_blobs::NAME, &discard_blobs::payload(bodies), now)
+/// Rows of jobs that an operator took out of the queue while this run wrote them: nothing counts them.
+fn drop_withdrawn(stores: &Stores, day: &OpenDay, batch: &Batch, applied: &Applied) -> Result<(), StoreError> {
+    let fates = batch.events.iter().zip(&applied.fates);
+    let withdrawn = fates.filter(|(_, fate)| **fate == Fate::Withdrawn);
+    let ids: Vec<(i64, [u8; 16])> = withdrawn.map(|(event, _)| (event.project_id, event.event_id)).collect();
+    digest::drop_uncounted(stores, day.day, &ids)
 }
 
 fn count_fates(applied: &Applied) {
-    for (fate, name) in
-        [(Fate::Stored, "stored"), (Fate::AlreadyStored, "already-stored"), (Fate::Duplicate, "duplicate")]
-    {
+    let names = [
+        (Fate::Stored, "stored"),
+        (Fate::AlreadyStored, "already-stored"),
+        (Fate::Duplicate, "duplicate"),
+        (Fate::Withdrawn, "withdrawn"),
+    ];
+    for (fate, name) in names {
         let count = applied.fates.iter().filter(|found| **found == fate).count();
         if count > 0 {
             metrics::count_events(name, count);

@@ -118,7 +118,7 @@ pub const POLICIES: &[Policy] = &[
         kept: Kept::DaysBeyondEvents(FACTS_KEPT_DAYS),
         kept_text: "event days + 30, and as long as the day is open",
         help: "ids of counted events: an id is counted once, also by a job that comes back late",
-        tables: &["digested", "spent_body"],
+        tables: &["digested", "spent_body", "withdrawn"],
     },
     Policy {
         model: Model::Outcome,

@@ -225,6 +225,7 @@ impl Bench<'_> {
             if model == Model::Digested && project_id.is_none() {
                 expiry::delete(tx, expiry::Aged::Removal, before, None, ROWS_AT_ONCE)?;
                 expiry::delete(tx, expiry::Aged::SpentBody, before, None, ROWS_AT_ONCE)?;
+                expiry::delete(tx, expiry::Aged::Withdrawn, before, None, ROWS_AT_ONCE)?;
             }
             Ok(deleted)
         })?;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use stdx::Backoff;
 use store::Stores;
 
+/// As `store::spent_bodies` asks for it.
 pub const NAME: &str = "blobs.discard";
 pub const QUEUE: &str = "default";
 
@@ -22,11 +23,6 @@ const LEASE: Duration = Duration::from_secs(20);
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 pub struct DiscardBlobs(pub Arc<Stores>);
-
-/// Returns the payload that names the blobs.
-pub fn payload(keys: &[String]) -> Vec<u8> {
-    serde_json::to_vec(keys).expect("texts can be written as JSON")
-}
 
 impl Task for DiscardBlobs {
     fn name(&self) -> &'static str {

@@ -4,7 +4,8 @@
 //!
 //! `link` is the connection, `lanes` and `registry` which queues of the server carry ours, `wire` the messages, `publish` the
 //! thread that publishes, `streams` the consumers, `desk` what they brought and `acks` what the server is told of it, `claim`
-//! and `leases` what is taken and held, `finish` how it ends, `tables` the ledger, `watch` what is looked at each second, `missing` what RabbitMQ lost,
+//! and `leases` what is taken and held, `finish` how it ends, `leave` what is taken out by hand, `tables` the ledger, `watch`
+//! what is looked at each second, `missing` what RabbitMQ lost, `copy` what a backup takes,
 //! `broadcast` what Celery's tools say and hear, `replies` what Python workers answer.
 
 mod acks;
@@ -16,6 +17,7 @@ mod desk;
 mod finish;
 mod lanes;
 mod leases;
+mod leave;
 mod ledger;
 mod link;
 mod missing;

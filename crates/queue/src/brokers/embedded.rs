@@ -9,6 +9,7 @@ mod cursors;
 mod dead;
 pub mod disk;
 mod frame;
+pub(crate) mod leave;
 mod lock;
 mod log;
 mod pauses;
@@ -22,7 +23,7 @@ mod troubles;
 mod writer;
 
 use crate::broker::{
-    BoxFuture, Broker, ClaimRequest, Cursor, DeadLetter, Ledger, POLL_MAX, Parked, WorkerRow, lives_already,
+    Account, BoxFuture, Broker, ClaimRequest, Cursor, DeadLetter, Ledger, POLL_MAX, Parked, WorkerRow, lives_already,
 };
 use crate::{Claimed, Finish, JobId, JobResult, JobState, LeaseId, NewJob, Published, QueueDepth, QueueError};
 use cursors::Cursors;
@@ -345,8 +346,10 @@ impl Ledger for Embedded {
         })
     }
 
-    fn discard_dead(&self, id: &str) -> Result<bool, QueueError> {
-        Ok(self.shared.lock().dead.discard(id))
+    fn discard_dead(&self, id: &str, account: Account<'_>) -> Result<bool, QueueError> {
+        let Some(leaving) = self.leaving_letter(id)? else { return Ok(false) };
+        account(&[leaving])?;
+        self.drop_letter(id)
     }
 
     fn pause(&self, queue: &str) -> Result<(), QueueError> {
@@ -357,8 +360,8 @@ impl Ledger for Embedded {
         self.shared.set_paused(queue, false)
     }
 
-    fn purge(&self, queue: &str) -> Result<u64, QueueError> {
-        Ok(self.shared.lock().purge(queue))
+    fn purge(&self, queue: &str, account: Account<'_>) -> Result<u64, QueueError> {
+        leave::purge(account, |from| self.leaving(queue, from), |places| self.remove(queue, places))
     }
 
     fn parked(&self) -> Result<Vec<Parked>, QueueError> {

@@ -4,6 +4,7 @@
 
 mod calls;
 mod guest;
+mod leaving;
 mod server;
 
 pub(crate) mod wire;

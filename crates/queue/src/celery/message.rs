@@ -130,7 +130,7 @@ fn headers(job: &NewJob, origin: Option<&str>, now: Timestamp) -> Value {
         "ignore_result": !options.keeps_result,
         "expires": options.expires_at.map(iso),
         "timelimit": [options.time_limit_s, null],
-        PUBLISHED_AT: now.micros(),
+        PUBLISHED_AT: job.enqueued_at.unwrap_or(now).micros(),
     });
     if let Some(key) = &options.unique_key {
         headers[UNIQUE_KEY] = Value::from(key.as_str());

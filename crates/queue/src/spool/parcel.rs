@@ -8,6 +8,7 @@ use crate::{JobId, JobOptions, NewJob};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use stdx::Timestamp;
 
 const VERSION: u8 = 1;
 /// The version and the head's length.
@@ -23,6 +24,8 @@ struct Head {
     priority: u8,
     #[serde(default, skip_serializing_if = "is_zero")]
     delay_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    enqueued_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "is_default")]
     options: JobOptions,
 }
@@ -37,16 +40,17 @@ fn is_default(options: &JobOptions) -> bool {
 
 /// Returns the job in which `job` waits: of the same id, so that publishing twice keeps one.
 pub fn pack(job: NewJob) -> NewJob {
-    let NewJob { id, task, queue, fairness_key, priority, delay, payload, options } = job;
+    let NewJob { id, task, queue, fairness_key, priority, delay, enqueued_at, payload, options } = job;
     let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-    let head = Head { task: task.to_string(), queue: queue.to_string(), fairness_key, priority, delay_ms, options };
+    let (task, queue) = (task.to_string(), queue.to_string());
+    let head = Head { task, queue, fairness_key, priority, delay_ms, enqueued_at, options };
     let head = serde_json::to_vec(&head).expect("texts and numbers can be written");
     let mut bytes = Vec::with_capacity(PREFIX_BYTES + head.len() + payload.len());
     bytes.push(VERSION);
     bytes.extend_from_slice(&(head.len() as u32).to_le_bytes());
     bytes.extend_from_slice(&head);
     bytes.extend_from_slice(&payload);
-    NewJob::new(id, TASK, QUEUE, Bytes::from(bytes))
+    NewJob { enqueued_at, ..NewJob::new(id, TASK, QUEUE, Bytes::from(bytes)) }
 }
 
 /// Returns the job that waits in a parcel, or `None` for what this release cannot read.
@@ -65,6 +69,7 @@ pub fn unpack(id: &JobId, parcel: &Bytes) -> Option<NewJob> {
         fairness_key: head.fairness_key,
         priority: head.priority,
         delay: Duration::from_millis(head.delay_ms),
+        enqueued_at: head.enqueued_at,
         payload: parcel.slice(PREFIX_BYTES + length..),
         options: head.options,
     })

@@ -1,5 +1,6 @@
 //! The fence of exactly-once: which events of a batch have not been counted yet. It writes `digested` and nothing else.
 
+use super::withdrawal::Withdrawn;
 use super::{DigestEvent, Fate};
 use crate::StoreError;
 use db::{Tx, Val};
@@ -7,7 +8,13 @@ use stdx::Day;
 
 /// Tells each event's fate and records the new ones.
 pub(super) fn pass(tx: &mut Tx<'_>, day: Day, events: &[DigestEvent]) -> Result<Vec<Fate>, StoreError> {
-    events.iter().map(|event| pass_one(tx, day, event)).collect()
+    let withdrawn = Withdrawn::of(tx, day)?;
+    let mut fates = Vec::with_capacity(events.len());
+    for event in events {
+        let is_withdrawn = withdrawn.contains(tx, event.project_id, &event.event_id, event.received_at)?;
+        fates.push(if is_withdrawn { Fate::Withdrawn } else { pass_one(tx, day, event)? });
+    }
+    Ok(fates)
 }
 
 /// Tells which events were counted on one of two days.

@@ -10,12 +10,12 @@ use stdx::{Day, Timestamp};
 
 /// Whose envelope a remark is about.
 #[derive(Clone, Copy)]
-struct Subject<'a> {
-    day: Day,
-    project_id: i64,
-    key_id: i64,
-    event_id: &'a [u8; 16],
-    received_at: Timestamp,
+pub(super) struct Subject<'a> {
+    pub day: Day,
+    pub project_id: i64,
+    pub key_id: i64,
+    pub event_id: &'a [u8; 16],
+    pub received_at: Timestamp,
 }
 
 impl<'a> Subject<'a> {
@@ -72,6 +72,39 @@ pub(super) fn note_expired(
     totals: &mut BatchTotals<'_>,
 ) -> Result<(), StoreError> {
     note_unstored(tx, Subject::of_event(day, event), "expired", "its day was ended by retention", totals)
+}
+
+/// Records that an operator took a job out of the queue. Told apart by the fence of withdrawals, so it is counted here
+/// whatever the receipt says already.
+pub(super) fn note_withdrawn(
+    tx: &mut Tx<'_>,
+    subject: Subject<'_>,
+    reason: &str,
+    is_event: bool,
+    totals: &mut BatchTotals<'_>,
+) -> Result<(), StoreError> {
+    insert_receipt(tx, subject, "dead", reason, 1)?;
+    if is_event {
+        totals.add_outcome(subject.outcome("error", "accepted", ""), 1);
+        totals.add_outcome(subject.outcome("error", "dead", reason), 1);
+    }
+    Ok(())
+}
+
+/// Whether a remark of this very job says that its event came to an end without being stored.
+pub(super) fn has_ended(tx: &mut Tx<'_>, subject: Subject<'_>) -> Result<bool, StoreError> {
+    let row: Option<(i64,)> = tx.query_opt(
+        "SELECT 1 FROM receipt
+         WHERE project_id = $1 AND event_id = $2 AND day = $3 AND at = $4
+             AND state IN ('filtered', 'duplicate', 'expired')",
+        &[
+            Val::Int(subject.project_id),
+            Val::Blob(subject.event_id),
+            Val::from(subject.day),
+            Val::Int(subject.received_at.micros()),
+        ],
+    )?;
+    Ok(row.is_some())
 }
 
 /// An accepted event that is not stored. A second run of its job is told by its time and not counted twice.

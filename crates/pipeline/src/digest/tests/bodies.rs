@@ -25,10 +25,8 @@ fn a_spent_body_is_given_to_the_outbox_and_a_second_run_changes_nothing() {
     let (job, key) = large(&mut house, EVENT);
     assert!(matches!(house.run(std::slice::from_ref(&job))[..], [Outcome::Done]));
     let rows = house.stores.db.read_blocking(|tx| outbox::oldest(tx, 9)).unwrap();
-    assert_eq!(
-        rows.iter().map(|row| row.payload.as_slice()).collect::<Vec<_>>(),
-        [discard_blobs::payload(std::slice::from_ref(&key))]
-    );
+    let told: Vec<_> = rows.iter().map(|row| (row.task.as_str(), row.payload.clone())).collect();
+    assert_eq!(told, [(discard_blobs::NAME, spent_bodies::discard_payload(std::slice::from_ref(&key)))]);
     assert!(house.stores.db.read_blocking(|tx| spent_bodies::is_spent(tx, &key)).unwrap());
     // The worker died before its ack, and the body is discarded before the next one runs the job.
     house.stores.blobs.delete(&key).unwrap();
@@ -59,4 +57,24 @@ fn bodies_of_duplicates_and_of_what_holds_no_event_are_spent_too() {
         assert!(house.stores.db.read_blocking(|tx| spent_bodies::is_spent(tx, &key)).unwrap(), "{key}");
     }
     assert_eq!(stored(&house), 1);
+}
+
+#[test]
+fn a_job_that_an_operator_took_out_leaves_nothing_when_it_runs_after_all() {
+    let mut house = House::new();
+    let job = house.claimed(AcceptedBody::Inline(EVENT));
+    let accepted = AcceptedJob::decode(&job.payload).unwrap();
+    let withdrawal = store::digest::Withdrawal {
+        project_id: accepted.project_id,
+        key_id: accepted.key_id,
+        event_id: accepted.event_id.bytes(),
+        received_at: accepted.received_at,
+        is_event: true,
+        body_blob: None,
+    };
+    let (day, now) = (accepted.received_at.day(), accepted.received_at);
+    house.stores.db.write_blocking(|tx| store::digest::withdraw(tx, &[withdrawal], "purged", now)).unwrap();
+    assert!(matches!(house.run(std::slice::from_ref(&job))[..], [Outcome::Done]));
+    let open = house.stores.db.read_blocking(|tx| store::days::find_open(tx, day)).unwrap().unwrap();
+    assert_eq!((stored(&house), house.stores.events.ids(&open).unwrap().len()), (0, 0));
 }

@@ -2,13 +2,12 @@
 //! schedules have come.
 
 use super::super::redis::{check_lengths, new_tag};
-use super::link::lock;
 use super::tables::jobs::{self, NewRow, State};
 use super::tables::letters::{self, Letter};
 use super::tables::messages;
 use super::tables::rows;
-use super::{Amqp, Shared};
-use crate::broker::{BoxFuture, Cursor, DeadLetter, Ledger, Parked, WorkerRow, lives_already};
+use super::{Amqp, Shared, leave};
+use crate::broker::{Account, BoxFuture, Cursor, DeadLetter, Ledger, Parked, WorkerRow, lives_already};
 use crate::celery::{self, Edit};
 use crate::{JobId, JobResult, JobState, NewJob, QueueError};
 use std::time::Duration;
@@ -29,25 +28,6 @@ impl Shared {
             State::Ended => None,
         });
         Ok(living.or(letter.map(|_| JobState::Dead)))
-    }
-
-    /// Ends what waits. Messages that lie in another process's buffer are recognised when it claims them.
-    fn purge(&self, queue: &str) -> Result<u64, QueueError> {
-        let lanes = self.lanes_of(queue);
-        if lanes.is_empty() {
-            return Ok(0);
-        }
-        let open = self.open()?;
-        let now = self.clock.now();
-        let depth = self.depths()?.into_iter().find(|depth| depth.queue == queue).unwrap_or_default();
-        let rows = self.tables.write(|tx| jobs::purge(tx, queue, now))?;
-        for lane in &lanes {
-            self.link.purge(&open, &lane.name)?;
-        }
-        let purged = lock(&self.desk).take_where(queue, |_| true);
-        self.acknowledge(purged.into_iter().map(|entry| entry.ticket).collect());
-        // What Python programs published had no row.
-        Ok(rows.max(depth.ready + depth.delayed + depth.parked))
     }
 
     fn retry_dead(&self, id: &str) -> Result<bool, QueueError> {
@@ -160,7 +140,9 @@ impl Ledger for Amqp {
         Box::pin(async move { self.shared.retry_dead(id) })
     }
 
-    fn discard_dead(&self, id: &str) -> Result<bool, QueueError> {
+    fn discard_dead(&self, id: &str, account: Account<'_>) -> Result<bool, QueueError> {
+        let Some(letter) = self.shared.tables.read(|tx| letters::find(tx, id))? else { return Ok(false) };
+        account(&[leave::leaving_row(id, letter.enqueued_at, letter.body.as_deref())])?;
         self.shared.tables.write(|tx| letters::remove(tx, id))
     }
 
@@ -172,8 +154,8 @@ impl Ledger for Amqp {
         self.shared.set_paused(queue, false)
     }
 
-    fn purge(&self, queue: &str) -> Result<u64, QueueError> {
-        self.shared.purge(queue)
+    fn purge(&self, queue: &str, account: Account<'_>) -> Result<u64, QueueError> {
+        self.shared.purge(queue, account)
     }
 
     fn parked(&self) -> Result<Vec<Parked>, QueueError> {

@@ -8,7 +8,6 @@ use super::wire::Message;
 use crate::QueueError;
 use lapin::options::{
     BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
-    QueuePurgeOptions,
 };
 use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::types::{AMQPValue, FieldTable};
@@ -31,7 +30,7 @@ const CLOSE_MAX: Duration = Duration::from_secs(2);
 const UNDER_WAY_MAX: usize = 256;
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
-const NOT_FOUND: u16 = 404;
+pub(super) const NOT_FOUND: u16 = 404;
 /// It is there and was declared otherwise.
 const PRECONDITION_FAILED: u16 = 406;
 /// How often a message may come back is for the ledger to count, not for a server that drops it then: release 4 does so
@@ -54,7 +53,7 @@ impl From<lapin::Error> for Fault {
 }
 
 impl Fault {
-    fn code(&self) -> Option<u16> {
+    pub fn code(&self) -> Option<u16> {
         match self {
             Fault::Client(error) => match error.kind() {
                 ErrorKind::ProtocolError(error) => Some(error.get_id()),
@@ -390,18 +389,6 @@ impl Link {
             let (queue, exchange, key) = (name.as_str().into(), name.as_str().into(), name.as_str().into());
             channel.queue_bind(queue, exchange, key, QueueBindOptions::default(), nothing()).await
         })
-    }
-
-    pub fn purge(&self, open: &Arc<Open>, queue: &str) -> Result<u64, QueueError> {
-        let name = queue.to_owned();
-        let purged = self.ask(open, |channel| async move {
-            channel.queue_purge(name.as_str().into(), QueuePurgeOptions::default()).await
-        });
-        match purged {
-            Ok(purged) => Ok(u64::from(purged)),
-            Err(fault) if fault.code() == Some(NOT_FOUND) => Ok(0),
-            Err(fault) => Err(self.error(&fault)),
-        }
     }
 
     /// Sends messages, many under way at once, and returns for each what the server said of it: `None` where it said nothing

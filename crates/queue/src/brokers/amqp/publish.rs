@@ -434,7 +434,7 @@ fn insert(
         attempts: 0,
         deaths: 0,
         company_deaths: 0,
-        enqueued_at: now,
+        enqueued_at: job.enqueued_at.unwrap_or(now),
         due_at: (state == State::Delayed).then(|| now.plus(job.delay)),
         lease: None,
     };

@@ -3,6 +3,7 @@
 //! the second is enough: a row that a power cut takes only costs a job's name or a second run.
 
 pub(super) mod jobs;
+pub(super) mod leaving;
 pub(super) mod letters;
 pub(super) mod messages;
 pub(super) mod names;

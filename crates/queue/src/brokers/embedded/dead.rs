@@ -148,6 +148,7 @@ impl DeadLetters {
             fairness_key: frame.key,
             priority: frame.priority,
             delay: Duration::ZERO,
+            enqueued_at: Some(frame.enqueued_at),
             payload: Bytes::copy_from_slice(payload),
             options: JobOptions { expires_at: None, ..frame.options },
         };
@@ -225,6 +226,7 @@ impl Burial {
             fairness_key: frame.as_ref().map(|frame| frame.key).unwrap_or_default(),
             priority: frame.as_ref().map(|frame| frame.priority).unwrap_or_default(),
             delay: Duration::ZERO,
+            enqueued_at: frame.as_ref().map(|frame| frame.enqueued_at),
             payload: Bytes::from(payload),
             options: frame.map(|frame| frame.options).unwrap_or_default(),
         };

@@ -90,7 +90,7 @@ pub fn encode(job: &NewJob, now: Timestamp, out: &mut Vec<u8>) {
     out.extend_from_slice(&job.fairness_key.to_le_bytes());
     let options = (job.options != JobOptions::default()).then_some(&job.options);
     out.push(job.priority.min(9) | if options.is_some() { HAS_OPTIONS } else { 0 });
-    out.extend_from_slice(&now.micros().to_le_bytes());
+    out.extend_from_slice(&job.enqueued_at.unwrap_or(now).micros().to_le_bytes());
     out.extend_from_slice(&now.plus(job.delay).micros().to_le_bytes());
     if let Some(options) = options {
         let text = serde_json::to_vec(options).expect("options can be written as JSON");
@@ -263,6 +263,7 @@ mod tests {
             fairness_key: 7,
             priority: 3,
             delay: Duration::from_secs(1),
+            enqueued_at: None,
             payload: Bytes::from_static(b"payload"),
             options: crate::JobOptions::default(),
         }

@@ -329,16 +329,10 @@ impl Inner {
         self.forget(&over);
     }
 
-    fn forget(&mut self, over: &[Position]) {
+    pub fn forget(&mut self, over: &[Position]) {
         self.log.note(over.iter().map(|position| (*position, Record::Over)));
         for position in over {
             self.log.release(position.segment);
         }
-    }
-
-    pub fn purge(&mut self, queue: &str) -> u64 {
-        let over: Vec<Position> = self.schedule.purge(queue).into_iter().map(|entry| entry.position).collect();
-        self.forget(&over);
-        over.len() as u64
     }
 }

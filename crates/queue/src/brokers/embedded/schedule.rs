@@ -11,7 +11,7 @@ use super::log::Position;
 use crate::{LeaseId, QueueDepth};
 use extras::{Extra, Extras};
 use ids::Ids;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 use stdx::Timestamp;
 use turns::{Place, Turns};
@@ -231,15 +231,36 @@ impl Schedule {
         self.remove(slot).position
     }
 
-    /// Removes every job of a queue that does not run.
-    pub fn purge(&mut self, name: &str) -> Vec<Entry> {
+    /// Jobs of a queue that do not run, by slot, beginning with one.
+    pub fn waiting_from(&self, name: &str, from: Slot) -> impl Iterator<Item = (Slot, &Entry)> {
+        let number = self.find_queue(name);
+        let entries = self.entries.iter().enumerate().skip(from as usize);
+        let entries = entries.filter_map(|(slot, entry)| Some((slot as Slot, entry.as_ref()?)));
+        entries.filter(move |(_, entry)| Some(entry.queue) == number && !matches!(entry.state, State::Leased(_)))
+    }
+
+    /// Removes the jobs of a queue with these ids that do not run, and returns their places.
+    pub fn remove_waiting(&mut self, name: &str, ids: &[u128]) -> Vec<Position> {
         let Some(number) = self.find_queue(name) else { return Vec::new() };
-        self.queues[number as usize].turns = Default::default();
-        let goes = |entry: &Entry| entry.queue == number && !matches!(entry.state, State::Leased(_));
-        let slots: Vec<Slot> = (0..self.entries.len() as Slot)
-            .filter(|slot| self.entries[*slot as usize].as_ref().is_some_and(goes))
-            .collect();
-        slots.into_iter().map(|slot| self.remove(slot)).collect()
+        let find = |id: &u128| self.ids.find(*id, |slot| hash_at(&self.entries, slot));
+        let mut slots: Vec<Slot> = ids.iter().filter_map(find).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        slots.retain(|slot| {
+            let entry = self.entry(*slot);
+            entry.queue == number && !matches!(entry.state, State::Leased(_))
+        });
+        let mut ready: HashMap<(u8, u64), HashSet<Slot>> = HashMap::new();
+        for slot in &slots {
+            let entry = self.entry(*slot);
+            if entry.state == State::Ready {
+                ready.entry((entry.priority, entry.key)).or_default().insert(*slot);
+            }
+        }
+        for ((priority, key), slots) in ready {
+            self.queues[number as usize].turns[priority as usize].withdraw_all(key, slots);
+        }
+        slots.into_iter().map(|slot| self.remove(slot).position).collect()
     }
 
     /// Moves a job from the state it is in (not `Ready`) into another.

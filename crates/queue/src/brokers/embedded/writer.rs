@@ -376,7 +376,7 @@ impl Batch {
             // Known when it is written; until then only the length counts.
             position: Position { segment: 0, offset: 0, length: body as u32 },
             key: job.fairness_key,
-            enqueued_s: whole_seconds(now),
+            enqueued_s: whole_seconds(job.enqueued_at.unwrap_or(now)),
             state: waiting_until(now.plus(job.delay), now),
             queue: inner.schedule.queue_number(&job.queue),
             attempts: 0,

@@ -4,7 +4,8 @@
 use super::guest::Broken;
 use super::wire::{self, ClaimedHead, Depth, End, JobHead, Request, State, WireError};
 use super::{Member, Place, Role};
-use crate::brokers::embedded::Embedded;
+use crate::broker::Account;
+use crate::brokers::embedded::{Embedded, leave};
 use crate::waiting::wait_for;
 use crate::{
     BoxFuture, Broker, ClaimRequest, Claimed, Cursor, DeadLetter, Finish, JobId, JobResult, JobState, LeaseId, Ledger,
@@ -60,7 +61,7 @@ fn size_of_jobs(publishing: &Publishing) -> usize {
 
 impl Place {
     /// Asks whoever owns the queue.
-    fn ask<T: DeserializeOwned>(
+    pub(super) fn ask<T: DeserializeOwned>(
         &self,
         request: &Request,
         tail: &[u8],
@@ -90,7 +91,7 @@ impl Place {
         }
     }
 
-    fn ask_only<T: DeserializeOwned>(
+    pub(super) fn ask_only<T: DeserializeOwned>(
         &self,
         request: &Request,
         here: impl Fn(&Embedded) -> Result<T, QueueError>,
@@ -274,8 +275,10 @@ impl Ledger for Member {
         })
     }
 
-    fn discard_dead(&self, id: &str) -> Result<bool, QueueError> {
-        self.0.ask_only(&Request::DiscardDead { id: id.to_owned() }, |queue| queue.discard_dead(id))
+    fn discard_dead(&self, id: &str, account: Account<'_>) -> Result<bool, QueueError> {
+        let Some(leaving) = self.0.leaving_letter(id)? else { return Ok(false) };
+        account(&[leaving])?;
+        self.0.ask_only(&Request::DropLetter { id: id.to_owned() }, |queue| queue.drop_letter(id))
     }
 
     fn pause(&self, queue: &str) -> Result<(), QueueError> {
@@ -286,8 +289,8 @@ impl Ledger for Member {
         self.0.ask_only(&Request::Resume { queue: queue.to_owned() }, |here| here.resume(queue))
     }
 
-    fn purge(&self, queue: &str) -> Result<u64, QueueError> {
-        self.0.ask_only(&Request::Purge { queue: queue.to_owned() }, |here| here.purge(queue))
+    fn purge(&self, queue: &str, account: Account<'_>) -> Result<u64, QueueError> {
+        leave::purge(account, |from| self.0.leaving(queue, from), |hashes| self.0.remove(queue, hashes))
     }
 
     fn parked(&self) -> Result<Vec<Parked>, QueueError> {
@@ -324,7 +327,7 @@ impl Ledger for Member {
         let entry = entry.to_owned();
         offload(&self.0, move |place| {
             let mut tail = Vec::new();
-            let head = JobHead::new(&job, &mut tail);
+            let head = Box::new(JobHead::new(&job, &mut tail));
             let request = Request::Fire { entry: entry.clone(), scheduled_at, job: head };
             let here = |queue: &Embedded| wait_for(queue.fire(&entry, scheduled_at, job.clone()));
             place.ask(&request, &tail, here).map(|(fired, _)| fired)

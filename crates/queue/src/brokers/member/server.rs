@@ -1,7 +1,7 @@
 //! The owner's side of the socket: answers guests from the queue that this process owns, and frees the leases of a guest
 //! whose session ended without a word.
 
-mod answer;
+pub(super) mod answer;
 mod door;
 
 use super::wire::{self, Request, WireError};

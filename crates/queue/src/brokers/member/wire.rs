@@ -65,7 +65,10 @@ pub enum Request {
     RetryDead {
         id: String,
     },
-    DiscardDead {
+    LeavingLetter {
+        id: String,
+    },
+    DropLetter {
         id: String,
     },
     Pause {
@@ -74,8 +77,15 @@ pub enum Request {
     Resume {
         queue: String,
     },
-    Purge {
+    /// Jobs that do not run, from a slot on.
+    Leaving {
         queue: String,
+        from: u32,
+    },
+    /// By their names in memory, as `Leaving` told them.
+    Remove {
+        queue: String,
+        hashes: Vec<String>,
     },
     Parked,
     Unpark {
@@ -94,7 +104,7 @@ pub enum Request {
     Fire {
         entry: String,
         scheduled_at: Timestamp,
-        job: JobHead,
+        job: Box<JobHead>,
     },
     Cursors,
 }
@@ -108,6 +118,8 @@ pub struct JobHead {
     key: u64,
     priority: u8,
     delay_us: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    enqueued_at: Option<Timestamp>,
     bytes: usize,
     #[serde(default, skip_serializing_if = "is_default")]
     options: JobOptions,
@@ -127,6 +139,7 @@ impl JobHead {
             key: job.fairness_key,
             priority: job.priority,
             delay_us: u64::try_from(job.delay.as_micros()).unwrap_or(u64::MAX),
+            enqueued_at: job.enqueued_at,
             bytes: job.payload.len(),
             options: job.options.clone(),
         }
@@ -141,13 +154,14 @@ impl JobHead {
             fairness_key: self.key,
             priority: self.priority,
             delay: Duration::from_micros(self.delay_us),
+            enqueued_at: self.enqueued_at,
             payload: take(tail, self.bytes)?,
             options: self.options,
         })
     }
 }
 
-fn take(tail: &mut Bytes, length: usize) -> io::Result<Bytes> {
+pub fn take(tail: &mut Bytes, length: usize) -> io::Result<Bytes> {
     if length > tail.len() {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "a payload is shorter than its head says"));
     }

@@ -4,38 +4,64 @@ use super::leases::SEPARATOR;
 use super::publish::{check_lengths, lane_of, new_tag, step_of};
 use super::scripts::Script;
 use super::{ID_KEPT, Redis, Shared, seconds, time};
-use crate::broker::{BoxFuture, Cursor, DeadLetter, Ledger, Parked, WorkerRow};
+use crate::broker::{
+    Account, BoxFuture, Cursor, DeadLetter, LEAVING_BYTES_MAX, LEAVING_JOBS_MAX, Leaving, Ledger, Parked, WorkerRow,
+};
 use crate::celery;
 use crate::{JobId, JobResult, NewJob, QueueError};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use stdx::Timestamp;
 
-/// Jobs moved or removed by one call.
+/// Jobs moved by one call.
 const BATCH_MAX: usize = 500;
 /// So long a worker is shown that is not heard any more.
 const WORKERS_KEPT: Duration = Duration::from_secs(3_600);
 
 impl Shared {
-    /// Jobs are removed batch by batch; what is published meanwhile may stay or go.
-    fn purge(&self, queue: &str) -> Result<u64, QueueError> {
+    /// What is published meanwhile may stay or go; what a worker took since it was shown stays with it.
+    fn purge(&self, queue: &str, account: Account<'_>) -> Result<u64, QueueError> {
         let waiting = self.depths()?.into_iter().find(|depth| depth.queue == queue);
         let Some(waiting) = waiting else { return Ok(0) };
         let most = waiting.ready + waiting.delayed + waiting.parked;
-        let mut removed = 0;
-        while removed < most {
-            let words = self.words().with(queue).with(BATCH_MAX.to_string());
-            let messages: Vec<Vec<u8>> = self.link.run(Script::Purge, &words.0)?;
-            if messages.is_empty() {
+        let (mut shown, mut removed) = (0, 0);
+        while shown < most {
+            let words = self.words().with(queue);
+            let words = words.with(LEAVING_JOBS_MAX.to_string()).with(LEAVING_BYTES_MAX.to_string());
+            let (list, some): (String, Vec<(String, Vec<u8>)>) = self.link.run(Script::Waiting, &words.0)?;
+            if some.is_empty() {
                 break;
             }
-            removed += messages.len() as u64;
+            let leaving: Vec<Leaving> = some.iter().map(|(_, message)| self.leaving(message)).collect();
+            account(&leaving)?;
+            let mut words = self.words().with(queue).with(list.as_str());
+            for (tag, message) in &some {
+                words = if list.is_empty() { words.with(tag.as_str()) } else { words.with(message.as_slice()) };
+            }
+            let gone: Vec<usize> = self.link.run(Script::Purge, &words.0)?;
+            let messages: Vec<&[u8]> = gone.iter().filter_map(|at| Some(&*some.get(*at)?.1)).collect();
             self.forget_ids(&messages)?;
+            shown += some.len() as u64;
+            removed += gone.len() as u64;
         }
         Ok(removed)
     }
 
-    fn forget_ids(&self, messages: &[Vec<u8>]) -> Result<(), QueueError> {
+    /// A message as it is shown to whoever accounts for it.
+    pub(super) fn leaving(&self, message: &[u8]) -> Leaving {
+        match celery::decode(message) {
+            Ok(job) => Leaving {
+                id: job.id,
+                enqueued_at: job.published_at.unwrap_or_else(|| self.clock.now()),
+                payload: Some(job.payload),
+            },
+            Err(rest) => {
+                Leaving { id: JobId::new(&rest.id.unwrap_or_default()), enqueued_at: self.clock.now(), payload: None }
+            }
+        }
+    }
+
+    fn forget_ids(&self, messages: &[&[u8]]) -> Result<(), QueueError> {
         let mut command = redis::cmd("UNLINK");
         for job in messages.iter().filter_map(|message| celery::decode(message).ok()) {
             command.arg(self.key(&format!("id:{}", job.id)));
@@ -174,8 +200,8 @@ impl Ledger for Redis {
         Box::pin(async move { self.shared.retry_dead(id) })
     }
 
-    fn discard_dead(&self, id: &str) -> Result<bool, QueueError> {
-        self.shared.discard_dead(id)
+    fn discard_dead(&self, id: &str, account: Account<'_>) -> Result<bool, QueueError> {
+        self.shared.discard_dead(id, account)
     }
 
     fn pause(&self, queue: &str) -> Result<(), QueueError> {
@@ -186,8 +212,8 @@ impl Ledger for Redis {
         self.shared.set_of_paused("SREM", queue)
     }
 
-    fn purge(&self, queue: &str) -> Result<u64, QueueError> {
-        self.shared.purge(queue)
+    fn purge(&self, queue: &str, account: Account<'_>) -> Result<u64, QueueError> {
+        self.shared.purge(queue, account)
     }
 
     fn parked(&self) -> Result<Vec<Parked>, QueueError> {

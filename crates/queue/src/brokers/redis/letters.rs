@@ -4,7 +4,7 @@ use super::leases::Held;
 use super::publish::new_tag;
 use super::scripts::Script;
 use super::{ID_KEPT, Shared};
-use crate::broker::{DeadLetter, lives_already};
+use crate::broker::{Account, DeadLetter, Leaving, lives_already};
 use crate::celery::{self, Edit};
 use crate::{DeadReason, JobId, QueueError};
 use serde::{Deserialize, Serialize};
@@ -82,8 +82,18 @@ impl Shared {
         Ok(self.letter(id)?.map(|letter| letter.letter))
     }
 
-    pub(super) fn discard_dead(&self, id: &str) -> Result<bool, QueueError> {
+    pub(super) fn discard_dead(&self, id: &str, account: Account<'_>) -> Result<bool, QueueError> {
         let Some(letter) = self.letter(id)? else { return Ok(false) };
+        let unread = || Leaving { id: JobId::new(id), enqueued_at: letter.letter.at, payload: None };
+        account(&[letter.message.as_deref().map_or_else(unread, |message| self.leaving(message.as_bytes()))])?;
+        self.exhume(id, letter)
+    }
+
+    pub(super) fn forget_letter(&self, id: &str) -> Result<bool, QueueError> {
+        self.letter(id)?.map_or(Ok(false), |letter| self.exhume(id, letter))
+    }
+
+    fn exhume(&self, id: &str, letter: Letter) -> Result<bool, QueueError> {
         let words = self.words().with(id).with(letter.letter.queue);
         let taken: u64 = self.link.run(Script::Exhume, &words.0)?;
         Ok(taken == 1)

@@ -113,7 +113,7 @@ impl Shared {
             command.query(&mut open.connection)
         })?;
         for id in &old {
-            self.discard_dead(id)?;
+            self.forget_letter(id)?;
         }
         if !old.is_empty() {
             tracing::warn!(letters = old.len(), "dead letters went: too old");

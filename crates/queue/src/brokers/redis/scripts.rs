@@ -13,6 +13,7 @@ pub(super) enum Script {
     Total,
     Upkeep,
     Unpark,
+    Waiting,
     Purge,
     Locate,
     Fire,
@@ -25,7 +26,7 @@ pub(super) enum Script {
 const COMMON: &str = include_str!("scripts/common.lua");
 
 /// In the order of the enum. Those that free memory in the end run on a full server too.
-const ALL: [(Script, &str, bool); 16] = [
+const ALL: [(Script, &str, bool); 17] = [
     (Script::Publish, include_str!("scripts/publish.lua"), false),
     (Script::Claim, include_str!("scripts/claim.lua"), true),
     (Script::Extend, include_str!("scripts/extend.lua"), true),
@@ -35,6 +36,7 @@ const ALL: [(Script, &str, bool); 16] = [
     (Script::Total, include_str!("scripts/total.lua"), true),
     (Script::Upkeep, include_str!("scripts/upkeep.lua"), true),
     (Script::Unpark, include_str!("scripts/unpark.lua"), true),
+    (Script::Waiting, include_str!("scripts/waiting.lua"), true),
     (Script::Purge, include_str!("scripts/purge.lua"), true),
     (Script::Locate, include_str!("scripts/locate.lua"), true),
     (Script::Fire, include_str!("scripts/fire.lua"), false),

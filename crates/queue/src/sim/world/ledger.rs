@@ -3,6 +3,7 @@
 use super::model::{Known, Life};
 use super::{Checked, Lie, QUEUES, World};
 use crate::{BoxFuture, Broker, JobState, Ledger, NewJob, QueueError};
+use std::collections::HashSet;
 use std::task::{Context, Poll, Waker};
 use stdx::Timestamp;
 
@@ -15,7 +16,11 @@ impl World {
         }
         let queue = QUEUES[self.dice.below(2) as usize];
         let before = self.living_states()?;
-        let purged = self.broker().purge(queue);
+        let mut shown = HashSet::new();
+        let purged = self.broker().purge(queue, &mut |leaving| {
+            shown.extend(leaving.iter().map(|leaving| leaving.id.to_string()));
+            Ok(())
+        });
         self.note(format!("purge {queue}: {purged:?}"));
         let is_recorded = self.is_recorded();
         let mut gone = 0;
@@ -25,6 +30,9 @@ impl World {
             }
             if was == Some(JobState::Leased) {
                 return Err(format!("{id} was purged while it ran"));
+            }
+            if !shown.contains(&id) {
+                return Err(format!("{id} was purged and nobody was shown it"));
             }
             gone += 1;
             self.jobs.entry(id).and_modify(|known| known.end(is_recorded));
@@ -75,7 +83,7 @@ impl World {
         }
         let id = letters[self.dice.below(letters.len() as u64) as usize].id.clone();
         if self.dice.one_in(2) {
-            let answer = self.broker().discard_dead(&id);
+            let answer = self.broker().discard_dead(&id, &mut |_| Ok(()));
             self.note(format!("discard {id}: {answer:?}"));
             self.jobs.entry(id).and_modify(|known| known.letter = None);
             return Ok(());

@@ -320,7 +320,10 @@ impl Ledger {
             grouped(balance.in_flight() - balance.withdrawn.min(balance.in_flight()))
         );
         if balance.withdrawn > 0 {
-            sentence.push_str(&format!(" {} were taken out by an operator.", grouped(balance.withdrawn)));
+            sentence.push_str(&format!(
+                " {} more that could not be read were taken out by an operator.",
+                grouped(balance.withdrawn)
+            ));
         }
         if missing > 0 {
             sentence.push_str(&format!(" {} are nowhere.", grouped(missing)));

@@ -408,20 +408,6 @@ pub(in super::super) fn forget_old(tx: &mut Tx<'_>, before: Timestamp, unsent: T
     Ok(ended + others + unsent)
 }
 
-/// Ends all that does not run. Their messages may lie in somebody's buffer, so the names are kept for a while.
-pub(in super::super) fn purge(tx: &mut Tx<'_>, queue: &str, now: Timestamp) -> Result<u64, QueueError> {
-    tx.execute(
-        "DELETE FROM queue_message WHERE id IN (SELECT id FROM queue_job WHERE queue = $1 AND state IN (1, 2, 4, 5))",
-        &[Val::Text(queue)],
-    )?;
-    let purged = tx.execute(
-        "UPDATE queue_job SET state = 6, unique_key = NULL, due_at = NULL, changed_at = $2
-         WHERE queue = $1 AND state IN (1, 2, 4, 5)",
-        &[Val::Text(queue), Val::from(now)],
-    )?;
-    Ok(purged as u64)
-}
-
 /// Makes parked jobs of a task ready to be sent, in the order in which they were parked.
 pub(in super::super) fn unpark(tx: &mut Tx<'_>, task: &str, now: Timestamp) -> Result<u64, QueueError> {
     let moved = tx.execute(

@@ -17,6 +17,7 @@ fn frames(count: usize) -> (Vec<u8>, Vec<usize>) {
         fairness_key: 1,
         priority: 5,
         delay: std::time::Duration::ZERO,
+        enqueued_at: None,
         payload: bytes::Bytes::from_static(b"payload"),
     };
     let (mut bytes, mut lengths) = (Vec::new(), Vec::new());

@@ -1,7 +1,7 @@
 //! Whose turn it is: keys take turns, each key is first in, first out.
 
 use super::Slot;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// Waiting jobs of one queue and priority.
 #[derive(Default)]
@@ -43,6 +43,22 @@ impl Turns {
     pub fn withdraw(&mut self, key: u64, slot: Slot) {
         let Some(waiting) = self.by_key.get_mut(&key) else { return };
         waiting.retain(|other| *other != slot);
+        if waiting.is_empty() {
+            self.by_key.remove(&key);
+            self.ring.retain(|other| *other != key);
+        }
+    }
+
+    /// Takes many jobs of a key out of their turns. Those at its front, as the oldest are, cost little; only for what stands
+    /// behind others are all of the key looked at.
+    pub fn withdraw_all(&mut self, key: u64, mut slots: HashSet<Slot>) {
+        let Some(waiting) = self.by_key.get_mut(&key) else { return };
+        while waiting.front().is_some_and(|slot| slots.remove(slot)) {
+            waiting.pop_front();
+        }
+        if !slots.is_empty() {
+            waiting.retain(|other| !slots.contains(other));
+        }
         if waiting.is_empty() {
             self.by_key.remove(&key);
             self.ring.retain(|other| *other != key);

@@ -1,8 +1,8 @@
 //! What each request means for the owner's queue.
 
 use super::Hall;
-use crate::brokers::member::REASSERTED_FOR;
 use crate::brokers::member::wire::{self, ClaimedHead, Depth, JobHead, Request, State, WireError};
+use crate::brokers::member::{REASSERTED_FOR, leaving};
 use crate::waiting::wait_for;
 use crate::{BoxFuture, Broker, JobId, LeaseId, Ledger, Published, QueueError};
 use bytes::Bytes;
@@ -12,14 +12,14 @@ use std::io;
 use std::time::Duration;
 
 /// A head that says how it went, and payloads.
-pub(super) struct Answer {
+pub(in super::super) struct Answer {
     pub head: Result<Value, WireError>,
     pub tail: Vec<u8>,
     /// What the answer hands over.
     pub claimed: Vec<LeaseId>,
 }
 
-fn of<T: Serialize>(result: Result<T, QueueError>) -> Answer {
+pub(in super::super) fn of<T: Serialize>(result: Result<T, QueueError>) -> Answer {
     let head = result.map_err(WireError::from).and_then(|value| {
         serde_json::to_value(value).map_err(|error| WireError::Other(format!("write the answer: {error}")))
     });
@@ -70,10 +70,12 @@ impl Hall {
             Request::DeadLetters => of(queue.dead_letters()),
             Request::DeadLetter { id } => of(queue.dead_letter(&id)),
             Request::RetryDead { id } => of(wait_for(queue.retry_dead(&id))),
-            Request::DiscardDead { id } => of(queue.discard_dead(&id)),
+            Request::LeavingLetter { id } => leaving::answer_letter(queue.leaving_letter(&id)),
+            Request::DropLetter { id } => of(queue.drop_letter(&id)),
             Request::Pause { queue: name } => of(queue.pause(&name)),
             Request::Resume { queue: name } => of(queue.resume(&name)),
-            Request::Purge { queue: name } => of(queue.purge(&name)),
+            Request::Leaving { queue: name, from } => leaving::answer(queue.leaving(&name, from)),
+            Request::Remove { queue: name, hashes } => of(queue.remove(&name, &leaving::hashes_of(&hashes))),
             Request::Parked => of(queue.parked()),
             Request::Unpark { tasks } => {
                 let tasks: Vec<&str> = tasks.iter().map(String::as_str).collect();

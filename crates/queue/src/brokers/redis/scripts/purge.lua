@@ -1,21 +1,22 @@
--- Removes jobs of a queue that do not run, a bounded number. ARGV: P, now, queue, at most. Answers the messages.
-local queue, most = ARGV[3], tonumber(ARGV[4])
-for lane = 1, #LANES do
-  for step = 1, #STEPS do
-    local list = P .. queue .. LANES[lane] .. STEPS[step]
-    local popped = length_of(list) > 0 and redis.call('RPOP', list, most)
-    if popped and #popped > 0 then return popped end
+-- Removes jobs that were shown and still wait. ARGV: P, now, queue, the list that they stood in or '', then their messages, or
+-- their tags if they waited aside. Answers the places of those that went.
+local queue, list = ARGV[3], ARGV[4]
+local gone = {}
+if list ~= '' then
+  for index = 5, #ARGV do
+    -- From the end: there the shown ones stand.
+    if redis.call('LREM', list, -1, ARGV[index]) > 0 then gone[#gone + 1] = index - 5 end
+  end
+  return gone
+end
+local room, tags = O .. 'room:' .. queue, {}
+for index = 5, #ARGV do
+  if redis.call('HDEL', room, ARGV[index]) > 0 then
+    gone[#gone + 1] = index - 5
+    tags[#tags + 1] = ARGV[index]
   end
 end
-local room = O .. 'room:' .. queue
-local kept = redis.call('HRANDFIELD', room, most, 'WITHVALUES')
-local tags, messages = {}, {}
-for index = 1, #kept, 2 do
-  tags[#tags + 1] = kept[index]
-  messages[#messages + 1] = string.sub(kept[index + 1], string.find(kept[index + 1], '\n', 1, true) + 1)
-end
 if #tags > 0 then
-  redis.call('HDEL', room, unpack(tags))
   redis.call('ZREM', O .. 'delayed:' .. queue, unpack(tags))
   for _, field in ipairs(redis.call('HKEYS', O .. 'parked')) do
     if string.sub(field, 1, #queue + 2) == queue .. SEP then
@@ -24,4 +25,4 @@ if #tags > 0 then
     end
   end
 end
-return messages
+return gone

@@ -1,0 +1,178 @@
+//! The conservation ledger holds whatever an operator takes out of the queue, on a real queue and a real store.
+
+use ops::conservation::{self, Balance, BalanceRow};
+use ops::dead_letters::{self, Selection};
+use ops::events::EventRef;
+use ops::{Actor, Caller, Ops, queues, receipts};
+use protocol::accepted::{AcceptedBody, AcceptedJob, Endpoint};
+use protocol::job_name::JobName;
+use protocol::{Encoding, EventId};
+use queue::brokers::embedded::{Config, Durability, Embedded};
+use queue::{Broker, ClaimRequest, Claimed, DeadReason, Finish, JobId, NewJob, QueueBounds};
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+use stdx::Timestamp;
+use store::conservation::AcceptedRow;
+use testkit::world::{NOON, World};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// A world with a queue that keeps what it is given.
+struct House {
+    world: World,
+    queue: Arc<Embedded>,
+    ops: Ops,
+    _folder: tempfile::TempDir,
+}
+
+impl House {
+    async fn new() -> House {
+        let (world, folder) = (World::new().await, tempfile::tempdir().unwrap());
+        let config = Config {
+            folder: folder.path().to_owned(),
+            durability: Durability::Process,
+            jobs_max: 1_000,
+            bytes_max: 1 << 30,
+            free_min: 0,
+            free_space: Arc::new(|| Ok(u64::MAX)),
+            reassert_grace: Duration::ZERO,
+        };
+        let queue = Arc::new(Embedded::open(config, Arc::new(world.clock.clone())).unwrap());
+        let clock = Arc::new(world.clock.clone());
+        let ops =
+            Ops::new(world.ops.stores.clone(), queue.clone(), clock, "http://vigie.test").with_event_queues(&["q"]);
+        House { world, queue, ops, _folder: folder }
+    }
+
+    /// Accepts an event as the endpoint does: its job is durable, and a second witness has seen it.
+    async fn accept(&self, project_id: i64, number: u8, received_at: Timestamp, body: AcceptedBody<'_>) {
+        let event_id = EventId::from_bytes([number; 16]);
+        let job = AcceptedJob {
+            org_id: 1,
+            project_id,
+            key_id: 7,
+            event_id,
+            received_at,
+            sent_at: None,
+            client_ip: None,
+            auth_client: None,
+            user_agent: None,
+            endpoint: Endpoint::Envelope,
+            content_encoding: Encoding::Identity,
+            body,
+        };
+        let id = JobId::new(&JobName::of_event(project_id, event_id).to_string());
+        let job = NewJob { enqueued_at: Some(received_at), ..NewJob::new(id, "t", "q", job.encode().into()) };
+        self.queue.publish(vec![job]).await.unwrap();
+        let row = AcceptedRow { project_id, hour: received_at.hour(), quantity: 1 };
+        self.ops.stores.db.write_blocking(|tx| store::conservation::add_accepted(tx, &[row])).unwrap();
+    }
+
+    fn claim(&self) -> Claimed {
+        let bounds = QueueBounds { queue: "q".to_owned(), jobs_max: 1, bytes_max: usize::MAX, lease: HOUR };
+        self.queue.claim(&ClaimRequest { queues: vec![bounds] }).unwrap().remove(0)
+    }
+
+    fn bury_one(&self) {
+        let dead = Finish::Dead { reason: DeadReason::Rejected, error: "no".to_owned() };
+        self.queue.finish(vec![(self.claim().lease, dead)]).unwrap();
+    }
+
+    async fn balance(&self) -> Balance {
+        conservation::balance(&self.ops, &Actor::System).await.unwrap()
+    }
+
+    async fn row(&self, project_id: i64, at: Timestamp) -> BalanceRow {
+        let rows = self.balance().await.rows;
+        rows.into_iter().find(|row| row.project_id == project_id && row.hour == at.hour()).unwrap()
+    }
+
+    async fn receipt(&self, project: &str, number: u8) -> (String, Option<String>) {
+        let event = EventRef {
+            project: ops::projects::ProjectRef { org: "acme".to_owned(), project: project.to_owned() },
+            event_id: EventId::from_bytes([number; 16]).to_string(),
+        };
+        let receipt = receipts::get(&self.ops, &Actor::System, &event).await.unwrap();
+        (receipt.state.as_str().to_owned(), receipt.reason)
+    }
+}
+
+fn inline() -> AcceptedBody<'static> {
+    AcceptedBody::Inline(b"{}\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_purged_is_dead_under_its_own_project_and_hour() {
+    let house = House::new().await;
+    let (shop, site) = (house.world.shop, house.world.site);
+    let earlier = Timestamp::from_micros(NOON.micros() - 3 * HOUR.as_micros() as i64);
+    house.accept(shop, 1, earlier, inline()).await;
+    house.accept(shop, 2, NOON, inline()).await;
+    house.accept(site, 3, NOON, AcceptedBody::Blob { key: Cow::Borrowed("large"), raw_bytes: 9 }).await;
+    let running = house.claim();
+    let caller = Caller::of_task("test");
+    assert_eq!(queues::purge(&house.ops, &caller, "q").await.unwrap(), 2);
+    house.queue.finish(vec![(running.lease, Finish::GiveBack { after: Duration::ZERO })]).unwrap();
+    assert_eq!(queues::purge(&house.ops, &caller, "q").await.unwrap(), 1);
+    for (project, at) in [(shop, earlier), (shop, NOON), (site, NOON)] {
+        let row = house.row(project, at).await;
+        assert_eq!((row.accepted, row.dead, row.in_flight()), (1, 1, 0), "{row:?}");
+    }
+    let balance = house.balance().await;
+    assert_eq!((balance.missing(), balance.withdrawn, balance.queued), (Some(0), 0, Some(0)));
+    let told = ("dead".to_owned(), Some("purged by an operator".to_owned()));
+    assert_eq!(house.receipt("shop", 1).await, told);
+    assert_eq!(house.receipt("site", 3).await, told);
+    let waiting = house.ops.stores.db.read_blocking(|tx| store::outbox::oldest(tx, 9)).unwrap();
+    assert_eq!(waiting.iter().map(|row| row.payload.as_slice()).collect::<Vec<_>>(), [&br#"["large"]"#[..]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_that_died_before_the_job_went_counts_it_once_when_it_is_made_again() {
+    let house = House::new().await;
+    let shop = house.world.shop;
+    house.accept(shop, 1, NOON, inline()).await;
+    let waits = house.claim();
+    let again = NewJob { enqueued_at: Some(waits.enqueued_at), ..NewJob::new(waits.id, "t", "q", waits.payload) };
+    house.queue.finish(vec![(waits.lease, Finish::GiveBack { after: Duration::ZERO })]).unwrap();
+    let caller = Caller::of_task("test");
+    queues::purge(&house.ops, &caller, "q").await.unwrap();
+    // The job as it stands in the log of a process that was killed between the two.
+    house.queue.publish(vec![again]).await.unwrap();
+    assert_eq!(house.balance().await.missing(), Some(0), "nothing is lost in between");
+    queues::purge(&house.ops, &caller, "q").await.unwrap();
+    let row = house.row(shop, NOON).await;
+    assert_eq!((row.accepted, row.dead, row.unwitnessed()), (1, 1, 0));
+    assert_eq!(house.balance().await.missing(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_discarded_letter_is_dead_under_its_own_project_and_hour() {
+    let house = House::new().await;
+    let shop = house.world.shop;
+    house.accept(shop, 1, NOON, inline()).await;
+    house.bury_one();
+    house.world.clock.advance(HOUR);
+    assert_eq!(house.row(shop, NOON).await.in_flight(), 1, "a letter is in flight until it is discarded");
+    dead_letters::discard(&house.ops, &Caller::of_task("test"), &Selection::All).await.unwrap();
+    let row = house.row(shop, NOON).await;
+    assert_eq!((row.dead, row.in_flight()), (1, 0));
+    let balance = house.balance().await;
+    assert_eq!((balance.missing(), balance.rows.len()), (Some(0), 1), "nothing stands under the hour of the discard");
+    assert_eq!(house.receipt("shop", 1).await, ("dead".to_owned(), Some("discarded by an operator".to_owned())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_accepted_is_purged_without_a_word_in_the_ledger() {
+    let house = House::new().await;
+    let strange = NewJob::new(JobId::new("sent-by-hand"), "t", "q", bytes_of("{}").into());
+    house.queue.publish(vec![strange]).await.unwrap();
+    assert_eq!(queues::purge(&house.ops, &Caller::of_task("test"), "q").await.unwrap(), 1);
+    let balance = house.balance().await;
+    assert!(balance.rows.is_empty() && balance.withdrawn == 0, "{balance:?}");
+}
+
+fn bytes_of(text: &'static str) -> Vec<u8> {
+    text.as_bytes().to_vec()
+}
