@@ -2,7 +2,7 @@
 //! are. A job whose message RabbitMQ has is left out: brought back without its message it would wait for ever, and a
 //! message that comes without its row is run all the same.
 
-use super::tables::jobs;
+use super::tables::unsent;
 use crate::QueueError;
 use db::Snapshot;
 use std::path::Path;
@@ -24,6 +24,6 @@ impl LedgerCopy {
     /// # Errors
     /// If it cannot be read or written.
     pub fn copy_to(&self, path: &Path) -> Result<(), QueueError> {
-        self.0.copy_changed(path, jobs::forget_sent)
+        self.0.copy_changed(path, unsent::forget_sent)
     }
 }

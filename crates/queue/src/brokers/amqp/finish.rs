@@ -229,6 +229,7 @@ impl Shared {
             | QueueError::Files { .. }
             | QueueError::Newer { .. }
             | QueueError::Lives { .. }
+            | QueueError::Unaccounted { .. }
             | QueueError::Closed => false,
         }
     }

@@ -5,7 +5,7 @@
 
 use super::Shared;
 use super::link::lock;
-use super::tables::{jobs, names};
+use super::tables::{names, unsent};
 use super::watch::buffered_in;
 use crate::QueueError;
 use crate::broker::WORKER_DEAD_AFTER;
@@ -85,7 +85,7 @@ impl Shared {
     fn empty_lanes(&self) -> Result<Vec<LostLane>, QueueError> {
         let now = self.clock.now();
         let (waiting, buffered) = self.tables.read(|tx| {
-            let waiting = jobs::ready_since(tx, now.minus(LOST_AFTER))?;
+            let waiting = unsent::ready_since(tx, now.minus(LOST_AFTER))?;
             Ok((waiting, names::buffered(tx, &self.session, now.minus(WORKER_DEAD_AFTER))?))
         })?;
         let shared = self.shared_queues();
@@ -110,8 +110,9 @@ impl Shared {
         self.look_for_missing()?;
         let lost = lock(&self.missing).lanes.clone();
         let now = self.clock.now();
-        self.tables
-            .write(|tx| lost.iter().try_for_each(|lost| jobs::end_ready(tx, &lost.lane, now.minus(LOST_AFTER), now)))?;
+        self.tables.write(|tx| {
+            lost.iter().try_for_each(|lost| unsent::end_ready(tx, &lost.lane, now.minus(LOST_AFTER), now))
+        })?;
         lock(&self.missing).lanes.clear();
         Ok(!lost.is_empty())
     }

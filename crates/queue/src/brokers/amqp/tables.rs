@@ -9,6 +9,7 @@ pub(super) mod messages;
 pub(super) mod names;
 pub(super) mod revoked;
 pub(super) mod rows;
+pub(super) mod unsent;
 
 use crate::QueueError;
 use db::{Db, DbError, Durability, Migration, SqliteConfig, Tx};
