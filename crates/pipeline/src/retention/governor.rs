@@ -231,8 +231,15 @@ impl Governor {
         }
         for keep in LEVELS {
             for day in &open {
-                if let Some(looked) = self.thin_day(bench, (day, *keep), report, is_stopping)? {
-                    return Ok(looked);
+                match self.thin_day(bench, (day, *keep), report, is_stopping) {
+                    Ok(Some(looked)) => return Ok(looked),
+                    Ok(None) => {}
+                    Err(error) if error.is_unwritable() => return Err(error),
+                    // A damaged day keeps nobody from the others.
+                    Err(error) => {
+                        let error = stdx::causes::on_one_line(&error);
+                        tracing::warn!(day = %day.day, error, "a day cannot be thinned, the others are");
+                    }
                 }
             }
         }

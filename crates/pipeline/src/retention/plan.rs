@@ -150,7 +150,7 @@ impl Planner<'_> {
             if is_past_all || (!due.is_empty() && due.len() == stored.len()) {
                 self.end_day(*day, &stored, is_past_all)?;
             } else {
-                self.remove_events(*day, &due)?;
+                self.remove_events(*day, &due, &stored)?;
             }
         }
         if self.ask.project_id.is_none() {
@@ -178,10 +178,15 @@ impl Planner<'_> {
     }
 
     /// The day goes on without these projects: their part of it is measured by their bodies.
-    fn remove_events(&mut self, day: OpenDay, due: &[(i64, i64)]) -> Result<(), StoreError> {
+    fn remove_events(&mut self, day: OpenDay, due: &[(i64, i64)], stored: &[(i64, i64)]) -> Result<(), StoreError> {
         let size = if due.is_empty() { 0 } else { self.stores.events.size_bytes(&day)? };
         for (project_id, rows) in due {
-            let (own, all) = self.stores.events.body_bytes(&day, *project_id)?;
+            let (own, all) = self.stores.events.body_bytes(&day, *project_id).unwrap_or_else(|error| {
+                // A damaged day keeps nobody from the others: its unit fails and is named.
+                tracing::warn!(day = %day.day, error = %stdx::causes::on_one_line(&error), "bodies of a day not measured");
+                let all: i64 = stored.iter().map(|(_, rows)| rows).sum();
+                (rows.unsigned_abs(), all.unsigned_abs())
+            });
             let bytes = (u128::from(size) * u128::from(own) / u128::from(all.max(1))) as u64;
             let freed = Freed { model: Model::Event, project_id: *project_id, rows: rows.unsigned_abs(), bytes };
             let work = Work::RemoveEvents { day: day.day, generation: day.generation, project_id: *project_id };

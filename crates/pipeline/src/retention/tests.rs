@@ -27,7 +27,7 @@ struct House {
     projects: Vec<i64>,
     sent: u128,
     groups: usize,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl House {
@@ -46,7 +46,7 @@ impl House {
                 Ok::<_, StoreError>((org.id, ids))
             })
             .unwrap();
-        House { stores, clock: Arc::new(ManualClock::at(NOW)), org_id, projects, sent: 0, groups: 3, _folder: folder }
+        House { stores, clock: Arc::new(ManualClock::at(NOW)), org_id, projects, sent: 0, groups: 3, folder }
     }
 
     /// Stores and counts events of a project that were received so many days ago, one with an attachment.

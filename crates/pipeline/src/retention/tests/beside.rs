@@ -139,3 +139,32 @@ fn events_of_an_issue_that_is_being_deleted_are_removed_once() {
     let removed = house.stores.db.read_blocking(|tx| removals::of_day(tx, Day(NOW.day().0 - 20))).unwrap();
     assert_eq!(removed, [(shop, 30)]);
 }
+
+#[test]
+fn a_damaged_day_is_set_aside_and_keeps_nobody_from_the_others() {
+    let (mut house, shop, site, ask) = House::with_a_shorter_limit();
+    for days_ago in [20, 25] {
+        house.fill(shop, days_ago, 100);
+        house.fill(site, days_ago, 100);
+    }
+    house.stores.checkpoint_truncate().unwrap();
+    let (damaged, whole) = (Day(NOW.day().0 - 25), Day(NOW.day().0 - 20));
+    let folder = house.folder.path().join("events");
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(&damaged.to_string()) {
+            let mut bytes = std::fs::read(entry.path()).unwrap();
+            // All but the first page, by which a file is known.
+            bytes.iter_mut().skip(16_384).for_each(|byte| *byte = 0xff);
+            std::fs::write(entry.path(), bytes).unwrap();
+        }
+    }
+    // What is in memory of the files is forgotten.
+    house.stores = Arc::new(Stores::open(house.folder.path(), NOW).unwrap());
+    let plan = house.plan(&ask);
+    let held = house.begin();
+    let (report, is_whole) = sweep::run(&plan, vec![house.hand(held.sweep)], |_| {});
+    held.finish(&plan, (&report, is_whole), NOW).unwrap();
+    assert!(report.skipped.iter().any(|unit| unit.contains(&damaged.to_string())), "{report:?}");
+    let left = house.stores.db.read_blocking(|tx| removals::stored_by_project(tx, whole)).unwrap();
+    assert_eq!(left, [(site, 100)], "the other day's events are gone");
+}
