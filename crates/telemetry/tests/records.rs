@@ -68,8 +68,7 @@ fn check_11_a_million_records_of_8_threads_are_exact_though_no_backend_listens()
 }
 
 fn install_without_a_listener() -> (Registry, String) {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    let address = socket.local_addr().expect("an address").to_string();
+    let address = address_of_nobody();
     let push = PushConfig {
         targets: vec![Target::DogStatsd],
         prefix: String::new(),
@@ -79,6 +78,14 @@ fn install_without_a_listener() -> (Registry, String) {
     };
     let backends = Backends { push: Some(push), ..Backends::prometheus() };
     (install(&[DECLARED, METRICS], backends).expect("the first"), address)
+}
+
+/// An address on which nobody listens. Its port is below those that systems give to whoever asks for any, so that none of
+/// the sockets that other tests open meanwhile has it.
+fn address_of_nobody() -> String {
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000).expect("below 10,000");
+    let mut addresses = (first..32_000).map(|port| format!("127.0.0.1:{port}"));
+    addresses.find(|address| UdpSocket::bind(address).is_ok()).expect("a port is free")
 }
 
 fn record(thread: u64) {

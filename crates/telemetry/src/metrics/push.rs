@@ -178,7 +178,12 @@ fn connect(address: &str) -> std::io::Result<UdpSocket> {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
-    let socket = UdpSocket::bind(any)?;
+    let mut socket = UdpSocket::bind(any)?;
+    if socket.local_addr()?.port() == server.port() {
+        // On this machine it would be the server itself, hear its own lines and keep the real one from its port.
+        let other = UdpSocket::bind(any)?;
+        drop(std::mem::replace(&mut socket, other));
+    }
     socket.set_nonblocking(true)?;
     socket.connect(server)?;
     Ok(socket)
