@@ -4,3 +4,4 @@ pub mod amqp;
 pub mod embedded;
 pub mod member;
 pub mod redis;
+mod suspects;

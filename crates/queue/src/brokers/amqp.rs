@@ -34,10 +34,10 @@ pub use copy::LedgerCopy;
 pub use lanes::Naming;
 pub use watch::About;
 
+use super::suspects::Turn;
 use crate::broadcast::Broadcast;
 use crate::broker::{BoxFuture, Broker, ClaimRequest};
 use crate::{Claimed, Finish, JobId, JobState, LeaseId, NewJob, Published, QueueDepth, QueueError, tend};
-use claim::Claims;
 use desk::Desk;
 use leases::Leases;
 use link::{Link, Open, lock};
@@ -71,7 +71,7 @@ struct Shared {
     origin: String,
     next_lease: AtomicU64,
     leases: Mutex<Leases>,
-    claims: Mutex<Claims>,
+    claims: Mutex<Turn>,
     desk: Mutex<Desk>,
     streams: Mutex<Streams>,
     /// Signalled when something is delivered, or when claims should look again.

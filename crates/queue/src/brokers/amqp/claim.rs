@@ -9,18 +9,14 @@ use super::tables::jobs::{self, JobRow, Leasing, NewRow, State};
 use super::tables::{messages, names};
 use super::{POISON_DEATHS, Shared};
 use crate::broker::POLL_MAX;
+use crate::brokers::suspects::{Asking, Turn};
 use crate::celery::Received;
 use crate::{ClaimRequest, Claimed, DeadReason, Finish, LeaseId, QueueBounds, QueueError};
 use db::Tx;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use stdx::Timestamp;
 
-/// So long a suspect waits for other runs to end before it runs beside them after all.
-const DRAIN_MAX: Duration = Duration::from_secs(5);
-/// So long nothing new starts beside a suspect, doubled with each of its deaths in company.
-const ALONE_BASE: Duration = Duration::from_secs(1);
-const ALONE_DOUBLINGS_MAX: u32 = 10;
 /// Pause before another look at what may have changed without a word.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// A claim that has nothing waits for what is known to be on its way, unless it has stopped coming.
@@ -34,49 +30,6 @@ const SETTLE_ENOUGH: usize = 128;
 const JOBS_MAX: usize = 1_000;
 /// Rounds in which entries turn out to be no jobs before a claim gives up.
 const ROUNDS_MAX: usize = 64;
-
-#[derive(Default)]
-pub(super) struct Claims {
-    /// The lease beside which nothing starts before the time.
-    alone: Option<(LeaseId, Timestamp)>,
-    /// Since when a suspect waits for other runs to end.
-    draining_since: Option<Timestamp>,
-    /// Claims that are being answered now, and whether one of them may bring a suspect.
-    asking: usize,
-    is_exclusive: bool,
-}
-
-impl Claims {
-    pub fn alone(&self) -> Option<LeaseId> {
-        self.alone.map(|(lease, _)| lease)
-    }
-}
-
-/// A claim that is being answered. It ends when this goes, with a panic too: one that never ended would keep every later
-/// claim of its process from starting.
-struct Asking<'a> {
-    claims: &'a Mutex<Claims>,
-    /// Nothing else is claimed beside it then.
-    may_run_suspect: bool,
-}
-
-impl<'a> Asking<'a> {
-    fn enter(claims: &'a Mutex<Claims>, entered: &mut Claims, may_run_suspect: bool) -> Asking<'a> {
-        entered.asking += 1;
-        entered.is_exclusive = may_run_suspect;
-        Asking { claims, may_run_suspect }
-    }
-}
-
-impl Drop for Asking<'_> {
-    fn drop(&mut self) {
-        let mut claims = lock(self.claims);
-        claims.asking -= 1;
-        if self.may_run_suspect {
-            claims.is_exclusive = false;
-        }
-    }
-}
 
 /// What one look found.
 enum Found {
@@ -154,11 +107,11 @@ impl Shared {
     }
 
     /// Enters a claim; `None` if nothing may start now.
-    fn begin(&self) -> Option<Asking<'_>> {
+    fn begin(&self) -> Option<Asking<'_, Turn>> {
         let now = self.clock.now();
         let leases = lock(&self.leases);
         let mut claims = lock(&self.claims);
-        if claims.is_exclusive {
+        if claims.is_exclusive() {
             return None;
         }
         if let Some((lease, until)) = claims.alone {
@@ -169,18 +122,13 @@ impl Shared {
                 claims.alone = None;
             }
         }
-        let is_quiet = leases.is_empty() && claims.asking == 0;
-        let may_run_suspect = claims.draining_since.is_some_and(|since| is_quiet || now.since(since) >= DRAIN_MAX);
-        Some(Asking::enter(&self.claims, &mut claims, may_run_suspect))
+        Some(Asking::enter(&self.claims, &mut claims, leases.is_empty(), now))
     }
 
     /// A suspect waits. Returns whether it may be asked for at once.
     fn drain(&self) -> bool {
-        let now = self.clock.now();
-        let is_empty = lock(&self.leases).is_empty();
-        let mut claims = lock(&self.claims);
-        let since = *claims.draining_since.get_or_insert(now);
-        claims.asking == 0 && is_empty || now.since(since) >= DRAIN_MAX
+        let has_no_leases = lock(&self.leases).is_empty();
+        lock(&self.claims).drain(has_no_leases, self.clock.now())
     }
 
     fn take(&self, open: &Arc<super::link::Open>, request: &ClaimRequest, may: bool) -> Result<Taken, QueueError> {
@@ -203,7 +151,7 @@ impl Shared {
             }
         }
         if may {
-            lock(&self.claims).draining_since = None;
+            lock(&self.claims).has_drained();
         }
         let due = self.tables.read(messages::next_due)?;
         Ok(Taken::Found(Found::Nothing { due }))
@@ -348,10 +296,7 @@ impl Shared {
         self.acknowledge(done);
         if is_suspect && let Some(job) = claimed.first() {
             let company = lock(&self.leases).get(job.lease).map_or(0, |held| held.deaths.1);
-            let window = ALONE_BASE * (1 << company.min(ALONE_DOUBLINGS_MAX));
-            let mut claims = lock(&self.claims);
-            claims.alone = Some((job.lease, now.plus(window)));
-            claims.draining_since = None;
+            lock(&self.claims).runs_alone(job.lease, company, now);
         }
         if !ends.is_empty()
             && let Err(error) = self.finish(ends)

@@ -166,7 +166,7 @@ impl Shared {
         let now = self.clock.now();
         let (expired, in_company, alone) = {
             let leases = lock(&self.leases);
-            (leases.expired(now), leases.len() > 1, lock(&self.claims).alone())
+            (leases.expired(now), leases.len() > 1, lock(&self.claims).alone.map(|(lease, _)| lease))
         };
         if expired.is_empty() {
             return Ok(false);

@@ -76,7 +76,7 @@ impl Shared {
         deliveries: Vec<Delivery>,
         account: Account<'_>,
     ) -> Result<u64, QueueError> {
-        let numbers: Vec<u64> = deliveries.iter().map(|delivery| delivery.delivery_tag).collect();
+        let last = deliveries.last().map(|delivery| delivery.delivery_tag);
         let messages: Vec<Message> = deliveries
             .into_iter()
             .map(|delivery| Message { properties: delivery.properties, body: delivery.data.into() })
@@ -84,10 +84,10 @@ impl Shared {
         let jobs: Vec<Result<Received, Undecodable>> = messages.iter().map(Message::decode).collect();
         let shown = jobs.iter().zip(&messages).map(|(job, message)| Shown { job: job.as_ref(), tag: message.tag() });
         let removed = self.purge_shown(&shown.collect::<Vec<_>>(), account);
-        let done = if removed.is_ok() { numbers } else { Vec::new() };
+        let done = last.filter(|_| removed.is_ok());
         let said = self.link.run(ANSWER_MAX, async move {
-            for number in done {
-                channel.basic_ack(number, BasicAckOptions::default()).await?;
+            if let Some(last) = done {
+                channel.basic_ack(last, BasicAckOptions { multiple: true }).await?;
             }
             Ok(channel.close(200, "done".into()).await?)
         });

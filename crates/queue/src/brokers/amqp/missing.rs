@@ -6,7 +6,7 @@
 use super::Shared;
 use super::link::lock;
 use super::tables::{names, unsent};
-use super::watch::buffered_in;
+use super::watch::{LOOK_SHARE, buffered_in};
 use crate::QueueError;
 use crate::broker::WORKER_DEAD_AFTER;
 use std::collections::{BTreeMap, HashMap};
@@ -16,8 +16,6 @@ use stdx::Timestamp;
 /// What has been ready for so long in an empty lane is not on its way any more.
 const LOST_AFTER: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// A look takes at most this share of the time.
-const LOOK_SHARE: u32 = 20;
 
 #[derive(Default)]
 pub(super) struct Missing {

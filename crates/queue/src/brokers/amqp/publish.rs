@@ -9,6 +9,7 @@ use super::link::{Open, Said, lock};
 use super::tables::jobs::{self, NewRow, State};
 use super::tables::messages;
 use super::wire::Message;
+use crate::broker::CROWDED;
 use crate::celery::{self, Edit};
 use crate::{NewJob, Published, QueueError, tend};
 use db::Tx;
@@ -70,7 +71,7 @@ impl Publisher {
             None => Err(QueueError::Closed),
             Some(requests) => match requests.try_send(Request { jobs, answer }) {
                 Ok(()) => Ok(()),
-                Err(TrySendError::Full(_)) => Err(QueueError::Full { bound: "requests waiting to be sent" }),
+                Err(TrySendError::Full(_)) => Err(QueueError::Full { bound: CROWDED }),
                 Err(TrySendError::Disconnected(_)) => Err(QueueError::Closed),
             },
         };

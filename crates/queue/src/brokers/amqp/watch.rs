@@ -15,7 +15,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The thread looks this often whether it should stop.
 const STOP_LOOK: Duration = Duration::from_millis(50);
 /// A look at all rows takes at most this share of the time.
-const LOOK_SHARE: u32 = 20;
+pub(super) const LOOK_SHARE: u32 = 20;
 /// What was seen longer ago counts for nothing.
 const STALE_AFTER: Duration = Duration::from_secs(5);
 const LETTERS_KEPT: Duration = Duration::from_secs(14 * 24 * 3_600);

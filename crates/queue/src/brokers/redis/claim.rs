@@ -5,19 +5,15 @@ use super::leases::Held;
 use super::scripts::Script;
 use super::{Shared, lock, time};
 use crate::broker::POLL_MAX;
+use crate::brokers::suspects::{Asking, Turn};
 use crate::celery::{self, Undecodable};
 use crate::{ClaimRequest, Claimed, DeadReason, Finish, LeaseId, QueueBounds, QueueError};
 use redis::{ErrorKind, RedisError, RedisResult, Value};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use stdx::Timestamp;
 
-/// So long a suspect waits for other runs to end before it runs beside them after all.
-const DRAIN_MAX: Duration = Duration::from_secs(5);
-/// So long nothing new starts beside a suspect, doubled with each of its deaths in company.
-const ALONE_BASE: Duration = Duration::from_secs(1);
-const ALONE_DOUBLINGS_MAX: u32 = 10;
 /// Pause before a look whether what runs beside a suspect has ended.
 const DRAIN_LOOK: Duration = Duration::from_millis(50);
 /// Jobs of one claim, whatever is asked: bounds how long the server works on it.
@@ -29,13 +25,7 @@ const FREEING_ROUNDS_MAX: usize = 8;
 
 #[derive(Default)]
 pub(super) struct Claims {
-    /// The lease beside which nothing starts before the time.
-    alone: Option<(LeaseId, Timestamp)>,
-    /// Since when a suspect waits for other runs to end.
-    draining_since: Option<Timestamp>,
-    /// Claims that are being asked for now, and whether one of them may bring a suspect.
-    asking: usize,
-    is_exclusive: bool,
+    turn: Turn,
     /// Where the next claim of a queue begins among its lanes.
     turns: HashMap<String, usize>,
     /// Messages that could not be read since that was said last.
@@ -43,29 +33,9 @@ pub(super) struct Claims {
     unread_said_at: Option<Timestamp>,
 }
 
-/// A claim that is being answered. It ends when this goes, with a panic too: one that never ended would keep every later
-/// claim of its process from starting.
-struct Asking<'a> {
-    claims: &'a Mutex<Claims>,
-    /// Nothing else is claimed beside it then.
-    may_run_suspect: bool,
-}
-
-impl<'a> Asking<'a> {
-    fn enter(claims: &'a Mutex<Claims>, entered: &mut Claims, may_run_suspect: bool) -> Asking<'a> {
-        entered.asking += 1;
-        entered.is_exclusive = may_run_suspect;
-        Asking { claims, may_run_suspect }
-    }
-}
-
-impl Drop for Asking<'_> {
-    fn drop(&mut self) {
-        let mut claims = lock(self.claims);
-        claims.asking -= 1;
-        if self.may_run_suspect {
-            claims.is_exclusive = false;
-        }
+impl AsMut<Turn> for Claims {
+    fn as_mut(&mut self) -> &mut Turn {
+        &mut self.turn
     }
 }
 
@@ -129,31 +99,28 @@ impl Shared {
     }
 
     /// Enters a claim; `None` if nothing may start now.
-    fn begin(&self) -> Option<Asking<'_>> {
+    fn begin(&self) -> Option<Asking<'_, Claims>> {
         let now = self.clock.now();
         let mut claims = lock(&self.claims);
-        if claims.is_exclusive {
+        if claims.turn.is_exclusive() {
             return None;
         }
         let leases = lock(&self.leases);
-        if let Some((lease, until)) = claims.alone
+        if let Some((lease, until)) = claims.turn.alone
             && leases.contains(lease)
             && now < until
         {
             return None;
         }
-        claims.alone = None;
-        let is_quiet = leases.is_empty() && claims.asking == 0;
-        let may_run_suspect = claims.draining_since.is_some_and(|since| is_quiet || now.since(since) >= DRAIN_MAX);
-        Some(Asking::enter(&self.claims, &mut claims, may_run_suspect))
+        claims.turn.alone = None;
+        Some(Asking::enter(&self.claims, &mut claims, leases.is_empty(), now))
     }
 
     /// A suspect waits. Returns whether it may be asked for at once.
     fn drain(&self) -> bool {
-        let now = self.clock.now();
         let mut claims = lock(&self.claims);
-        let since = *claims.draining_since.get_or_insert(now);
-        claims.asking == 0 && lock(&self.leases).is_empty() || now.since(since) >= DRAIN_MAX
+        let has_no_leases = lock(&self.leases).is_empty();
+        claims.turn.drain(has_no_leases, self.clock.now())
     }
 
     fn ask(&self, request: &ClaimRequest, may_run_suspect: bool) -> Result<Vec<Value>, QueueError> {
@@ -182,7 +149,7 @@ impl Shared {
             Answer::Drain => Ok(Taken::MustDrain),
             Answer::Empty { now, due, paused } => {
                 if was_exclusive {
-                    lock(&self.claims).draining_since = None;
+                    lock(&self.claims).turn.has_drained();
                 }
                 Ok(Taken::Found(Found::Nothing { due, paused, now }))
             }
@@ -192,9 +159,7 @@ impl Shared {
                 let mut claims = lock(&self.claims);
                 claims.turns.insert(queue, lane);
                 if let (Some(company), Some(job)) = (suspect, jobs.first()) {
-                    let window = ALONE_BASE * (1 << company.min(ALONE_DOUBLINGS_MAX));
-                    claims.alone = Some((job.lease, self.clock.now().plus(window)));
-                    claims.draining_since = None;
+                    claims.turn.runs_alone(job.lease, company, self.clock.now());
                 }
                 drop(claims);
                 Ok(Taken::Found(Found::Jobs(jobs)))
@@ -358,20 +323,6 @@ fn messages_of(flat: Vec<Value>) -> RedisResult<Vec<(String, String, Vec<u8>)>> 
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    #[test]
-    fn a_claim_that_panics_lets_others_claim() {
-        let claims = Mutex::new(Claims::default());
-        let panicked = std::panic::catch_unwind(|| {
-            let _asking = Asking::enter(&claims, &mut lock(&claims), true);
-            panic!("on purpose");
-        });
-        assert!(panicked.is_err());
-        let claims = lock(&claims);
-        assert_eq!((claims.asking, claims.is_exclusive), (0, false));
-    }
-
     #[test]
     fn neighbouring_keys_have_lanes_of_their_own() {
         let lanes: std::collections::HashSet<String> = (1..=8).map(crate::brokers::redis::publish::lane_of).collect();
