@@ -42,7 +42,7 @@ impl Blobs {
             return Ok(key);
         }
         let mut file = self.temporary()?;
-        file.write_all(bytes).map_err(|source| failed("write a blob", source))?;
+        file.write_all(bytes).map_err(|source| StoreError::file("write a blob", source))?;
         self.keep(file, &path)?;
         Ok(key)
     }
@@ -82,7 +82,7 @@ impl Blobs {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Err(StoreError::Missing { what: format!("blob {key}") })
             }
-            Err(source) => Err(failed("open a blob", source)),
+            Err(source) => Err(StoreError::file("open a blob", source)),
         }
     }
 
@@ -93,7 +93,7 @@ impl Blobs {
     pub fn read(&self, key: &str, bytes_max: u64) -> Result<Vec<u8>, StoreError> {
         let mut bytes = Vec::new();
         let file = self.open_read(key)?;
-        file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(|source| failed("read a blob", source))?;
+        file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(|source| StoreError::file("read a blob", source))?;
         if bytes.len() as u64 > bytes_max {
             return Err(StoreError::Damaged { what: format!("read blob {key}") });
         }
@@ -112,7 +112,9 @@ impl Blobs {
     /// If the file cannot be deleted.
     pub fn delete(&self, key: &str) -> Result<(), StoreError> {
         match std::fs::remove_file(self.path(key)?) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(failed("delete a blob", source)),
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(StoreError::file("delete a blob", source))
+            }
             Ok(()) | Err(_) => Ok(()),
         }
     }
@@ -155,14 +157,14 @@ impl Blobs {
         let dying = path.with_file_name(format!("{key}{DYING}"));
         match std::fs::rename(&path, &dying) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            done => done.map_err(|source| failed("rename a blob", source))?,
+            done => done.map_err(|source| StoreError::file("rename a blob", source))?,
         }
         let Some(file) = BlobFile::look(key.to_owned(), &dying) else { return Ok(0) };
         if file.put_at >= put_before {
-            std::fs::rename(&dying, &path).map_err(|source| failed("keep a blob", source))?;
+            std::fs::rename(&dying, &path).map_err(|source| StoreError::file("keep a blob", source))?;
             return Ok(0);
         }
-        std::fs::remove_file(&dying).map_err(|source| failed("delete a blob", source))?;
+        std::fs::remove_file(&dying).map_err(|source| StoreError::file("delete a blob", source))?;
         Ok(file.allocated_bytes)
     }
 
@@ -175,7 +177,7 @@ impl Blobs {
         let mut hasher = Sha256::new();
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {
-            let length = file.read(&mut chunk).map_err(|source| failed("read a blob", source))?;
+            let length = file.read(&mut chunk).map_err(|source| StoreError::file("read a blob", source))?;
             if length == 0 {
                 return Ok(stdx::hex::encode(&hasher.finalize()) == key);
             }
@@ -197,9 +199,9 @@ impl Blobs {
     /// Takes a blob that is there: from now on it is as if it had just been put. Returns whether it is.
     fn claim(&self, path: &Path) -> Result<bool, StoreError> {
         match File::options().append(true).open(path) {
-            Ok(file) => touch(&file).map_err(|source| failed("touch a blob", source))?,
+            Ok(file) => touch(&file).map_err(|source| StoreError::file("touch a blob", source))?,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-            Err(source) => return Err(failed("open a blob", source)),
+            Err(source) => return Err(StoreError::file("open a blob", source)),
         }
         // It may have been renamed by a collection that looked at its time before.
         Ok(path.exists())
@@ -211,14 +213,14 @@ impl Blobs {
     }
 
     fn temporary(&self) -> Result<tempfile::NamedTempFile, StoreError> {
-        tempfile::NamedTempFile::new_in(&self.folder).map_err(|source| failed("create a blob", source))
+        tempfile::NamedTempFile::new_in(&self.folder).map_err(|source| StoreError::file("create a blob", source))
     }
 
     /// Flushes the file, moves it to its name, and flushes the folders that name it.
     fn keep(&self, file: tempfile::NamedTempFile, path: &Path) -> Result<(), StoreError> {
-        file.as_file().sync_data().map_err(|source| failed("flush a blob", source))?;
+        file.as_file().sync_data().map_err(|source| StoreError::file("flush a blob", source))?;
         create_folder(path.parent().unwrap_or(&self.folder))?;
-        file.persist(path).map_err(|error| failed("name a blob", error.error))?;
+        file.persist(path).map_err(|error| StoreError::file("name a blob", error.error))?;
         self.flush_folders(path)
     }
 
@@ -226,7 +228,7 @@ impl Blobs {
     fn flush_folders(&self, path: &Path) -> Result<(), StoreError> {
         for folder in path.ancestors().skip(1).take(3) {
             let synced = File::open(folder).and_then(|folder| folder.sync_all());
-            synced.map_err(|source| failed("flush a blob's folder", source))?;
+            synced.map_err(|source| StoreError::file("flush a blob's folder", source))?;
         }
         Ok(())
     }
@@ -261,10 +263,10 @@ fn touch(file: &File) -> std::io::Result<()> {
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let listed = match std::fs::read_dir(folder) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
-        listed => listed.map_err(|source| failed("look into a blob folder", source))?,
+        listed => listed.map_err(|source| StoreError::file("look into a blob folder", source))?,
     };
     let paths = listed.map(|entry| entry.map(|entry| entry.path()));
-    paths.collect::<Result<_, _>>().map_err(|source| failed("look into a blob folder", source))
+    paths.collect::<Result<_, _>>().map_err(|source| StoreError::file("look into a blob folder", source))
 }
 
 /// A blob that is being written; dropped unfinished it leaves nothing.
@@ -307,26 +309,22 @@ impl BlobWriter<'_> {
 fn copy(content: &mut dyn Read, mut writer: BlobWriter<'_>) -> Result<(String, u64), StoreError> {
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
-        let length = content.read(&mut chunk).map_err(|source| failed("read a blob's content", source))?;
+        let length = content.read(&mut chunk).map_err(|source| StoreError::file("read a blob's content", source))?;
         if length == 0 {
             return writer.finish();
         }
-        writer.write_all(&chunk[..length]).map_err(|source| failed("write a blob", source))?;
+        writer.write_all(&chunk[..length]).map_err(|source| StoreError::file("write a blob", source))?;
     }
 }
 
 fn create_folder(folder: &Path) -> Result<(), StoreError> {
-    std::fs::create_dir_all(folder).map_err(|source| failed("create a blob folder", source))
+    std::fs::create_dir_all(folder).map_err(|source| StoreError::file("create a blob folder", source))
 }
 
 /// Returns where a blob is below the folder of blobs; `None` if the key is not one.
 pub(crate) fn place_of(key: &str) -> Option<String> {
     let is_key = key.len() == 64 && key.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
     is_key.then(|| format!("{}/{}/{key}", &key[..2], &key[2..4]))
-}
-
-fn failed(what: &str, source: std::io::Error) -> StoreError {
-    StoreError::File { what: what.to_owned(), source }
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ pub fn lock(data_dir: &Path) -> Result<Option<CopyLock>, StoreError> {
             Ok(()) => return Ok(Some(CopyLock(file))),
             Err(TryLockError::WouldBlock) if started.elapsed() < LOCK_WITHIN => std::thread::sleep(PAUSE),
             Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(source)) => return Err(file_failed("lock the backup", source)),
+            Err(TryLockError::Error(source)) => return Err(StoreError::file("lock the backup", source)),
         }
     }
 }
@@ -54,13 +54,13 @@ pub fn hold_off(data_dir: &Path) -> Result<Option<HeldOff>, StoreError> {
     match file.try_lock_shared() {
         Ok(()) => Ok(Some(HeldOff(file))),
         Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(source)) => Err(file_failed("hold backups off", source)),
+        Err(TryLockError::Error(source)) => Err(StoreError::file("hold backups off", source)),
     }
 }
 
 fn lock_file(data_dir: &Path) -> Result<File, StoreError> {
     let opened = File::options().create(true).truncate(false).write(true).open(data_dir.join(LOCK_FILE));
-    opened.map_err(|source| file_failed("open the lock of backups", source))
+    opened.map_err(|source| StoreError::file("open the lock of backups", source))
 }
 
 /// The stores of a data directory as they stood at one moment.
@@ -175,7 +175,7 @@ fn file_name(path: &Path) -> String {
 /// # Errors
 /// If that cannot be written durably.
 pub fn begin_restore(data_dir: &Path) -> Result<(), StoreError> {
-    let failed = |source| file_failed("begin the restore", source);
+    let failed = |source| StoreError::file("begin the restore", source);
     let file = File::create_new(unfinished_path(data_dir)).map_err(failed)?;
     file.sync_all().map_err(failed)?;
     sync_folder(data_dir).map_err(failed)
@@ -186,7 +186,7 @@ pub fn begin_restore(data_dir: &Path) -> Result<(), StoreError> {
 /// # Errors
 /// If that cannot be written; the stores refuse to be opened then.
 pub fn end_restore(data_dir: &Path) -> Result<(), StoreError> {
-    let failed = |source| file_failed("end the restore", source);
+    let failed = |source| StoreError::file("end the restore", source);
     std::fs::remove_file(unfinished_path(data_dir)).map_err(failed)?;
     sync_folder(data_dir).map_err(failed)
 }
@@ -205,10 +205,6 @@ fn unfinished_path(data_dir: &Path) -> PathBuf {
 
 fn sync_folder(folder: &Path) -> std::io::Result<()> {
     File::open(folder)?.sync_all()
-}
-
-fn file_failed(what: &str, source: std::io::Error) -> StoreError {
-    StoreError::File { what: what.to_owned(), source }
 }
 
 #[cfg(test)]

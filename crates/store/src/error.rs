@@ -44,6 +44,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// A file could not be used for what was attempted.
+    pub(crate) fn file(attempted: &str, source: std::io::Error) -> StoreError {
+        StoreError::File { what: attempted.to_owned(), source }
+    }
+
     /// Tells whether a store cannot be written now (disk full, locked), so that the same work may succeed later.
     pub fn is_unwritable(&self) -> bool {
         match self {

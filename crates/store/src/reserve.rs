@@ -42,7 +42,7 @@ fn remove(path: &Path) -> Result<bool, StoreError> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(source) => Err(failed("give the reserve up", source)),
+        Err(source) => Err(StoreError::file("give the reserve up", source)),
     }
 }
 
@@ -61,7 +61,7 @@ pub fn restore(data_dir: &Path) -> Result<(), StoreError> {
         Err(source) => {
             // It may not even be there; the reason why it failed is told.
             let _ = fs::remove_file(&unfinished);
-            Err(failed("write the reserve", source))
+            Err(StoreError::file("write the reserve", source))
         }
         Ok(()) => Ok(()),
     }
@@ -84,10 +84,6 @@ fn write(path: &Path) -> std::io::Result<()> {
         file.write_all(&chunk)?;
     }
     file.sync_all()
-}
-
-fn failed(what: &str, source: std::io::Error) -> StoreError {
-    StoreError::File { what: what.to_owned(), source }
 }
 
 #[cfg(test)]

@@ -73,7 +73,8 @@ static CLIENT: OnceLock<Arc<Client>> = OnceLock::new();
 ///
 /// Returns `None` if no destination was given, or if reporting was started before in this process.
 pub fn start(config: ReportingConfig, destinations: Destinations) -> Option<Reporting> {
-    if destinations.upstream.is_none() && destinations.relay.is_none() {
+    let was_started = CLIENT.get().is_some();
+    if was_started || (destinations.upstream.is_none() && destinations.relay.is_none()) {
         return None;
     }
     let open =

@@ -11,6 +11,7 @@ use bench::fill::{Fill, fill};
 use bench::http::{Connection, request};
 use bench::random::Random;
 use bench::server::{Dsn, Server};
+use serde_json::Value;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -22,11 +23,21 @@ const MIB: u64 = 1 << 20;
 const FREE_MIN: u64 = 40_000_000;
 /// A quarter more than the limit is where it ends; the queue may take some of it again.
 const FREE_AT_THE_END: u64 = FREE_MIN / 100 * 120;
-const FILL: Fill =
+/// Days whose removal gives much room.
+pub const FILL: Fill =
     Fill { days: 12, events_per_day: 1_000, groups: 20, body_bytes: 3_000, attachment_every: 0, seed: 1 };
 const SHAPE: Shape = Shape { groups: 5, bytes: 2_000 };
 const GOVERNED_WITHIN: Duration = Duration::from_secs(60);
 const DRAIN_WITHIN: Duration = Duration::from_secs(60);
+
+/// Waits for the governor to be done, and returns what it wrote down.
+pub fn governed(server: &mut Server) -> anyhow::Result<Value> {
+    eventually("the sweep to be written down", GOVERNED_WITHIN, || {
+        let (_, storage) = server.api("/system/storage/")?;
+        let sweep = storage["sweeps"][0].clone();
+        Ok((sweep["origin"] == "governor" && sweep["state"] == "done").then_some(sweep))
+    })
+}
 
 pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
     let folder = fresh_folder(case)?;
@@ -47,11 +58,7 @@ pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
         Ok(Some(free(&house.data_dir)?).filter(|free| *free >= FREE_AT_THE_END))
     })?;
     ensure!(send(&server, &dsn)? == 200, "events are taken");
-    let sweep = eventually("the sweep to be written down", GOVERNED_WITHIN, || {
-        let (_, storage) = server.api("/system/storage/")?;
-        let sweep = storage["sweeps"][0].clone();
-        Ok((sweep["origin"] == "governor" && sweep["state"] == "done").then_some(sweep))
-    })?;
+    let sweep = governed(&mut server)?;
     ensure!(ends(&mut server)? == first, "each issue has its first and its last event");
     server.drained(DRAIN_WITHIN)?;
     house.text(&["check"])?;

@@ -1,21 +1,19 @@
 //! A disk with not one byte left: what removes events must be able to, for removing writes first. A reserve is given up for
 //! it, by `cleanup` without a server and by the governor beside one, and restored when there is room again.
 
-use super::disk_governor::free;
+use super::disk_governor::{FILL, free, governed};
 use super::full_disk::Disk;
 use super::house::House;
 use super::place::fresh_folder;
 use super::{Case, Verdict, eventually};
 use anyhow::{Context, ensure};
-use bench::fill::{Fill, fill};
+use bench::fill::fill;
 use std::path::Path;
 use std::time::Duration;
 use stdx::{Clock, SystemClock};
 
 const DISK_SIZE: &str = "size=160m";
 const FREE_MIN: u64 = 10_000_000;
-const FILL: Fill =
-    Fill { days: 12, events_per_day: 1_000, groups: 20, body_bytes: 3_000, attachment_every: 0, seed: 1 };
 const WITHIN: Duration = Duration::from_secs(60);
 
 pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
@@ -45,11 +43,7 @@ pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
     has_reserve(&reserve)?;
     let filler = disk.fill()?;
     let freed = eventually("room again", WITHIN, || Ok(Some(free(&house.data_dir)?).filter(|free| *free >= FREE_MIN)))?;
-    let sweep = eventually("the sweep to be written down", WITHIN, || {
-        let (_, storage) = server.api("/system/storage/")?;
-        let sweep = storage["sweeps"][0].clone();
-        Ok((sweep["origin"] == "governor" && sweep["state"] == "done").then_some(sweep))
-    })?;
+    let sweep = governed(&mut server)?;
     std::fs::remove_file(&filler).context("make room")?;
     has_reserve(&reserve)?;
     server.drained(WITHIN)?;
