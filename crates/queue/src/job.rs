@@ -92,6 +92,13 @@ pub struct JobOptions {
     /// Where whoever called waits for the result, on brokers that send results (Celery's `rpc://`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
+    /// Bytes that lie elsewhere on this machine for as long as the job waits: a queue on its disk counts them as its own.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub outside_bytes: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Bytes of a unique key.

@@ -35,7 +35,7 @@ pub use job::{
     Claimed, DeadReason, Finish, JobId, JobOptions, JobResult, JobState, LeaseId, NAME_BYTES_MAX, NewJob,
     PRIORITY_DEFAULT, Published, QueueDepth, RESULT_BYTES_MAX, RESULT_KEPT,
 };
-pub use spool::{SPOOL_BOUND, Spool, SpoolState};
+pub use spool::{SPOOL_BOUND, SPOOL_TAKEN_OVER_WITHIN, Spool, SpoolFolder, SpoolState};
 pub use task::{CallTask, Calls, Outcome, Policy, RunContext, Task};
 pub use tend::{Fallen, fallen};
 pub use waiting::wait_for;

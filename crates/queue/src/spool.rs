@@ -6,21 +6,26 @@
 //! the same id, which the broker keeps once while it knows the id, and the task's own fence after that.
 
 mod forward;
+mod kept;
 mod parcel;
+mod takeover;
 
 use crate::broadcast::Broadcast;
 use crate::broker::CROWDED;
-use crate::brokers::embedded::{Config, Embedded};
+use crate::brokers::embedded::Config;
 use crate::{
     BoxFuture, Broker, ClaimRequest, Claimed, Finish, JobId, JobState, LeaseId, NewJob, Published, Queue, QueueDepth,
     QueueError,
 };
-use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use kept::Kept;
+pub use kept::SpoolFolder;
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use stdx::{Clock, Timestamp};
+pub use takeover::TAKEN_OVER_WITHIN as SPOOL_TAKEN_OVER_WITHIN;
 
 /// The key of a spool's bound; what is beyond it is refused by this name.
 pub const SPOOL_BOUND: &str = "queue.spool-max-bytes";
@@ -28,23 +33,23 @@ pub const SPOOL_BOUND: &str = "queue.spool-max-bytes";
 const QUEUE: &str = "spool";
 /// A broker that has not answered for so long is away: whoever waits for it waits no longer than a client does.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
-/// Processes that accept over one data directory at once; each has a spool of its own.
-const SPOOLS_MAX: usize = 8;
 
 /// Keeps what cannot be published now. Cheap to share.
 pub struct Spool {
     inner: Arc<Inner>,
-    forwarder: Mutex<Option<std::thread::JoinHandle<()>>>,
+    threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
 }
 
 struct Inner {
-    near: Embedded,
-    /// Spools that processes of an earlier life left; forwarded first, then left alone.
-    left: Mutex<VecDeque<Arc<Embedded>>>,
+    config: Config,
+    /// The own one. Another takes its place only if somebody removed its folder.
+    near: RwLock<Arc<Kept>>,
+    /// Those of processes that ended: forwarded, then left alone.
+    left: Mutex<VecDeque<Arc<Kept>>>,
+    /// Folders of nobody that have nothing in them.
+    empty: Mutex<BTreeMap<PathBuf, takeover::Empty>>,
     far: Arc<dyn Queue>,
     clock: Arc<dyn Clock>,
-    /// Jobs kept here and not yet forwarded.
-    held: AtomicU64,
     forwarded: AtomicU64,
     refused: AtomicU64,
     away: Mutex<Option<Away>>,
@@ -79,45 +84,22 @@ impl Spool {
     /// # Errors
     /// If none can be opened.
     pub fn open(config: Config, far: Arc<dyn Queue>, clock: Arc<dyn Clock>) -> Result<Spool, QueueError> {
-        let folders: Vec<PathBuf> = (0..SPOOLS_MAX).map(|number| config.folder.join(number.to_string())).collect();
-        let open =
-            |folder: &Path| Embedded::open(Config { folder: folder.to_owned(), ..config.clone() }, clock.clone());
-        let mut near = None;
-        let mut left = VecDeque::new();
-        let mut held = 0;
-        for folder in &folders {
-            if near.is_some() && !folder.exists() {
-                continue;
-            }
-            let spool = match open(folder) {
-                Ok(spool) => spool,
-                Err(QueueError::Owned { .. }) => continue,
-                Err(error) => return Err(error),
-            };
-            forward::revive(&spool);
-            let jobs = jobs_in(&spool)?;
-            held += jobs;
-            match near {
-                None => near = Some(spool),
-                Some(_) if jobs > 0 => left.push_back(Arc::new(spool)),
-                Some(_) => {}
-            }
-        }
-        let near = near.ok_or(QueueError::Owned { folder: config.folder })?;
-        near.declare(QUEUE)?;
+        let near = takeover::open_first(&config, &clock)?;
         let inner = Arc::new(Inner {
-            near,
-            left: Mutex::new(left),
+            config,
+            near: RwLock::new(Arc::new(near)),
+            left: Mutex::default(),
+            empty: Mutex::default(),
             far,
             clock,
-            held: AtomicU64::new(held),
             forwarded: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             away: Mutex::new(None),
             is_stopping: AtomicBool::new(false),
         });
-        let forwarder = forward::start(inner.clone());
-        Ok(Spool { inner, forwarder: Mutex::new(Some(forwarder)) })
+        takeover::take_over(&inner);
+        let threads = vec![forward::start(inner.clone()), takeover::start(inner.clone())];
+        Ok(Spool { inner, threads: Mutex::new(threads) })
     }
 
     /// Returns what it holds now, from memory.
@@ -125,14 +107,24 @@ impl Spool {
         self.inner.state()
     }
 
-    /// Stops the forwarder; what is held stays for the next process.
+    /// Returns the folders that this process speaks for: its own, those that it took over, and those of nobody that it
+    /// found empty.
+    pub fn folders(&self) -> Vec<SpoolFolder> {
+        let mut folders = self.inner.folders();
+        let empty = self.inner.seen_empty();
+        folders
+            .extend(empty.into_iter().filter(|seen| !folders.iter().any(|own| own.id == seen.id)).collect::<Vec<_>>());
+        folders
+    }
+
+    /// Stops its threads; what is held stays for the next process.
     pub fn stop(&self) {
         self.inner.is_stopping.store(true, Ordering::SeqCst);
-        let forwarder = self.forwarder.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(forwarder) = forwarder
-            && forwarder.join().is_err()
-        {
-            tracing::error!("the spool's forwarder was lost");
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the spool was lost");
+            }
         }
     }
 }
@@ -145,14 +137,15 @@ impl Drop for Spool {
 
 impl Inner {
     async fn publish(&self, jobs: Vec<NewJob>) -> Result<Vec<Published>, QueueError> {
+        let near = self.near();
         // Behind others that wait: order is kept, and a broker that is away is asked by the forwarder alone.
-        if self.held.load(Ordering::SeqCst) == 0 {
+        if near.held() == 0 {
             match self.ask(jobs.clone()).await {
                 Err(error) if is_away(&error) => self.note_away(&error),
                 published => return published,
             }
         }
-        self.keep(jobs).await
+        self.keep(&near, jobs).await
     }
 
     /// Publishes to the broker, and waits no longer than `ANSWER_MAX`. What it takes after that is published again under
@@ -167,25 +160,34 @@ impl Inner {
         })
     }
 
-    async fn keep(&self, jobs: Vec<NewJob>) -> Result<Vec<Published>, QueueError> {
+    async fn keep(&self, near: &Kept, jobs: Vec<NewJob>) -> Result<Vec<Published>, QueueError> {
         let count = jobs.len() as u64;
         let parcels = jobs.into_iter().map(parcel::pack).collect();
         // Counted first: a job that is forwarded at once must not be counted out before it was counted in.
-        self.held.fetch_add(count, Ordering::SeqCst);
-        let kept = self.near.publish(parcels).await;
+        near.count_in(count);
+        let kept = near.queue.publish(parcels).await;
         let new = match &kept {
             Ok(published) => published.iter().filter(|one| **one == Published::Accepted).count() as u64,
             Err(_) => 0,
         };
-        self.held.fetch_sub(count - new, Ordering::SeqCst);
+        near.count_out(count - new);
         kept.map_err(|error| {
             self.refused.fetch_add(count, Ordering::Relaxed);
-            if matches!(error, QueueError::Full { .. }) {
-                return QueueError::Full { bound: SPOOL_BOUND };
-            }
-            let why = self.lock_away().as_ref().map(|away| away.why.clone()).unwrap_or_default();
-            QueueError::Unwritable { why: format!("the broker is away ({why}), and its spool: {error}") }
+            self.refusal_of(near, error)
         })
+    }
+
+    /// Names the spool and not the queue that it is made of.
+    fn refusal_of(&self, near: &Kept, error: QueueError) -> QueueError {
+        if matches!(error, QueueError::Full { .. }) {
+            return QueueError::Full { bound: SPOOL_BOUND };
+        }
+        if matches!(error, QueueError::Closed) && self.is_stopping() {
+            return error;
+        }
+        let why = self.lock_away().as_ref().map(|away| away.why.clone()).unwrap_or_default();
+        let spool = near.why_lost().unwrap_or_else(|| error.to_string());
+        QueueError::Unwritable { why: format!("the broker is away ({why}), and its spool: {spool}") }
     }
 
     fn note_away(&self, error: &QueueError) {
@@ -203,18 +205,18 @@ impl Inner {
     fn note_back(&self) {
         if let Some(away) = self.lock_away().take() {
             let took_s = self.clock.now().since(away.since).as_secs();
-            tracing::info!(took_s, held = self.held.load(Ordering::SeqCst), "broker back, the spool is forwarded");
+            tracing::info!(took_s, held = self.near().held(), "broker back, the spool is forwarded");
         }
     }
 
     fn state(&self) -> SpoolState {
         let away = self.lock_away().clone();
-        let depth = self.near.depths().ok().and_then(|depths| depths.into_iter().find(|depth| depth.queue == QUEUE));
-        let depth = depth.unwrap_or_default();
+        let folders = self.folders();
+        let left = self.lock_left().iter().map(|left| left.held()).sum::<u64>();
         SpoolState {
-            jobs: self.held.load(Ordering::SeqCst),
-            bytes: depth.bytes,
-            oldest_age: depth.oldest_age,
+            jobs: self.near().held() + left,
+            bytes: folders.iter().map(|folder| folder.bytes).sum(),
+            oldest_age: folders.iter().filter_map(|folder| folder.oldest_age).max(),
             forwarded: self.forwarded.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
             away_since: away.as_ref().map(|away| away.since),
@@ -222,13 +224,42 @@ impl Inner {
         }
     }
 
+    /// Its own and those that it took over.
+    fn folders(&self) -> Vec<SpoolFolder> {
+        let now = self.clock.now();
+        let left = self.lock_left().clone();
+        std::iter::once(self.near()).chain(left).filter_map(|kept| kept.look(now)).collect()
+    }
+
+    fn near(&self) -> Arc<Kept> {
+        self.near.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::SeqCst)
+    }
+
+    /// Waits, and looks every `step` whether it is to stop.
+    fn pause(&self, long: Duration, step: Duration) {
+        let mut rest = long;
+        while !rest.is_zero() && !self.is_stopping() {
+            let step = rest.min(step);
+            std::thread::sleep(step);
+            rest -= step;
+        }
+    }
+
+    fn lock_left(&self) -> MutexGuard<'_, VecDeque<Arc<Kept>>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_empty(&self) -> MutexGuard<'_, BTreeMap<PathBuf, takeover::Empty>> {
+        self.empty.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock_away(&self) -> MutexGuard<'_, Option<Away>> {
         self.away.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn jobs_in(spool: &Embedded) -> Result<u64, QueueError> {
-    Ok(spool.depths()?.iter().map(|depth| depth.ready + depth.delayed + depth.leased).sum())
 }
 
 /// Whether the broker cannot take any job now; a job that it refuses for a bound is refused here as well. That requests
@@ -275,12 +306,16 @@ impl Broker for Spool {
 
     /// What waits here is queued, whatever the broker knows.
     fn locate(&self, id: &JobId) -> Result<Option<JobState>, QueueError> {
-        match self.inner.near.locate(id)? {
-            Some(JobState::Dead) | None => self.inner.far.locate(id),
-            Some(JobState::Ready | JobState::Delayed | JobState::Leased | JobState::Parked) => {
-                Ok(Some(JobState::Ready))
+        let left = self.inner.lock_left().clone();
+        for kept in std::iter::once(self.inner.near()).chain(left) {
+            match kept.queue.locate(id)? {
+                Some(JobState::Dead) | None => {}
+                Some(JobState::Ready | JobState::Delayed | JobState::Leased | JobState::Parked) => {
+                    return Ok(Some(JobState::Ready));
+                }
             }
         }
+        self.inner.far.locate(id)
     }
 
     fn upkeep(&self) -> Result<(), QueueError> {
@@ -288,10 +323,11 @@ impl Broker for Spool {
     }
 
     fn accepting(&self) -> Result<(), QueueError> {
-        if self.inner.held.load(Ordering::SeqCst) == 0 && self.inner.far.accepting().is_ok() {
+        let near = self.inner.near();
+        if near.held() == 0 && self.inner.far.accepting().is_ok() {
             return Ok(());
         }
-        self.inner.near.accepting()
+        near.queue.accepting().map_err(|error| self.inner.refusal_of(&near, error))
     }
 
     fn troubles(&self) -> Result<Vec<String>, QueueError> {

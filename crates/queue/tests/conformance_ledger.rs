@@ -109,6 +109,7 @@ fn options_travel_with_the_job(kind: Kind) {
         time_limit_s: Some(30),
         headers: Some(r#"{"traceparent":"00-ab"}"#.to_owned()),
         reply_to: Some("whoever called".to_owned()),
+        outside_bytes: 0,
     };
     rig.publish(vec![with("a", options.clone())]).expect("kept");
     let first = rig.claim(1);

@@ -4,12 +4,13 @@
 use crate::support::{Proxy, RedisServer, claim_from, job, redis_is_here, wait_for};
 use queue::brokers::embedded::{Config, Durability};
 use queue::brokers::redis::{Redis, RedisConfig};
-use queue::{Broker, JobId, JobState, Published, QueueError, Spool};
+use queue::{Broker, JobId, JobOptions, JobState, NewJob, Published, QueueError, Spool};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stdx::SystemClock;
 
+const BYTES_MAX: u64 = 1 << 30;
 const DURABLE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 
 fn open(folder: &Path, server: &RedisServer, jobs_max: u64) -> Spool {
@@ -17,16 +18,20 @@ fn open(folder: &Path, server: &RedisServer, jobs_max: u64) -> Spool {
 }
 
 fn open_over(folder: &Path, far: Arc<Redis>, jobs_max: u64) -> Spool {
-    let config = Config {
+    let config = Config { jobs_max, ..config(folder) };
+    Spool::open(config, far, Arc::new(SystemClock)).expect("a spool opens")
+}
+
+fn config(folder: &Path) -> Config {
+    Config {
         folder: folder.to_owned(),
         durability: Durability::Power,
-        jobs_max,
-        bytes_max: 1 << 30,
+        jobs_max: 1_000,
+        bytes_max: BYTES_MAX,
         free_min: 0,
         free_space: Arc::new(|| Ok(u64::MAX)),
         reassert_grace: Duration::ZERO,
-    };
-    Spool::open(config, far, Arc::new(SystemClock)).expect("a spool opens")
+    }
 }
 
 fn publish(spool: &Spool, numbers: std::ops::Range<u32>) {
@@ -37,9 +42,13 @@ fn publish(spool: &Spool, numbers: std::ops::Range<u32>) {
 }
 
 fn wait_until_forwarded(spool: &Spool) {
+    wait_until(spool, "not forwarded", || spool.state().jobs == 0);
+}
+
+fn wait_until(spool: &Spool, otherwise: &str, is_so: impl Fn() -> bool) {
     let began = Instant::now();
-    while spool.state().jobs > 0 {
-        assert!(began.elapsed() < Duration::from_secs(30), "not forwarded: {:?}", spool.state());
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(30), "{otherwise}: {:?} {:?}", spool.state(), spool.folders());
         std::thread::park_timeout(Duration::from_millis(10));
     }
 }
@@ -150,4 +159,89 @@ fn an_id_that_waits_is_kept_once() {
     server.start_again();
     wait_until_forwarded(&spool);
     assert_eq!(claimed_ids(&server), numbered(0..1));
+}
+
+#[test]
+fn what_a_process_left_is_taken_over_by_one_that_runs_and_by_no_second() {
+    if !redis_is_here() {
+        return;
+    }
+    let (server, folder) = (RedisServer::start(&DURABLE), tempfile::tempdir().expect("a folder"));
+    let [first, second, ends] = [0; 3].map(|_| open(folder.path(), &server, 1_000));
+    server.kill();
+    publish(&second, 0..1);
+    publish(&ends, 1..21);
+    let left = ends.folders()[0].clone();
+    assert_eq!((left.jobs, first.folders()[0].jobs), (20, 0));
+    drop(ends);
+    wait_until(&first, "nobody took it over", || first.state().jobs + second.state().jobs == 21);
+    let of = |spool: &Spool| spool.folders().iter().filter(|one| one.id == left.id && one.jobs == 20).count();
+    assert_eq!(of(&first) + of(&second), 1, "one of them has it, under the id that it had");
+    server.start_again();
+    wait_until_forwarded(&first);
+    wait_until_forwarded(&second);
+    let said = |spool: &Spool| spool.folders().iter().any(|one| one.id == left.id && one.jobs == 0);
+    wait_until(&first, "nobody says that it is empty", || said(&first) || said(&second));
+    let in_order: Vec<String> = claimed_ids(&server).into_iter().filter(|id| *id != "0000").collect();
+    assert_eq!(in_order, numbered(1..21));
+}
+
+#[test]
+fn a_folder_that_somebody_removes_is_named_and_another_begun() {
+    if !redis_is_here() {
+        return;
+    }
+    let (server, folder) = (RedisServer::start(&DURABLE), tempfile::tempdir().expect("a folder"));
+    let spool = open(&folder.path().join("spool"), &server, 1_000);
+    server.kill();
+    publish(&spool, 0..3);
+    std::fs::remove_dir_all(folder.path().join("spool")).expect("it goes");
+    let mut refused = Vec::new();
+    for number in 10..10_000 {
+        match wait_for(spool.publish(vec![job(&format!("{number:04}"))])) {
+            Ok(_) => break,
+            Err(error) => refused.push(error.to_string()),
+        }
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    assert!(
+        refused.iter().all(|why| why.contains("somebody removed its folder") && why.contains("spool/0")),
+        "{refused:?}"
+    );
+    let kept = spool.folders()[0].jobs;
+    assert_eq!(kept, 1, "what is accepted is in the new one");
+    server.start_again();
+    wait_until_forwarded(&spool);
+    // The forwarder may have had the first ones in hand.
+    let ids = claimed_ids(&server);
+    assert_eq!(ids.last().map(String::as_str), Some(format!("{:04}", 10 + refused.len()).as_str()), "{ids:?}");
+}
+
+#[test]
+fn bytes_that_a_job_has_elsewhere_count_until_it_is_forwarded() {
+    if !redis_is_here() {
+        return;
+    }
+    let (server, folder) = (RedisServer::start(&DURABLE), tempfile::tempdir().expect("a folder"));
+    let heavy =
+        |id: &str| NewJob { options: JobOptions { outside_bytes: BYTES_MAX / 2, ..JobOptions::default() }, ..job(id) };
+    let spool = open(folder.path(), &server, 1_000);
+    server.kill();
+    for id in ["0000", "0001"] {
+        wait_for(spool.publish(vec![heavy(id)])).expect("there is room");
+    }
+    let is_full = |spool: &Spool| {
+        let refused = wait_for(spool.publish(vec![heavy("0002")])).expect_err("it is full");
+        let unready = spool.accepting().expect_err("it is full");
+        [refused, unready]
+            .iter()
+            .all(|error| matches!(error, QueueError::Full { bound } if *bound == queue::SPOOL_BOUND))
+    };
+    assert!(is_full(&spool) && spool.state().bytes > BYTES_MAX, "{:?}", spool.state());
+    drop(spool);
+    let spool = open(folder.path(), &server, 1_000);
+    assert!(is_full(&spool), "the next process knows");
+    server.start_again();
+    wait_until_forwarded(&spool);
+    assert_eq!((spool.state().bytes, claimed_ids(&server)), (0, numbered(0..2)));
 }

@@ -81,6 +81,10 @@ impl Ingest {
                 (AcceptedBody::Inline(&stub), Encoding::Identity)
             }
         };
+        let outside_bytes = match &taken.body {
+            TakenBody::Blob { bytes, .. } => *bytes,
+            TakenBody::Inline(_) => 0,
+        };
         let endpoint = match head.endpoint {
             // A security report is one event by now.
             Endpoint::Store | Endpoint::Security if taken.examined.is_kept => accepted::Endpoint::Store,
@@ -111,7 +115,7 @@ impl Ingest {
             delay: Duration::ZERO,
             enqueued_at: Some(head.received_at),
             payload: Bytes::from(accepted.encode()),
-            options: JobOptions::default(),
+            options: JobOptions { outside_bytes, ..JobOptions::default() },
         }
     }
 }

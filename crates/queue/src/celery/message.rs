@@ -217,6 +217,8 @@ fn read(parcel: &Parcel<'_>) -> Result<Received, String> {
             time_limit_s: hard_limit.filter(|limit| *limit > 0.0).map(|limit| limit.ceil() as u32),
             headers: travelling(headers),
             reply_to: field(&parcel.properties, "reply_to").filter(|name: &String| !name.is_empty()),
+            // Nobody else counts them.
+            outside_bytes: 0,
         },
         deaths: field(headers, DEATHS).unwrap_or(0),
         company_deaths: field(headers, COMPANY_DEATHS).unwrap_or(0),

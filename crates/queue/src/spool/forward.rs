@@ -1,13 +1,14 @@
 //! The forwarder: takes what the spool holds in order, publishes it to the broker, and only then lets go of it. A batch that
 //! cannot be published is kept in hand and tried again, so that nothing overtakes it.
 
+use super::kept::Kept;
 use super::{Inner, QUEUE, parcel};
 use crate::brokers::embedded::Embedded;
 use crate::waiting::wait_for;
 use crate::{Broker, ClaimRequest, Claimed, DeadReason, Finish, LeaseId, Ledger, NewJob, QueueBounds, tend};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use stdx::Backoff;
@@ -28,64 +29,59 @@ pub(super) fn start(inner: Arc<Inner>) -> JoinHandle<()> {
     let over = inner.clone();
     tend::spawn(
         "spool-forward",
-        move || is_stopping(&over),
+        move || over.is_stopping(),
         move || {
-            // A spool is left alone once it is empty, not before: this thread may begin anew.
-            while let Some(spool) = first_left(&inner).filter(|_| !is_stopping(&inner)) {
-                forward_all(&inner, &spool);
-                if !is_stopping(&inner) {
-                    inner.left.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                }
-            }
-            while !is_stopping(&inner) {
-                forward_some(&inner, &inner.near);
+            while !inner.is_stopping() {
+                forward_in_turn(&inner);
             }
         },
     )
 }
 
-fn first_left(inner: &Inner) -> Option<Arc<Embedded>> {
-    inner.left.lock().unwrap_or_else(PoisonError::into_inner).front().cloned()
-}
-
-fn is_stopping(inner: &Inner) -> bool {
-    inner.is_stopping.load(Ordering::SeqCst)
-}
-
-fn forward_all(inner: &Inner, spool: &Embedded) {
-    while !is_stopping(inner) && super::jobs_in(spool).is_ok_and(|jobs| jobs > 0) {
-        forward_some(inner, spool);
+/// A batch of a spool that was taken over, and one of the own: neither waits for the other to be empty.
+fn forward_in_turn(inner: &Inner) {
+    let first_left = inner.lock_left().front().cloned();
+    let near = inner.near();
+    let Some(left) = first_left else { return forward_some(inner, &near) };
+    forward_some(inner, &left);
+    // It is left alone once it is empty, not before: this thread may begin anew. One that somebody removed is over.
+    if super::kept::jobs_in(&left.queue).unwrap_or(0) == 0 {
+        inner.let_go(&left);
+        inner.lock_left().pop_front();
+    }
+    if near.held() > 0 {
+        forward_some(inner, &near);
     }
 }
 
 /// Waits for jobs and forwards one batch of them.
-fn forward_some(inner: &Inner, spool: &Embedded) {
+fn forward_some(inner: &Inner, spool: &Kept) {
     let bounds =
         QueueBounds { queue: QUEUE.to_owned(), jobs_max: BATCH_JOBS_MAX, bytes_max: BATCH_BYTES_MAX, lease: LEASE };
-    let claimed = match spool.claim(&ClaimRequest { queues: vec![bounds] }) {
+    let claimed = match spool.queue.claim(&ClaimRequest { queues: vec![bounds] }) {
         Ok(claimed) => claimed,
         Err(error) => {
             tracing::error!(error = %error, "spool not read, tried again");
-            pause(inner, PAUSE.ceiling(3));
+            inner.pause(PAUSE.ceiling(3), STEP);
             return;
         }
     };
     match claimed.is_empty() {
-        true => revive(spool),
+        true => revive(&spool.queue),
         false => forward_or_give_back(inner, spool, claimed),
     }
 }
 
 /// A batch in hand goes back at once if this thread panics with it, not when its lease ends: nothing overtakes it.
-fn forward_or_give_back(inner: &Inner, spool: &Embedded, claimed: Vec<Claimed>) {
+fn forward_or_give_back(inner: &Inner, spool: &Kept, claimed: Vec<Claimed>) {
     let leases: Vec<LeaseId> = claimed.iter().map(|job| job.lease).collect();
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| forward(inner, spool, claimed))) {
-        give_back(spool, &leases);
+        give_back(&spool.queue, &leases);
         resume_unwind(panic);
     }
 }
 
-fn forward(inner: &Inner, spool: &Embedded, claimed: Vec<Claimed>) {
+fn forward(inner: &Inner, spool: &Kept, claimed: Vec<Claimed>) {
     let (jobs, finished) = unpack(&claimed);
     let mut attempt = 0;
     while !jobs.is_empty() {
@@ -99,34 +95,34 @@ fn forward(inner: &Inner, spool: &Embedded, claimed: Vec<Claimed>) {
                 return;
             }
         }
-        if is_stopping(inner) {
-            give_back(spool, &claimed.iter().map(|job| job.lease).collect::<Vec<_>>());
+        if inner.is_stopping() {
+            give_back(&spool.queue, &claimed.iter().map(|job| job.lease).collect::<Vec<_>>());
             return;
         }
         attempt += 1;
-        pause(inner, PAUSE.ceiling(attempt));
+        inner.pause(PAUSE.ceiling(attempt), STEP);
         let leases: Vec<_> = claimed.iter().map(|job| job.lease).collect();
         // A lease that was lost, because the machine slept, means a second publication of the same id.
-        let _ = spool.extend(&leases, LEASE);
+        let _ = spool.queue.extend(&leases, LEASE);
     }
     inner.note_back();
     inner.forwarded.fetch_add(jobs.len() as u64, Ordering::Relaxed);
-    match spool.finish(finished) {
+    match spool.queue.finish(finished) {
         Ok(lost) => {
             // Whose lease was lost is forwarded once more, and counted out then.
             let cleared = claimed.len().saturating_sub(lost.len());
-            inner.held.fetch_sub(cleared as u64, Ordering::SeqCst);
+            spool.count_out(cleared as u64);
         }
         Err(error) => tracing::error!(error = %error, "spool not cleared of forwarded jobs, they are forwarded again"),
     }
 }
 
 /// Publishes each job of a batch by itself; what is refused waits in the spool and comes again later, behind the others.
-fn one_by_one(inner: &Inner, spool: &Embedded, claimed: &[Claimed]) {
+fn one_by_one(inner: &Inner, spool: &Kept, claimed: &[Claimed]) {
     for (index, parcel) in claimed.iter().enumerate() {
         let leases_from_here = || claimed[index..].iter().map(|job| job.lease).collect::<Vec<_>>();
-        if is_stopping(inner) {
-            give_back(spool, &leases_from_here());
+        if inner.is_stopping() {
+            give_back(&spool.queue, &leases_from_here());
             return;
         }
         let (jobs, mut finished) = unpack(std::slice::from_ref(parcel));
@@ -137,8 +133,8 @@ fn one_by_one(inner: &Inner, spool: &Embedded, claimed: &[Claimed]) {
             }
             Err(error) if super::is_away(&error) => {
                 inner.note_away(&error);
-                give_back(spool, &leases_from_here());
-                pause(inner, PAUSE.ceiling(3));
+                give_back(&spool.queue, &leases_from_here());
+                inner.pause(PAUSE.ceiling(3), STEP);
                 return;
             }
             Err(error) => {
@@ -147,10 +143,10 @@ fn one_by_one(inner: &Inner, spool: &Embedded, claimed: &[Claimed]) {
                 false
             }
         };
-        match spool.finish(finished) {
+        match spool.queue.finish(finished) {
             Ok(lost) if is_ended && lost.is_empty() => {
                 inner.forwarded.fetch_add(1, Ordering::Relaxed);
-                inner.held.fetch_sub(1, Ordering::SeqCst);
+                spool.count_out(1);
             }
             Ok(_) => {}
             Err(error) => tracing::error!(error = %error, "spool not cleared of a job, it is forwarded again"),
@@ -196,14 +192,5 @@ fn give_back(spool: &Embedded, leases: &[LeaseId]) {
     // They are on disk: without this they wait for the end of their leases.
     if let Err(error) = spool.finish(back) {
         tracing::warn!(error = %error, "spool's batch not given back");
-    }
-}
-
-fn pause(inner: &Inner, long: Duration) {
-    let mut rest = long;
-    while !rest.is_zero() && !is_stopping(inner) {
-        let step = rest.min(STEP);
-        std::thread::sleep(step);
-        rest -= step;
     }
 }

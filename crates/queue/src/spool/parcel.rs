@@ -41,6 +41,8 @@ fn is_default(options: &JobOptions) -> bool {
 /// Returns the job in which `job` waits: of the same id, so that publishing twice keeps one.
 pub fn pack(job: NewJob) -> NewJob {
     let NewJob { id, task, queue, fairness_key, priority, delay, enqueued_at, payload, options } = job;
+    // They lie on this machine for as long as the parcel does.
+    let outside = JobOptions { outside_bytes: options.outside_bytes, ..JobOptions::default() };
     let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
     let (task, queue) = (task.to_string(), queue.to_string());
     let head = Head { task, queue, fairness_key, priority, delay_ms, enqueued_at, options };
@@ -50,7 +52,7 @@ pub fn pack(job: NewJob) -> NewJob {
     bytes.extend_from_slice(&(head.len() as u32).to_le_bytes());
     bytes.extend_from_slice(&head);
     bytes.extend_from_slice(&payload);
-    NewJob { enqueued_at, ..NewJob::new(id, TASK, QUEUE, Bytes::from(bytes)) }
+    NewJob { enqueued_at, options: outside, ..NewJob::new(id, TASK, QUEUE, Bytes::from(bytes)) }
 }
 
 /// Returns the job that waits in a parcel, or `None` for what this release cannot read.

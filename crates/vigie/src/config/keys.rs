@@ -168,12 +168,12 @@ pub const KEYS: &[Key] = &[
         Kind::Choice(&["power", "process"]),
         "power: on disk (fsync) before an event is accepted; process: survives a killed process, not a power loss",
     ),
-    key("queue.max-bytes", "2GB", Kind::Bytes, "bytes of waiting jobs beyond which events are refused with 429").runtime(),
+    key("queue.max-bytes", "2GB", Kind::Bytes, "bytes of waiting jobs beyond which events are refused with 429; in the data directory with their large bodies").runtime(),
     key(
         "queue.spool-max-bytes",
         "2GB",
         Kind::Bytes,
-        "bytes of jobs kept in the data directory while broker.url cannot be reached; beyond, events are refused with 503",
+        "bytes of jobs and their large bodies kept in the data directory while broker.url cannot be reached; beyond, events are refused with 503",
     ).runtime(),
     key(
         "queue.max-jobs",

@@ -19,8 +19,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Small files that are replaced as a whole.
-const SMALL: &[&str] = &["paused", "cursors"];
+/// Small files that are replaced as a whole. A spool's folder has an id.
+const SMALL: &[&str] = &["paused", "cursors", "id"];
 /// Where logs lie: the folder itself, and the one of the dead letters. Results are not copied: nobody waits for them
 /// elsewhere.
 const PARTS: &[&str] = &["", "dead"];

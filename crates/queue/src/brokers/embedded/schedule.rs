@@ -173,7 +173,8 @@ impl Schedule {
 
     /// Takes a job in, in the state it names.
     pub fn insert(&mut self, entry: Entry, extra: Option<Extra>) -> Slot {
-        let (key, state, length) = (entry.key, entry.state, u64::from(entry.position.length));
+        let (key, state) = (entry.key, entry.state);
+        let length = u64::from(entry.position.length) + extra.map_or(0, |extra| extra.outside_bytes);
         self.bytes += length;
         self.queues[entry.queue as usize].counts.bytes += length;
         let share = self.shares.entry(key).or_default();
@@ -195,12 +196,13 @@ impl Schedule {
     /// Forgets a job that is over; returns its entry. A ready one must have left its turn.
     pub fn remove(&mut self, slot: Slot) -> Entry {
         self.leave(slot);
+        let outside = self.extras.outside_bytes(slot);
         self.extras.remove(slot);
         let entries = &self.entries;
         self.ids.remove(slot, |slot| hash_at(entries, slot));
         let entry = self.entries[slot as usize].take().expect("the slot is taken");
         self.free.push(slot);
-        let length = u64::from(entry.position.length);
+        let length = u64::from(entry.position.length) + outside;
         self.bytes -= length;
         self.queues[entry.queue as usize].counts.bytes -= length;
         if let Some(share) = self.shares.get_mut(&entry.key) {

@@ -314,7 +314,8 @@ struct Batch {
     uniques: HashSet<u128>,
     ids: HashSet<u128>,
     shares: HashMap<u64, Share>,
-    body_bytes: u64,
+    /// Of bodies, and what they have elsewhere.
+    held_bytes: u64,
 }
 
 impl Batch {
@@ -365,12 +366,13 @@ impl Batch {
         frame::encode(job, now, &mut self.bytes);
         let length = self.bytes.len() - start;
         let body = (length - frame::HEAD_BYTES) as u64;
+        let held = body + job.options.outside_bytes;
         self.lengths.push(length);
         self.ids.insert(id_hash);
         self.uniques.extend(unique);
-        self.body_bytes += body;
+        self.held_bytes += held;
         let share = self.shares.entry(job.fairness_key).or_default();
-        *share = Share { jobs: share.jobs + 1, bytes: share.bytes + body };
+        *share = Share { jobs: share.jobs + 1, bytes: share.bytes + held };
         let entry = Entry {
             id_hash,
             // Known when it is written; until then only the length counts.
@@ -390,7 +392,7 @@ impl Batch {
 
     fn check_room(&self, inner: &Inner, config: &Config, job: &NewJob) -> Result<(), QueueError> {
         let jobs = inner.schedule.len() + self.entries.len() as u64;
-        check_bounds(config, jobs, inner.schedule.bytes + self.body_bytes)?;
+        check_bounds(config, jobs, inner.schedule.bytes + self.held_bytes)?;
         if !inner.schedule.has_room_for_queue(&job.queue) {
             return Err(QueueError::Full { bound: "names of queues" });
         }
@@ -414,11 +416,11 @@ impl Batch {
             if let Some(unique) = extra.and_then(|extra| extra.unique) {
                 self.uniques.remove(&unique);
             }
-            let body = u64::from(entry.position.length);
+            let held = u64::from(entry.position.length) + extra.map_or(0, |extra| extra.outside_bytes);
             self.ids.remove(&entry.id_hash);
-            self.body_bytes -= body;
+            self.held_bytes -= held;
             if let Some(share) = self.shares.get_mut(&entry.key) {
-                *share = Share { jobs: share.jobs - 1, bytes: share.bytes - body };
+                *share = Share { jobs: share.jobs - 1, bytes: share.bytes - held };
             }
         }
         let bytes: usize = self.lengths.drain(first..).sum();

@@ -1,5 +1,5 @@
-//! What few jobs have: a time after which they are not begun, a unique key, a result that is kept. Kept beside the
-//! entries, so that a job without costs nothing.
+//! What few jobs have: a time after which they are not begun, a unique key, a result that is kept, bytes elsewhere. Kept
+//! beside the entries, so that a job without costs nothing.
 
 use super::{Schedule, Slot, State};
 use crate::JobOptions;
@@ -14,6 +14,7 @@ pub struct Extra {
     /// Hash of its unique key.
     pub unique: Option<u128>,
     pub keeps_result: bool,
+    pub outside_bytes: u64,
 }
 
 impl Extra {
@@ -23,6 +24,7 @@ impl Extra {
             expires_at: options.expires_at,
             unique: options.unique_key.as_deref().map(super::super::hash_id),
             keeps_result: options.keeps_result,
+            outside_bytes: options.outside_bytes,
         };
         (extra != Extra::default()).then_some(extra)
     }
@@ -63,6 +65,10 @@ impl Extras {
         {
             self.uniques.remove(&unique);
         }
+    }
+
+    pub fn outside_bytes(&self, slot: Slot) -> u64 {
+        self.by_slot.get(&slot).map_or(0, |extra| extra.outside_bytes)
     }
 
     pub fn slot_of(&self, unique: u128) -> Option<Slot> {
