@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use stdx::{Day, Timestamp};
 use store::governor;
-use store::{Stores, clock_leaps, days, projects, removals, sizes, sweeps};
+use store::{StoreError, Stores, clock_leaps, days, projects, removals, sizes, sweeps, tally};
 
 pub use store::clock_leaps::Leap;
 pub use store::governor::{Said, Verdict};
@@ -97,10 +97,22 @@ pub struct Sweep {
     pub took: Option<Duration>,
     pub rows: u64,
     pub bytes: u64,
+    /// What went, by model and project.
+    pub models: Vec<Removed>,
     pub returned_bytes: u64,
     pub retried: u64,
     /// Units that were set aside, with why.
     pub skipped: Vec<String>,
+}
+
+/// What a sweep removed of a model and a project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removed {
+    pub model: String,
+    /// `org/project`; `None` = of no project.
+    pub project: Option<String>,
+    pub rows: u64,
+    pub bytes: u64,
 }
 
 /// Returns the last look, or a new one if it is old.
@@ -181,34 +193,73 @@ fn look(stores: &Stores, limits: Option<&Limits>, now: Timestamp) -> Result<Stor
 
 /// One whose process was killed cannot say so: nobody has its lock.
 fn last_sweeps(stores: &Stores, limit: usize) -> Result<Vec<Sweep>, Failure> {
-    let mut rows = stores.db.read_blocking(|tx| sweeps::latest(tx, limit))?;
-    if let Some(last) = rows.first_mut()
+    let read = |tx: &mut db::Tx<'_>| {
+        let rows = sweeps::latest(tx, limit)?;
+        let running = rows.first().filter(|last| last.state == "running").map(|last| last.id);
+        let so_far = running.map(|id| tally::of_sweep(tx, id)).transpose()?.unwrap_or_default();
+        Ok::<_, StoreError>((rows, so_far, projects::retention(tx)?))
+    };
+    let (rows, so_far, names) = stores.db.read_blocking(read)?;
+    let mut sweeps: Vec<Sweep> = rows.iter().map(|row| sweep(row, &names)).collect();
+    if let Some(last) = sweeps.first_mut()
         && last.state == "running"
-        && sweeps::is_dead(&stores.data_dir)?
     {
-        last.state = "died".to_owned();
+        last.add(so_far.into_iter().map(|sum| removed(sum, &names)));
+        if sweeps::is_dead(&stores.data_dir)? {
+            last.state = "died".to_owned();
+        }
     }
-    Ok(rows.iter().map(sweep).collect())
+    Ok(sweeps)
 }
 
-fn sweep(row: &sweeps::SweepRow) -> Sweep {
+impl Sweep {
+    fn add(&mut self, removed: impl Iterator<Item = Removed>) {
+        for removed in removed {
+            self.rows += removed.rows;
+            self.bytes += removed.bytes;
+            let place = |other: &&mut Removed| (&other.model, &other.project) == (&removed.model, &removed.project);
+            match self.models.iter_mut().find(place) {
+                Some(other) => {
+                    other.rows += removed.rows;
+                    other.bytes += removed.bytes;
+                }
+                None => self.models.push(removed),
+            }
+        }
+    }
+}
+
+fn removed(sum: tally::Sum, names: &[projects::RetentionRow]) -> Removed {
+    let project = names.iter().find(|row| row.id == sum.project_id).map(|row| row.name.clone());
+    Removed { model: sum.model, project, rows: sum.rows, bytes: sum.bytes }
+}
+
+fn sweep(row: &sweeps::SweepRow, names: &[projects::RetentionRow]) -> Sweep {
     // A report of another release says less; what is not there counts nothing.
     let report: serde_json::Value = serde_json::from_str(&row.report).unwrap_or_default();
     let models = report["models"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let sum = |name: &str| models.iter().filter_map(|model| model[name].as_u64()).sum();
+    let sum_of = |model: &serde_json::Value| tally::Sum {
+        model: model["model"].as_str().unwrap_or_default().to_owned(),
+        project_id: model["project_id"].as_i64().unwrap_or_default(),
+        rows: model["rows"].as_u64().unwrap_or_default(),
+        bytes: model["bytes"].as_u64().unwrap_or_default(),
+    };
     let number = |name: &str| report[name].as_u64().unwrap_or_default();
     let skipped = report["skipped"].as_array().into_iter().flatten();
-    Sweep {
+    let mut sweep = Sweep {
         origin: row.origin.clone(),
         state: row.state.clone(),
         started_at: row.started_at,
         took: row.ended_at.map(|ended| ended.since(row.started_at)),
-        rows: sum("rows"),
-        bytes: sum("bytes"),
+        rows: 0,
+        bytes: 0,
+        models: Vec::new(),
         returned_bytes: number("returned_bytes"),
         retried: number("retried"),
         skipped: skipped.filter_map(|text| text.as_str().map(str::to_owned)).collect(),
-    }
+    };
+    sweep.add(models.iter().map(|model| removed(sum_of(model), names)));
+    sweep
 }
 
 /// The mean of the last days that are over.

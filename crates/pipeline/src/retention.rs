@@ -14,6 +14,7 @@ mod remove;
 mod report;
 pub mod sweep;
 mod thin;
+mod told;
 mod work;
 
 pub use plan::{Ask, Plan, plan};

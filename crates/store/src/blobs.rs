@@ -152,20 +152,20 @@ impl Blobs {
     ///
     /// # Errors
     /// If the file cannot be renamed or deleted.
-    pub fn collect(&self, key: &str, put_before: Timestamp) -> Result<u64, StoreError> {
+    pub fn collect(&self, key: &str, put_before: Timestamp) -> Result<Option<u64>, StoreError> {
         let path = self.path(key)?;
         let dying = path.with_file_name(format!("{key}{DYING}"));
         match std::fs::rename(&path, &dying) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             done => done.map_err(|source| StoreError::file("rename a blob", source))?,
         }
-        let Some(file) = BlobFile::look(key.to_owned(), &dying) else { return Ok(0) };
+        let Some(file) = BlobFile::look(key.to_owned(), &dying) else { return Ok(None) };
         if file.put_at >= put_before {
             std::fs::rename(&dying, &path).map_err(|source| StoreError::file("keep a blob", source))?;
-            return Ok(0);
+            return Ok(None);
         }
         std::fs::remove_file(&dying).map_err(|source| StoreError::file("delete a blob", source))?;
-        Ok(file.allocated_bytes)
+        Ok(Some(file.allocated_bytes))
     }
 
     /// Tells whether a blob's content is what its key says; one that has a key of its own is not.
@@ -345,10 +345,10 @@ mod tests {
             assert!(blobs.delete(hostile).is_err(), "{hostile}");
         }
         let put_at = blobs.list(u8::from_str_radix(&key[..2], 16).expect("hexadecimal")).expect("listed")[0].put_at;
-        assert_eq!(blobs.collect(&key, put_at).expect("kept"), 0, "one that was just put stays");
+        assert_eq!(blobs.collect(&key, put_at).expect("kept"), None, "one that was just put stays");
         assert!(blobs.is_named_by_content(&key).expect("read"));
         let later = put_at.plus(std::time::Duration::from_micros(1));
-        assert!(blobs.collect(&key, later).expect("collected") > 0);
+        assert!(blobs.collect(&key, later).expect("collected").is_some_and(|bytes| bytes > 0));
         assert!(!blobs.exists(&key).expect("the key is one"));
         assert_eq!(blobs.put_bytes(b"hello").expect("bytes are kept again"), key);
         blobs.delete(&key).expect("a blob is deleted");

@@ -122,7 +122,7 @@ pub fn count(
     Ok(tx.query(&sql, &[Val::Int(bound(unit, before)), Val::from(project_id)])?)
 }
 
-/// Deletes up to `limit` rows older than `before`. Returns how many; fewer than `limit` = all.
+/// Deletes up to `limit` rows older than `before`. Returns the project of each, 0 for none; fewer than `limit` = all.
 ///
 /// # Errors
 /// If the database fails.
@@ -132,12 +132,15 @@ pub fn delete(
     before: Timestamp,
     project_id: Option<i64>,
     limit: usize,
-) -> Result<usize, StoreError> {
+) -> Result<Vec<i64>, StoreError> {
     let Shape { table, key, project, column, is_due, unit, .. } = aged.shape();
     let sql = format!(
         "DELETE FROM {table} WHERE ({key}) IN (
              SELECT {key} FROM {table}
-             WHERE {column} < $1 AND ($2 IS NULL OR {project} = $2) AND {is_due} LIMIT $3)"
+             WHERE {column} < $1 AND ($2 IS NULL OR {project} = $2) AND {is_due} LIMIT $3)
+         RETURNING {project}"
     );
-    Ok(tx.execute(&sql, &[Val::Int(bound(unit, before)), Val::from(project_id), Val::Int(limit as i64)])?)
+    let bounds = [Val::Int(bound(unit, before)), Val::from(project_id), Val::Int(limit as i64)];
+    let rows: Vec<(i64,)> = tx.query(&sql, &bounds)?;
+    Ok(rows.into_iter().map(|(project,)| project).collect())
 }

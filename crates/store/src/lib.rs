@@ -50,6 +50,7 @@ pub mod reserve;
 pub mod series;
 pub mod sizes;
 pub mod sweeps;
+pub mod tally;
 pub mod thinning;
 
 pub use error::StoreError;

@@ -48,12 +48,30 @@ pub fn due(tx: &mut Tx<'_>) -> Result<Vec<Remains>, StoreError> {
     Ok(found)
 }
 
-/// Removes some of it, if it is still true that no event is stored. Returns whether all is gone.
-pub fn remove(tx: &mut Tx<'_>, project_id: i64, now: Timestamp) -> Result<bool, StoreError> {
+/// What a step removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// Of what `due` counts.
+    pub rows: u64,
+    pub is_all: bool,
+}
+
+impl Removed {
+    fn some(rows: usize) -> Removed {
+        Removed { rows: rows as u64, is_all: false }
+    }
+
+    fn rest(rows: usize) -> Removed {
+        Removed { rows: rows as u64, is_all: true }
+    }
+}
+
+/// Removes some of it, if it is still true that no event is stored.
+pub fn remove(tx: &mut Tx<'_>, project_id: i64, now: Timestamp) -> Result<Removed, StoreError> {
     let project = [Val::Int(project_id)];
     let is_deleted = tx.query_opt::<(i64,)>("SELECT 1 FROM project WHERE id = $1 AND status = 'deleted'", &project)?;
     if is_deleted.is_none() || has_events(tx, project_id)? {
-        return Ok(true);
+        return Ok(Removed::rest(0));
     }
     let issues: Vec<(i64,)> = tx.query(
         "SELECT id FROM issue WHERE project_id = $1 ORDER BY id LIMIT $2",
@@ -63,7 +81,7 @@ pub fn remove(tx: &mut Tx<'_>, project_id: i64, now: Timestamp) -> Result<bool, 
         deletion::begin(tx, *issue_id, project_id, now)?;
     }
     if !issues.is_empty() {
-        return Ok(false);
+        return Ok(Removed::some(issues.len()));
     }
     for statement in [
         "DELETE FROM project_release WHERE (project_id, version) IN (
@@ -71,20 +89,22 @@ pub fn remove(tx: &mut Tx<'_>, project_id: i64, now: Timestamp) -> Result<bool, 
         "DELETE FROM project_environment WHERE (project_id, name) IN (
              SELECT project_id, name FROM project_environment WHERE project_id = $1 LIMIT $2)",
     ] {
-        if tx.execute(statement, &[Val::Int(project_id), Val::Int(ROWS_AT_ONCE)])? > 0 {
-            return Ok(false);
+        let rows = tx.execute(statement, &[Val::Int(project_id), Val::Int(ROWS_AT_ONCE)])?;
+        if rows > 0 {
+            return Ok(Removed::some(rows));
         }
     }
     // Hours and days in one transaction, for `check` compares their sums; of either there is a bounded number by now.
+    tx.execute("DELETE FROM group_day WHERE project_id = $1", &project)?;
+    let mut rows = 0;
     for statement in [
         "DELETE FROM project_hour WHERE project_id = $1",
-        "DELETE FROM group_day WHERE project_id = $1",
         "DELETE FROM project_option WHERE project_id = $1",
         "DELETE FROM event_dictionary WHERE project_id = $1",
     ] {
-        tx.execute(statement, &project)?;
+        rows += tx.execute(statement, &project)?;
     }
-    Ok(true)
+    Ok(Removed::rest(rows))
 }
 
 /// Counts by group stand under a real day as long as the day's events are stored.

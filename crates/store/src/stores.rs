@@ -36,6 +36,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(10, "0010_internal_hour"),
     migration!(11, "0011_issue_deletion"),
     migration!(12, "0012_withdrawn"),
+    migration!(13, "0013_retention_tally"),
 ];
 
 /// The migration that made the table of runtime options.

@@ -75,6 +75,29 @@ pub fn resume(tx: &mut Tx<'_>, origin: &str, since: Timestamp) -> Result<Option<
     Ok(Some(last))
 }
 
+/// Returns the sweeps that say they run.
+///
+/// # Errors
+/// If the database fails.
+pub fn running(tx: &mut Tx<'_>) -> Result<Vec<SweepRow>, StoreError> {
+    Ok(tx.query(
+        "SELECT id, origin, state, started_at, ended_at, report FROM retention_sweep WHERE state = 'running'",
+        &[],
+    )?)
+}
+
+/// Writes down what a sweep that still says it runs has done.
+///
+/// # Errors
+/// If the database fails.
+pub fn set_report(tx: &mut Tx<'_>, id: i64, report: &str) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE retention_sweep SET report = $2 WHERE id = $1 AND state = 'running'",
+        &[Val::Int(id), Val::Text(report)],
+    )?;
+    Ok(())
+}
+
 /// Begins a sweep; those that still run from here on change nothing. Returns its fence.
 ///
 /// # Errors

@@ -115,6 +115,8 @@ pub struct Noted {
     pub removing: Removing,
     /// Events and bytes of bodies, by project.
     pub sums: BTreeMap<i64, (u64, u64)>,
+    /// Attachments and bytes of their content, by project.
+    pub attachments: BTreeMap<i64, (u64, u64)>,
     pub blobs: Vec<String>,
 }
 
@@ -133,7 +135,8 @@ pub fn note(
 ) -> Result<Noted, StoreError> {
     let (slot, events) = (remover.slot(), BTreeMap::new());
     let mut removing = Removing { slot, day: day.day, generation: day.generation, events };
-    let (mut sums, mut groups, mut blobs) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    let (mut sums, mut groups) = (BTreeMap::new(), BTreeMap::new());
+    let (mut attachments, mut blobs): (BTreeMap<i64, (u64, u64)>, _) = (BTreeMap::new(), Vec::new());
     for victim in counted(tx, day.day, victims)? {
         let Victim { project_id, group_key, event_id, body_bytes } = victim;
         removing.events.entry(project_id).or_default().push(hex::encode(&event_id));
@@ -141,7 +144,11 @@ pub fn note(
         *sum = (sum.0 + 1, sum.1 + body_bytes);
         *groups.entry((project_id, group_key)).or_insert(0_i64) += 1;
         if remover == Remover::Governor {
-            blobs.extend(delete_attachments(tx, day.day, project_id, &event_id)?);
+            for (key, bytes) in delete_attachments(tx, day.day, project_id, &event_id)? {
+                let sum = attachments.entry(project_id).or_default();
+                *sum = (sum.0 + 1, sum.1 + bytes.unsigned_abs());
+                blobs.push(key);
+            }
         }
     }
     for ((project_id, group_key), count) in groups {
@@ -153,7 +160,7 @@ pub fn note(
     if !sums.is_empty() {
         settings::set(tx, &removing.slot, &removing.text(), now)?;
     }
-    Ok(Noted { removing, sums, blobs })
+    Ok(Noted { removing, sums, attachments, blobs })
 }
 
 /// Returns what was noted and not forgotten yet, by whomever.
@@ -198,12 +205,11 @@ fn delete_attachments(
     day: Day,
     project_id: i64,
     event_id: &[u8; 16],
-) -> Result<Vec<String>, StoreError> {
-    let rows: Vec<(String,)> = tx.query(
-        "DELETE FROM attachment WHERE project_id = $1 AND event_id = $2 AND day = $3 RETURNING blob_key",
+) -> Result<Vec<(String, i64)>, StoreError> {
+    Ok(tx.query(
+        "DELETE FROM attachment WHERE project_id = $1 AND event_id = $2 AND day = $3 RETURNING blob_key, size_bytes",
         &[Val::Int(project_id), Val::Blob(event_id), Val::from(day)],
-    )?;
-    Ok(rows.into_iter().map(|(key,)| key).collect())
+    )?)
 }
 
 /// Moves a part of a group's count of a day to where no page looks for events; sums stay. The deletion of an issue has

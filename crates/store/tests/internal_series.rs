@@ -15,7 +15,7 @@ fn what_processes_write_adds_up_and_what_is_old_goes() {
         assert_eq!(internal_series::since(tx, Hour(0))?.len(), 2);
         internal_series::add(tx, &[row(now, 4)])?;
         assert_eq!(expiry::count(tx, Aged::Internal, now.start(), None)?, [(0, 1)]);
-        assert_eq!(expiry::delete(tx, Aged::Internal, now.start(), None, 10)?, 1);
+        assert_eq!(expiry::delete(tx, Aged::Internal, now.start(), None, 10)?.len(), 1);
         let kept = internal_series::since(tx, Hour(0))?;
         assert_eq!(kept, [HourRow { sum: 1.0, ..row(now, 7) }]);
         assert_eq!(internal_series::since(tx, Hour(now.0 + 1))?, []);

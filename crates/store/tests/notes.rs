@@ -42,8 +42,8 @@ fn spent_bodies_are_told_from_others_until_their_day_expires() {
         spent_bodies::note(tx, NOW.day(), "a")?;
         assert!(spent_bodies::is_spent(tx, "a")?);
         assert!(!spent_bodies::is_spent(tx, "b")?);
-        assert_eq!(expiry::delete(tx, Aged::SpentBody, NOW, None, 9)?, 0);
-        assert_eq!(expiry::delete(tx, Aged::SpentBody, NOW.plus(Duration::from_secs(86_400)), None, 9)?, 1);
+        assert_eq!(expiry::delete(tx, Aged::SpentBody, NOW, None, 9)?.len(), 0);
+        assert_eq!(expiry::delete(tx, Aged::SpentBody, NOW.plus(Duration::from_secs(86_400)), None, 9)?.len(), 1);
         assert!(!spent_bodies::is_spent(tx, "a")?);
         Ok(())
     });

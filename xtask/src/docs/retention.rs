@@ -17,6 +17,10 @@ pub fn page(tree: &Tree) -> Page {
     for [tables, because] in tree.rust_file(SOURCE).map(unaged).unwrap_or_default() {
         text.push_str(&format!("| {tables} | {because} |\n"));
     }
+    text.push_str("\n## Elsewhere\n\nWhat no sweep is about.\n\n| what | kept |\n| --- | --- |\n");
+    for [what, kept] in tree.rust_file(SOURCE).map(elsewhere).unwrap_or_default() {
+        text.push_str(&format!("| {what} | {kept} |\n"));
+    }
     Page { path: "docs/reference/retention.md", text }
 }
 
@@ -42,6 +46,14 @@ fn unaged(file: &RustFile) -> Vec<[String; 2]> {
     uses(&file.code, "Unaged {").into_iter().filter_map(row).collect()
 }
 
+fn elsewhere(file: &RustFile) -> Vec<[String; 2]> {
+    let row = |range| match literals(file, range).as_slice() {
+        [what, kept] => Some([what.clone(), kept.clone()]),
+        _ => None,
+    };
+    uses(&file.code, "Elsewhere {").into_iter().filter_map(row).collect()
+}
+
 fn list(tables: &[String]) -> String {
     tables.iter().map(|table| code(table)).collect::<Vec<_>>().join(", ")
 }
@@ -54,10 +66,12 @@ mod tests {
     fn every_policy_becomes_a_row() {
         let text = "pub const POLICIES: &[Policy] = &[Policy { model: Model::A, name: \"A\", reach: Reach::Project, \
                     kept_text: \"for ever\", help: \"letters\", tables: &[\"a\", \"b\"] }];\n\
-                    pub const UNAGED: &[Unaged] = &[Unaged { because: \"it must\", tables: &[\"c\"] }];\n";
+                    pub const UNAGED: &[Unaged] = &[Unaged { because: \"it must\", tables: &[\"c\"] }];\n\
+                    pub const ELSEWHERE: &[Elsewhere] = &[Elsewhere { what: \"d\", kept_text: \"a day\" }];\n";
         let tree = Tree::of(&[(SOURCE, text)]);
         let page = page(&tree).text;
         assert!(page.contains("| `A` | project | for ever | letters | `a`, `b` |"), "{page}");
         assert!(page.contains("| `c` | it must |"), "{page}");
+        assert!(page.contains("| d | a day |"), "{page}");
     }
 }

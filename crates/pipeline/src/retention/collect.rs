@@ -2,7 +2,10 @@
 //! here references are looked for in a transaction that excludes that one, and a blob that was put or confirmed since is
 //! left alone (`Blobs::collect`).
 
-use super::work::{Bench, Step};
+use super::policies::Model;
+use super::report::Freed;
+use super::told;
+use super::work::{Bench, Step, Unit};
 use std::collections::VecDeque;
 use std::time::Duration;
 use stdx::Timestamp;
@@ -44,6 +47,13 @@ impl Bounds {
     }
 }
 
+/// Blobs that went, and the bytes that came back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Collected {
+    pub(super) blobs: u64,
+    pub(super) bytes: u64,
+}
+
 /// Returns the blobs of a folder that nothing refers to.
 pub(super) fn orphans(stores: &Stores, folder: u8, bounds: Bounds) -> Result<Vec<BlobFile>, StoreError> {
     let mut found = Vec::new();
@@ -73,8 +83,8 @@ impl Bench<'_> {
     /// Collects, of the next blobs of a folder, those that nothing refers to.
     pub(super) fn collect_orphans(
         &self,
-        folder: u8,
-        bounds: Bounds,
+        unit: &Unit,
+        (folder, bounds): (u8, Bounds),
         left: &mut Option<VecDeque<BlobFile>>,
     ) -> Result<Step, StoreError> {
         let left = match left {
@@ -83,21 +93,27 @@ impl Bench<'_> {
         };
         let files: Vec<BlobFile> = left.drain(..left.len().min(BLOBS_AT_ONCE)).collect();
         let keys: Vec<String> = orphans_of(self.stores, &files, bounds)?.into_iter().map(|file| file.key).collect();
-        Ok(Step { returned_bytes: self.collect(&keys)?, is_done: left.is_empty() })
+        let Collected { blobs: rows, bytes } = self.collect(&keys)?;
+        let freed = Freed { model: Model::Blob, project_id: 0, rows, bytes };
+        self.write(|tx| told::add(tx, self.sweep, &unit.name(), freed))?;
+        Ok(Step { returned_bytes: bytes, is_done: left.is_empty() })
     }
 
-    /// Collects those of the blobs that nothing refers to any more. Returns the bytes that came back.
-    pub(super) fn collect(&self, keys: &[String]) -> Result<u64, StoreError> {
-        let mut returned = 0;
+    /// Collects those of the blobs that nothing refers to any more. Returns how many went.
+    pub(super) fn collect(&self, keys: &[String]) -> Result<Collected, StoreError> {
+        let mut collected = Collected::default();
         for keys in keys.chunks(BLOBS_AT_ONCE) {
             let (unreferenced, put_before) = self.stores.db.write_blocking(|tx| {
                 let unreferenced = attachments::unreferenced(tx, keys)?;
                 Ok::<_, StoreError>((unreferenced, self.clock.now().minus(COARSE_TIME)))
             })?;
             for key in unreferenced {
-                returned += self.stores.blobs.collect(&key, put_before)?;
+                if let Some(bytes) = self.stores.blobs.collect(&key, put_before)? {
+                    collected.blobs += 1;
+                    collected.bytes += bytes;
+                }
             }
         }
-        Ok(returned)
+        Ok(collected)
     }
 }

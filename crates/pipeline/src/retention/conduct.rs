@@ -3,15 +3,15 @@
 
 use super::plan::{Ask, Plan, plan};
 use super::report::Report;
-use super::sweep::{Hand, Ran};
-use super::thin;
+use super::sweep::{Hand, Ran, Run};
 use super::work::{Bench, Unit};
+use super::{thin, told};
 use queue::{Queue, QueueDepth, QueueError};
 use std::time::{Duration, Instant};
 use stdx::Timestamp;
 use store::clock_leaps::{self, Leap};
 use store::sweeps::{self, SweepLock};
-use store::{StoreError, Stores};
+use store::{StoreError, Stores, tally};
 
 /// A unit that is not done by then goes back among the others.
 pub const UNIT_TIME: Duration = Duration::from_secs(10);
@@ -72,10 +72,28 @@ pub fn begin(stores: &Stores, origin: Origin, now: Timestamp) -> Result<Option<H
         {
             return Ok::<_, StoreError>((last.id, last.report));
         }
+        report_the_dead(tx)?;
         Ok((sweeps::begin(tx, origin.name(), now)?, String::new()))
     })?;
     let (begun_at, began) = (now, Instant::now());
     Ok(Some(Held { sweep, stores, earlier, begun_at, began, is_finished: false, _lock: lock }))
+}
+
+/// Whoever has the lock and finds a sweep that says it runs was not there when it died: what it removed is in its tally.
+fn report_the_dead(tx: &mut db::Tx<'_>) -> Result<(), StoreError> {
+    for row in sweeps::running(tx)? {
+        let mut report = Report::default();
+        take_tally(tx, row.id, &mut report)?;
+        report.add_json(&row.report);
+        sweeps::set_report(tx, row.id, &report.to_json().to_string())?;
+    }
+    Ok(())
+}
+
+/// Moves what a sweep has removed from its tally to its report.
+fn take_tally(tx: &mut db::Tx<'_>, sweep: i64, report: &mut Report) -> Result<(), StoreError> {
+    told::collect(tx, sweep, report)?;
+    tally::forget(tx, sweep)
 }
 
 /// Returns why a sweep must not begin: the clock may have leapt, and something is due by it. That is noted, so that the
@@ -102,22 +120,48 @@ pub fn mend(stores: &Stores) -> Result<(), StoreError> {
 }
 
 impl Held<'_> {
-    /// Writes down what was done. A sweep that was stopped, or set units aside, is incomplete.
+    /// Writes down what was done, and returns it with what was removed, without what an earlier part of the sweep did. A
+    /// sweep that was stopped, or set units aside, is incomplete.
     ///
     /// # Errors
     /// If the store fails.
     pub fn finish(
         mut self,
         plan: &Plan,
-        (report, is_whole): (&Report, bool),
+        (report, is_whole): (Report, bool),
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Report, StoreError> {
         let state = if is_whole && report.skipped.is_empty() { "done" } else { "incomplete" };
-        let mut json = self.with_earlier(report);
-        json["cutoff"] = plan.cutoff.to_string().into();
-        self.stores.db.write_blocking(|tx| sweeps::finish(tx, self.sweep, state, &json.to_string(), now))?;
+        let done = self.write_down(report, state, Some(plan), now)?;
         self.is_finished = true;
-        Ok(())
+        Ok(done)
+    }
+
+    /// Returns how many rows it has removed so far.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn rows_so_far(&self) -> Result<u64, StoreError> {
+        told::rows_so_far(self.stores, self.sweep)
+    }
+
+    fn write_down(
+        &self,
+        report: Report,
+        state: &str,
+        plan: Option<&Plan>,
+        now: Timestamp,
+    ) -> Result<Report, StoreError> {
+        self.stores.db.write_blocking(|tx| {
+            let mut report = report.clone();
+            take_tally(tx, self.sweep, &mut report)?;
+            let mut json = self.with_earlier(&report);
+            if let Some(plan) = plan {
+                json["cutoff"] = plan.cutoff.to_string().into();
+            }
+            sweeps::finish(tx, self.sweep, state, &json.to_string(), now)?;
+            Ok(report)
+        })
     }
 
     fn with_earlier(&self, report: &Report) -> serde_json::Value {
@@ -134,11 +178,8 @@ impl Drop for Held<'_> {
         }
         let mut report = Report::default();
         report.skipped.push(DROPPED.to_owned());
-        let json = self.with_earlier(&report);
         let now = self.begun_at.plus(self.began.elapsed());
-        let written =
-            self.stores.db.write_blocking(|tx| sweeps::finish(tx, self.sweep, "incomplete", &json.to_string(), now));
-        if let Err(error) = written {
+        if let Err(error) = self.write_down(report, "incomplete", None, now) {
             // Its row says running, and pages say died, as of one that was killed.
             tracing::warn!(error = stdx::causes::on_one_line(&error), "end of a failed sweep not written down");
         }
@@ -154,17 +195,19 @@ pub struct OwnHand<'a> {
 }
 
 impl Hand for OwnHand<'_> {
-    fn run(&mut self, unit: &Unit) -> Ran {
+    fn run(&mut self, unit: &Unit) -> Run {
         if Instant::now() >= self.until || (self.is_stopping)() {
-            return Ran::Stopped;
+            return Ran::Stopped.into();
         }
         let until = self.until.min(Instant::now() + UNIT_TIME);
-        match self.bench.run(unit, until, &mut || {}) {
-            Ok(step) if step.is_done => Ran::Done { returned_bytes: step.returned_bytes },
-            Ok(step) => Ran::Unfinished { returned_bytes: step.returned_bytes },
+        let mut returned_bytes = 0;
+        let ran = match self.bench.run(unit, until, &mut |bytes| returned_bytes += bytes) {
+            Ok(true) => Ran::Done,
+            Ok(false) => Ran::Unfinished,
             Err(StoreError::SweepEnded) => Ran::Stopped,
             Err(error) => Ran::Failed { error: stdx::causes::on_one_line(&error) },
-        }
+        };
+        Run { ran, returned_bytes }
     }
 }
 

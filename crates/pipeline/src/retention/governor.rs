@@ -178,11 +178,11 @@ impl Governor {
             self.say(verdict)?;
             if verdict.is_bad() {
                 report.skipped.push(verdict.text().to_owned());
-                tracing::error!(free_bytes = self.free()?, rows = report.rows_total(), "disk stays short");
+                tracing::error!(free_bytes = self.free()?, rows = held.rows_so_far()?, "disk stays short");
             }
         }
         let is_whole = matches!(looked, Looked::Done(_));
-        held.finish(&plan, (&report, is_whole), self.clock.now())?;
+        let report = held.finish(&plan, (report, is_whole), self.clock.now())?;
         metrics::record_cleanup(Origin::Governor.name(), started.elapsed());
         tracing::info!(
             rows = report.rows_total(),
@@ -261,7 +261,6 @@ impl Governor {
             }
             let started = Instant::now();
             let thinned = bench.thin(&Thinning { day, keep, room: self.free()? }, &mut place)?;
-            report.add(&thinned.freed);
             report.returned_bytes += thinned.returned_bytes;
             if self.has_enough()? {
                 return Ok(Some(Looked::Done(Verdict::Relieved)));

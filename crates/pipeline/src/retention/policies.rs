@@ -83,6 +83,13 @@ pub struct Unaged {
     pub tables: &'static [&'static str],
 }
 
+/// What a reader looks for in the table and does not find, and how long it is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Elsewhere {
+    pub what: &'static str,
+    pub kept_text: &'static str,
+}
+
 pub const POLICIES: &[Policy] = &[
     Policy {
         model: Model::Event,
@@ -199,7 +206,7 @@ pub const POLICIES: &[Policy] = &[
         kept: Kept::For(SWEEPS_KEPT),
         kept_text: "400 days",
         help: "what sweeps of retention did",
-        tables: &["retention_sweep"],
+        tables: &["retention_sweep", "retention_tally"],
     },
     Policy {
         model: Model::Audit,
@@ -257,6 +264,22 @@ pub const UNAGED: &[Unaged] = &[
         because: "its rows go when what they ask for is done",
         tables: &["outbox", "issue_deletion", "issue_deletion_group", "issue_deletion_kept", "issue_deletion_event"],
     },
+];
+
+/// What is no model of a sweep.
+pub const ELSEWHERE: &[Elsewhere] = &[
+    Elsewhere { what: "dead letters", kept_text: "14 days, by the queue that holds them, whichever broker it is" },
+    Elsewhere { what: "results of jobs", kept_text: "a day, by the queue, of jobs that ask for it" },
+    Elsewhere {
+        what: "invitations",
+        kept_text: "there are none: people are made by `vigie createuser` or the API, and belong to an organization at once",
+    },
+    Elsewhere { what: "links to set a forgotten password", kept_text: "there are none" },
+    Elsewhere {
+        what: "sessions of releases",
+        kept_text: "not stored: items of that kind are counted and named in receipts",
+    },
+    Elsewhere { what: "bookmarked events", kept_text: "there are none in this release" },
 ];
 
 impl Model {

@@ -3,7 +3,7 @@
 //! are noted as removed before their rows go (`store::thinning`).
 
 use super::thin::{carry_out, victim};
-use super::work::{Bench, EVENTS_AT_ONCE, ROWS_AT_ONCE, Step};
+use super::work::{Bench, EVENTS_AT_ONCE, ROWS_AT_ONCE, Step, Unit};
 use store::StoreError;
 use store::days::{self, Afterwards, OpenDay};
 use store::events::ListQuery;
@@ -39,27 +39,28 @@ enum Ended {
 impl Bench<'_> {
     /// Metadata first: from its commit on nobody writes to the day or reads it. The files of a day that goes on are noted
     /// as removed.
-    pub(super) fn end_day(&self, ending: &Ending<'_>, reached: &mut Reached) -> Result<Step, StoreError> {
-        let ended = self.write(|tx| self.end_in(tx, ending))?;
+    pub(super) fn end_day(&self, unit: &Unit, ending: &Ending<'_>, reached: &mut Reached) -> Result<Step, StoreError> {
+        let ended = self.write(|tx| self.end_in(tx, unit, ending))?;
         match ended {
             Ended::Whole => Ok(Step { is_done: true, returned_bytes: self.stores.events.drop_day(&ending.day)? }),
             Ended::NotYet => Ok(Step { is_done: false, returned_bytes: 0 }),
-            Ended::Shared => self.remove_events_of(ending, reached),
+            Ended::Shared => self.remove_events_of(unit, ending, reached),
         }
     }
 
     /// The counts that led pages to a day that goes on are led away before it ends, a part in each transaction: behind the
     /// end they could not be told from those of events that came since.
-    fn end_in(&self, tx: &mut db::Tx<'_>, ending: &Ending<'_>) -> Result<Ended, StoreError> {
+    fn end_in(&self, tx: &mut db::Tx<'_>, unit: &Unit, ending: &Ending<'_>) -> Result<Ended, StoreError> {
         let Ending { day, reopens, only } = ending;
-        if !reopens {
-            days::end(tx, day, Afterwards::Closed, self.clock.now())?;
-            return Ok(Ended::Whole);
-        }
         if !days::is_current(tx, day)? {
             return Ok(Ended::Whole);
         }
         let stored = removals::stored_by_project(tx, day.day)?;
+        if !reopens {
+            days::end(tx, day, Afterwards::Closed, self.clock.now())?;
+            self.tell_day(tx, unit, &stored)?;
+            return Ok(Ended::Whole);
+        }
         if only.is_some_and(|only| stored.iter().any(|(project, _)| !only.contains(project))) {
             return Ok(Ended::Shared);
         }
@@ -69,16 +70,23 @@ impl Bench<'_> {
         let now = self.clock.now();
         days::end(tx, day, Afterwards::Reopened, now)?;
         removals::note_all(tx, day.day, None, now)?;
+        self.tell_day(tx, unit, &stored)?;
         Ok(Ended::Whole)
     }
 
+    fn tell_day(&self, tx: &mut db::Tx<'_>, unit: &Unit, stored: &[(i64, i64)]) -> Result<(), StoreError> {
+        let gone: Vec<(i64, u64)> = stored.iter().map(|(project, rows)| (*project, rows.unsigned_abs())).collect();
+        self.tell(tx, unit, &gone)?;
+        self.tell_rowless(tx, unit)
+    }
+
     /// The day goes on without these projects, one after the other.
-    fn remove_events_of(&self, ending: &Ending<'_>, reached: &mut Reached) -> Result<Step, StoreError> {
+    fn remove_events_of(&self, unit: &Unit, ending: &Ending<'_>, reached: &mut Reached) -> Result<Step, StoreError> {
         let projects = ending.only.unwrap_or_default();
         let Some(project_id) = projects.get(reached.projects_done) else {
             return Ok(Step { is_done: true, returned_bytes: 0 });
         };
-        let step = self.remove_events(&ending.day, *project_id, reached)?;
+        let step = self.remove_events(unit, (&ending.day, *project_id), reached)?;
         if step.is_done {
             *reached = Reached { projects_done: reached.projects_done + 1, ..Reached::default() };
         }
@@ -89,8 +97,8 @@ impl Bench<'_> {
     /// is being digested, and stays.
     pub(super) fn remove_events(
         &self,
-        day: &OpenDay,
-        project_id: i64,
+        unit: &Unit,
+        (day, project_id): (&OpenDay, i64),
         reached: &mut Reached,
     ) -> Result<Step, StoreError> {
         let remover = Remover::Project(day, project_id);
@@ -104,9 +112,14 @@ impl Bench<'_> {
         }
         let victims = self.next_of_project(day, project_id, reached)?;
         let now = self.clock.now();
-        let noted = self.write(|tx| match days::is_current(tx, day)? {
-            true => thinning::note(tx, remover, day, &victims, now).map(Some),
-            false => Ok(None),
+        let noted = self.write(|tx| {
+            if !days::is_current(tx, day)? {
+                return Ok(None);
+            }
+            let noted = thinning::note(tx, remover, day, &victims, now)?;
+            let gone: Vec<(i64, u64)> = noted.sums.iter().map(|(project, (rows, _))| (*project, *rows)).collect();
+            self.tell(tx, unit, &gone)?;
+            Ok(Some(noted))
         })?;
         let Some(noted) = noted else { return Ok(Step { is_done: true, returned_bytes: 0 }) };
         carry_out(self.stores, &noted.removing)?;

@@ -25,6 +25,8 @@ pub struct Report {
     pub units: u64,
     /// Units that were run again, for a failure or a death.
     pub retried: u64,
+    /// Hands that took no more units before the end, with why.
+    pub lost: Vec<String>,
     /// Units that were set aside, with why.
     pub skipped: Vec<String>,
     /// Units that were run again, with why; for the summary.

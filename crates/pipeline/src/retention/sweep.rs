@@ -17,25 +17,42 @@ const TELL_EVERY: Duration = Duration::from_millis(200);
 /// What carries units out, one at a time.
 pub trait Hand: Send {
     /// Runs a unit for a while.
-    fn run(&mut self, unit: &Unit) -> Ran;
+    fn run(&mut self, unit: &Unit) -> Run;
 }
 
 /// How one run of a unit ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ran {
-    Done {
-        returned_bytes: u64,
-    },
+    Done,
     /// Its time is over and there is more to do.
-    Unfinished {
-        returned_bytes: u64,
-    },
-    /// It failed, or its hand died or hung; in words.
+    Unfinished,
+    /// It failed, or its hand died or hung while it worked on it; in words.
     Failed {
         error: String,
     },
-    /// The hand takes no more units; this one was not run.
+    /// It went to a worker that died or hung before it began: another gets it, and it is none the worse for it.
+    Unbegun {
+        error: String,
+    },
+    /// This one was not run, and this hand runs no others: it gets no worker that lives.
+    Lost {
+        error: String,
+    },
+    /// The time of the sweep is over; this one was not run.
     Stopped,
+}
+
+/// A run of a unit: how it ended, and the bytes that files became smaller by meanwhile, as far as that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    pub ran: Ran,
+    pub returned_bytes: u64,
+}
+
+impl From<Ran> for Run {
+    fn from(ran: Ran) -> Run {
+        Run { ran, returned_bytes: 0 }
+    }
 }
 
 /// How far a sweep is.
@@ -43,8 +60,8 @@ pub enum Ran {
 pub struct Progress {
     pub units: usize,
     pub units_ended: usize,
+    /// Rows that were planned to go.
     pub rows: u64,
-    pub rows_ended: u64,
 }
 
 struct Waiting<'a> {
@@ -65,11 +82,11 @@ struct State<'a> {
     is_stopped: bool,
 }
 
-/// Carries a plan out. Returns what was done, and whether all of it was looked at: not if the hands were stopped.
+/// Carries a plan out. Returns what was done, but for what was removed, which the sweep's row knows (`Held::finish`), and
+/// whether all of it was looked at: not if the hands were stopped, or all lost.
 pub fn run(plan: &Plan, hands: Vec<Box<dyn Hand + '_>>, mut tell: impl FnMut(Progress)) -> (Report, bool) {
     let rows_of = |unit: &Unit| unit.due.iter().map(|freed| freed.rows).sum::<u64>();
-    let all =
-        Progress { units: plan.units.len(), units_ended: 0, rows: plan.units.iter().map(rows_of).sum(), rows_ended: 0 };
+    let all = Progress { units: plan.units.len(), units_ended: 0, rows: plan.units.iter().map(rows_of).sum() };
     let waiting = plan.units.iter().map(|unit| Waiting { unit, tries: 0 }).collect();
     let state = Mutex::new(State { waiting, hands: hands.len(), ..State::default() });
     let changed = Condvar::new();
@@ -80,10 +97,16 @@ pub fn run(plan: &Plan, hands: Vec<Box<dyn Hand + '_>>, mut tell: impl FnMut(Pro
         }
         let mut now = lock(&state);
         while now.hands > 0 {
-            tell(Progress { units_ended: now.ended, rows_ended: now.report.rows_total(), ..all });
+            let units_ended = now.ended;
+            drop(now);
+            tell(Progress { units_ended, ..all });
+            now = lock(&state);
+            if now.hands == 0 {
+                break;
+            }
             now = changed.wait_timeout(now, TELL_EVERY).unwrap_or_else(PoisonError::into_inner).0;
         }
-        tell(Progress { units_ended: now.ended, rows_ended: now.report.rows_total(), ..all });
+        tell(Progress { units_ended: now.ended, ..all });
     });
     let state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
     let is_whole = !state.is_stopped && state.waiting.is_empty();
@@ -94,9 +117,13 @@ pub fn run(plan: &Plan, hands: Vec<Box<dyn Hand + '_>>, mut tell: impl FnMut(Pro
 fn work<'a>(mut hand: Box<dyn Hand + '_>, state: &Mutex<State<'a>>, changed: &Condvar) {
     let _gone = CountedOut { state, changed };
     while let Some(taken) = take(state, changed) {
-        let ran = run_caught(&mut *hand, taken.unit);
-        note(&mut lock(state), taken, ran);
+        let run = run_caught(&mut *hand, taken.unit);
+        let is_lost = matches!(run.ran, Ran::Lost { .. });
+        note(&mut lock(state), taken, run);
         changed.notify_all();
+        if is_lost {
+            return;
+        }
     }
 }
 
@@ -114,9 +141,9 @@ impl Drop for CountedOut<'_, '_> {
 
 /// A unit that panics fails: it is tried again, then set aside and named, and the sweep goes on. What it left half done
 /// is what a death leaves.
-fn run_caught(hand: &mut dyn Hand, unit: &Unit) -> Ran {
+fn run_caught(hand: &mut dyn Hand, unit: &Unit) -> Run {
     let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| hand.run(unit)));
-    ran.unwrap_or_else(|panic| Ran::Failed { error: format!("panicked: {}", stdx::causes::of_panic(&*panic)) })
+    ran.unwrap_or_else(|panic| Ran::Failed { error: format!("panicked: {}", stdx::causes::of_panic(&*panic)) }.into())
 }
 
 /// Waits for a unit that may be run now. `None` = nothing is left, or the sweep is stopped.
@@ -134,17 +161,15 @@ fn take<'a>(state: &Mutex<State<'a>>, changed: &Condvar) -> Option<Waiting<'a>> 
     }
 }
 
-fn note<'a>(state: &mut State<'a>, taken: Waiting<'a>, ran: Ran) {
+fn note<'a>(state: &mut State<'a>, taken: Waiting<'a>, run: Run) {
     state.running -= 1;
-    match ran {
-        Ran::Done { returned_bytes } => {
-            state.report.returned_bytes += returned_bytes;
-            state.report.add(&taken.unit.due);
+    state.report.returned_bytes += run.returned_bytes;
+    match run.ran {
+        Ran::Done => {
             state.report.units += 1;
             state.ended += 1;
         }
-        Ran::Unfinished { returned_bytes } => {
-            state.report.returned_bytes += returned_bytes;
+        Ran::Unfinished => {
             // Behind the others of its rank: one large unit does not keep a hand for itself.
             state.put_back(Waiting { tries: 0, ..taken });
         }
@@ -156,6 +181,15 @@ fn note<'a>(state: &mut State<'a>, taken: Waiting<'a>, ran: Ran) {
         Ran::Failed { error } => {
             state.report.skipped.push(format!("{}: {error}", taken.unit.name()));
             state.ended += 1;
+        }
+        Ran::Unbegun { error } => {
+            state.report.retried += 1;
+            state.report.retries.push(format!("{}: {error}", taken.unit.name()));
+            state.put_back(taken);
+        }
+        Ran::Lost { error } => {
+            state.report.lost.push(error);
+            state.put_back(taken);
         }
         Ran::Stopped => {
             state.put_back(taken);

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use super::conduct::{self, Held, Origin, OwnHand};
-use super::sweep::{self, Hand, Ran};
+use super::sweep::{self, Hand, Ran, Run};
 use super::*;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ mod beside;
 mod bodies;
 mod clock;
 mod governing;
+mod told;
 
 struct House {
     stores: Arc<Stores>,
@@ -136,8 +137,7 @@ impl House {
         let held = self.begin();
         let (report, is_whole) = sweep::run(&plan, vec![self.hand(held.sweep), self.hand(held.sweep)], |_| {});
         assert!(is_whole);
-        held.finish(&plan, (&report, is_whole), NOW).unwrap();
-        report
+        held.finish(&plan, (report, is_whole), NOW).unwrap()
     }
 
     /// How many events of a project each day of the store still lists.
@@ -253,11 +253,11 @@ struct Mortal<'a> {
 }
 
 impl Hand for Mortal<'_> {
-    fn run(&mut self, unit: &Unit) -> Ran {
+    fn run(&mut self, unit: &Unit) -> Run {
         let mut left = self.deaths.lock().unwrap();
         if *left > 0 {
             *left -= 1;
-            return Ran::Failed { error: "its worker was killed".to_owned() };
+            return Ran::Failed { error: "its worker was killed".to_owned() }.into();
         }
         drop(left);
         self.hand.run(unit)
@@ -281,7 +281,7 @@ fn a_unit_whose_hand_dies_goes_to_another_and_a_poisoned_one_is_named() {
         if skipped > 0 {
             assert!(report.skipped[0].starts_with("Event of "), "{report:?}");
         }
-        held.finish(&plan, (&report, is_whole), NOW).unwrap();
+        held.finish(&plan, (report, is_whole), NOW).unwrap();
     }
     let states: Vec<String> =
         house.stores.db.read_blocking(|tx| sweeps::latest(tx, 10)).unwrap().into_iter().map(|row| row.state).collect();
@@ -295,7 +295,7 @@ struct Panicking<'a> {
 }
 
 impl Hand for Panicking<'_> {
-    fn run(&mut self, unit: &Unit) -> Ran {
+    fn run(&mut self, unit: &Unit) -> Run {
         if self.panics > 0 {
             self.panics -= 1;
             panic!("a unit of {}", unit.name());
@@ -334,12 +334,12 @@ fn a_sweep_that_ends_by_an_error_does_not_seem_to_run() {
     let scheduled = |now| conduct::begin(&house.stores, Origin::Schedule, now).unwrap().expect("nobody else sweeps");
     let mut done = Report::default();
     done.units = 3;
-    scheduled(NOW).finish(&house.plan(&house.ask(30)), (&done, false), NOW).unwrap();
+    scheduled(NOW).finish(&house.plan(&house.ask(30)), (done.clone(), false), NOW).unwrap();
     drop(scheduled(NOW));
     let (state, report) = ended(&house);
     assert_eq!((state.as_str(), &report["units"]), ("incomplete", &3.into()), "{report}");
     assert!(report["skipped"][0].as_str().unwrap().contains("error"), "{report}");
-    scheduled(NOW).finish(&house.plan(&house.ask(30)), (&done, true), NOW).unwrap();
+    scheduled(NOW).finish(&house.plan(&house.ask(30)), (done, true), NOW).unwrap();
     let (state, report) = ended(&house);
     assert_eq!((state.as_str(), &report["units"]), ("done", &6.into()), "it was carried on: {report}");
 }

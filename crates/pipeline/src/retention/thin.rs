@@ -1,11 +1,12 @@
 //! Takes events that repeat others out of a day: of each group so many stay, the newest of the day, and always the group's
 //! first and last stored one. Each step is bounded, and exact through any death (`store::thinning`).
 
+use super::conduct::Origin;
 use super::work::{Bench, EVENTS_AT_ONCE};
-use super::{Freed, Model};
+use super::{Freed, Model, told};
 use store::days::{self, OpenDay};
 use store::events::{EventWeight, ListQuery};
-use store::thinning::{self, Crowd, Remover, Removing, Victim};
+use store::thinning::{self, Crowd, Noted, Remover, Removing, Victim};
 use store::{StoreError, Stores};
 
 /// Groups looked at in one step.
@@ -47,9 +48,8 @@ impl Place {
 }
 
 /// What a step did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Thinned {
-    pub freed: Vec<Freed>,
     pub returned_bytes: u64,
     pub is_done: bool,
 }
@@ -88,9 +88,13 @@ impl Bench<'_> {
             return Ok(Thinned { is_done: crowds.len() < GROUPS_AT_ONCE, ..Thinned::default() });
         }
         let (now, before) = (self.clock.now(), self.stores.events.size_bytes(day)?);
-        let noted = self.write(|tx| match days::is_current(tx, day)? {
-            true => thinning::note(tx, Remover::Governor, day, &victims, now).map(Some),
-            false => Ok(None),
+        let noted = self.write(|tx| {
+            if !days::is_current(tx, day)? {
+                return Ok(None);
+            }
+            let noted = thinning::note(tx, Remover::Governor, day, &victims, now)?;
+            self.tell_thinned(tx, &noted)?;
+            Ok(Some(noted))
         })?;
         let Some(noted) = noted else { return Ok(Thinned { is_done: true, ..Thinned::default() }) };
         carry_out(self.stores, &noted.removing)?;
@@ -99,14 +103,19 @@ impl Bench<'_> {
         *place = gone_through.unwrap_or(*place);
         self.compact(thinning)?;
         let of_day = before.saturating_sub(self.stores.events.size_bytes(day)?);
-        let returned_bytes = of_day + self.collect(&noted.blobs)?;
-        let freed =
-            |(project_id, (rows, bytes)): (i64, (u64, u64))| Freed { model: Model::Event, project_id, rows, bytes };
+        let returned_bytes = of_day + self.collect(&noted.blobs)?.bytes;
         Ok(Thinned {
-            freed: noted.sums.into_iter().map(freed).collect(),
             returned_bytes,
             is_done: crowds.len() < GROUPS_AT_ONCE && gone_through == crowds.last().map(place_of),
         })
+    }
+
+    fn tell_thinned(&self, tx: &mut db::Tx<'_>, noted: &Noted) -> Result<(), StoreError> {
+        let mut add = |model, project_id, (rows, bytes)| {
+            told::add(tx, self.sweep, Origin::Governor.name(), Freed { model, project_id, rows, bytes })
+        };
+        noted.sums.iter().try_for_each(|(project_id, sum)| add(Model::Event, *project_id, *sum))?;
+        noted.attachments.iter().try_for_each(|(project_id, sum)| add(Model::Attachment, *project_id, *sum))
     }
 
     /// Returns as many victims as one step takes, the oldest of each group.

@@ -5,7 +5,8 @@ use super::collect;
 use super::policies::Model;
 use super::remove::{self, Ending};
 use super::report::Freed;
-use std::collections::VecDeque;
+use super::told;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 use stdx::{Clock, Day, Hour, Timestamp};
 use store::blobs::BlobFile;
@@ -49,6 +50,19 @@ pub enum Work {
 }
 
 impl Work {
+    /// What it removes; `None` = it only makes the removal of others whole.
+    pub(super) fn model(&self) -> Option<Model> {
+        match self {
+            Work::EndDay { .. } | Work::RemoveEvents { .. } | Work::Leftovers => Some(Model::Event),
+            Work::Attachments { .. } => Some(Model::Attachment),
+            Work::Rows { model, .. } => Some(*model),
+            Work::FoldHours { .. } => Some(Model::Series),
+            Work::Remains { .. } => Some(Model::Project),
+            Work::Blobs { .. } => Some(Model::Blob),
+            Work::Fold { .. } | Work::Vacuum => None,
+        }
+    }
+
     /// Tells whether rows of the metadata go, whose pages are to be given back.
     pub(super) fn leaves_free_pages(&self) -> bool {
         match self {
@@ -104,7 +118,7 @@ impl Unit {
     }
 }
 
-/// How far a unit came.
+/// How far a unit came. Which rows went is noted in the transactions in which they did (`told`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     pub is_done: bool,
@@ -131,19 +145,19 @@ pub struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Carries a unit out until it is done or `until` has passed. `alive` is called after each step.
+    /// Carries a unit out until it is done or `until` has passed; returns whether it is. `returned` is called after each
+    /// step with the bytes that came back.
     ///
     /// # Errors
     /// If a store fails, or `SweepEnded`; what was done stays done.
-    pub fn run(&self, unit: &Unit, until: Instant, alive: &mut dyn FnMut()) -> Result<Step, StoreError> {
-        let (mut reached, mut returned_bytes) = (Reached::default(), 0);
+    pub fn run(&self, unit: &Unit, until: Instant, returned: &mut dyn FnMut(u64)) -> Result<bool, StoreError> {
+        let mut reached = Reached::default();
         loop {
             let started = Instant::now();
-            let step = self.step(&unit.work, &mut reached)?;
-            returned_bytes += step.returned_bytes;
-            alive();
+            let step = self.step(unit, &mut reached)?;
+            returned(step.returned_bytes);
             if step.is_done || Instant::now() >= until {
-                return Ok(Step { is_done: step.is_done, returned_bytes });
+                return Ok(step.is_done);
             }
             self.rest(started.elapsed());
         }
@@ -154,32 +168,40 @@ impl Bench<'_> {
         std::thread::sleep(worked.mul_f64(1.0 / self.share - 1.0).min(PAUSE_MAX));
     }
 
-    fn step(&self, work: &Work, reached: &mut Reached) -> Result<Step, StoreError> {
-        match *work {
+    fn step(&self, unit: &Unit, reached: &mut Reached) -> Result<Step, StoreError> {
+        match unit.work {
             Work::EndDay { day, generation, reopens, ref only } => {
                 let ending = Ending { day: OpenDay { day, generation }, reopens, only: only.as_deref() };
-                self.end_day(&ending, &mut reached.events)
+                self.end_day(unit, &ending, &mut reached.events)
             }
             Work::RemoveEvents { day, generation, project_id } => {
-                self.remove_events(&OpenDay { day, generation }, project_id, &mut reached.events)
+                self.remove_events(unit, (&OpenDay { day, generation }, project_id), &mut reached.events)
             }
-            Work::Leftovers => self.drop_leftovers(),
-            Work::Attachments { project_id, before } => self.delete_attachments(project_id, before),
-            Work::Rows { model, before, project_id } => self.delete_rows(model, before, project_id),
+            Work::Leftovers => self.drop_leftovers(unit),
+            Work::Attachments { project_id, before } => self.delete_attachments(unit, project_id, before),
+            Work::Rows { model, before, project_id } => self.delete_rows(unit, model, (before, project_id)),
             Work::Fold { day } => self
                 .write(|tx| removals::fold_group_days(tx, day, None, ROWS_AT_ONCE))
                 .map(|moved| Step { is_done: moved < ROWS_AT_ONCE, returned_bytes: 0 }),
             Work::FoldHours { share, before } => self
-                .write(|tx| series::fold(tx, share, before, ROWS_AT_ONCE))
+                .write(|tx| {
+                    let folded = series::fold(tx, share, before, ROWS_AT_ONCE)?;
+                    self.tell(tx, unit, &[(0, folded as u64)])?;
+                    Ok(folded)
+                })
                 .map(|folded| Step { is_done: folded < ROWS_AT_ONCE, returned_bytes: 0 }),
             Work::Remains { project_id } => {
                 let now = self.clock.now();
-                let is_done = self.write(|tx| remains::remove(tx, project_id, now))?;
-                Ok(Step { is_done, returned_bytes: 0 })
+                let removed = self.write(|tx| {
+                    let removed = remains::remove(tx, project_id, now)?;
+                    self.tell(tx, unit, &[(project_id, removed.rows)])?;
+                    Ok(removed)
+                })?;
+                Ok(Step { is_done: removed.is_all, returned_bytes: 0 })
             }
             Work::Blobs { folder, orphans_before, bodies_before } => {
                 let bounds = collect::Bounds { orphans_before, bodies_before };
-                self.collect_orphans(folder, bounds, &mut reached.blobs)
+                self.collect_orphans(unit, (folder, bounds), &mut reached.blobs)
             }
             Work::Vacuum => self.vacuum(),
         }
@@ -200,7 +222,7 @@ impl Bench<'_> {
 
     /// Days are opened in metadata before their files are made, so files listed before metadata is asked, and not known to
     /// it, are nobody's.
-    fn drop_leftovers(&self) -> Result<Step, StoreError> {
+    fn drop_leftovers(&self, unit: &Unit) -> Result<Step, StoreError> {
         let on_disk = self.stores.events.days_on_disk()?;
         let open = self.write(days::list_open)?;
         let mut returned_bytes = 0;
@@ -208,16 +230,27 @@ impl Bench<'_> {
         for day in on_disk.iter().filter(|day| !open.contains(day) && !probe::is_fresh(day, now)) {
             returned_bytes += self.stores.events.drop_day(day)?;
         }
+        let freed = Freed { model: Model::Event, project_id: 0, rows: 0, bytes: returned_bytes };
+        self.write(|tx| told::add(tx, self.sweep, &unit.name(), freed))?;
         Ok(Step { is_done: true, returned_bytes })
     }
 
-    fn delete_attachments(&self, project_id: i64, before: Day) -> Result<Step, StoreError> {
-        let keys = self.write(|tx| attachments::delete_before(tx, project_id, before, ROWS_AT_ONCE))?;
-        let returned_bytes = self.collect(&keys)?;
+    fn delete_attachments(&self, unit: &Unit, project_id: i64, before: Day) -> Result<Step, StoreError> {
+        let keys = self.write(|tx| {
+            let keys = attachments::delete_before(tx, project_id, before, ROWS_AT_ONCE)?;
+            self.tell(tx, unit, &[(project_id, keys.len() as u64)])?;
+            Ok(keys)
+        })?;
+        let returned_bytes = self.collect(&keys)?.bytes;
         Ok(Step { is_done: keys.len() < ROWS_AT_ONCE, returned_bytes })
     }
 
-    fn delete_rows(&self, model: Model, before: Timestamp, project_id: Option<i64>) -> Result<Step, StoreError> {
+    fn delete_rows(
+        &self,
+        unit: &Unit,
+        model: Model,
+        (before, project_id): (Timestamp, Option<i64>),
+    ) -> Result<Step, StoreError> {
         let Some(aged) = model.aged() else { return Ok(Step { is_done: true, returned_bytes: 0 }) };
         let deleted = self.write(|tx| {
             let deleted = expiry::delete(tx, aged, before, project_id, ROWS_AT_ONCE)?;
@@ -227,7 +260,8 @@ impl Bench<'_> {
                 expiry::delete(tx, expiry::Aged::SpentBody, before, None, ROWS_AT_ONCE)?;
                 expiry::delete(tx, expiry::Aged::Withdrawn, before, None, ROWS_AT_ONCE)?;
             }
-            Ok(deleted)
+            self.tell(tx, unit, &by_project(&deleted))?;
+            Ok(deleted.len())
         })?;
         Ok(Step { is_done: deleted < ROWS_AT_ONCE, returned_bytes: 0 })
     }
@@ -240,4 +274,12 @@ impl Bench<'_> {
         }
         Ok(Step { is_done, returned_bytes: before.saturating_sub(self.stores.metadata_bytes()) })
     }
+}
+
+fn by_project(projects: &[i64]) -> Vec<(i64, u64)> {
+    let mut rows: BTreeMap<i64, u64> = BTreeMap::new();
+    for project_id in projects {
+        *rows.entry(*project_id).or_default() += 1;
+    }
+    rows.into_iter().collect()
 }

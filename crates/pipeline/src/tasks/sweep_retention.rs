@@ -89,7 +89,7 @@ impl SweepRetention {
         let hand =
             OwnHand { bench, until: Instant::now() + RUN_TIME, is_stopping: &|| cx.is_stopping() || cx.is_over_time() };
         let (report, is_whole) = sweep::run(&plan, vec![Box::new(hand)], |_| {});
-        held.finish(&plan, (&report, is_whole), self.clock.now())?;
+        let report = held.finish(&plan, (report, is_whole), self.clock.now())?;
         metrics::record_cleanup(Origin::Schedule.name(), started.elapsed());
         tracing::info!(
             rows = report.rows_total(),

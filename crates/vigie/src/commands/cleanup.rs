@@ -2,6 +2,7 @@
 //! engine is `pipeline::retention`; the schedule runs the same.
 
 mod hand;
+mod messages;
 mod show;
 mod worker;
 
@@ -65,8 +66,11 @@ pub fn run(config: &Config, input: &Cleanup, arguments: Vec<OsString>) -> anyhow
     show.beginning()?;
     let sweep = held.sweep;
     let hands = workers.into_iter().map(|worker| Box::new(ChildHand::new(&spawner, worker, sweep)) as Box<dyn Hand>);
-    let (report, is_whole) = sweep::run(&plan, hands.collect(), |progress| show.progress(progress));
-    held.finish(&plan, (&report, is_whole), SystemClock.now()).context("write the cleanup down")?;
+    let (report, is_whole) = sweep::run(&plan, hands.collect(), |progress| {
+        // Progress that cannot be read is not shown; the sweep does not hang on it.
+        show.progress(progress, || held.rows_so_far().unwrap_or_default());
+    });
+    let report = held.finish(&plan, (report, is_whole), SystemClock.now()).context("write the cleanup down")?;
     tell_backends(config, started.elapsed());
     show.done(&plan, &report, started.elapsed())?;
     Ok(exit_code(&report, is_whole))

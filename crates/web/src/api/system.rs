@@ -124,10 +124,12 @@ pub(super) async fn storage(request: ApiRequest) -> Result<Answer, ApiError> {
     let seen = storage::get(&request.ops, &request.caller).await?;
     let sized = |(name, bytes): (&str, &u64)| json!({"name": name, "bytes": bytes});
     let project = |row: &storage::ProjectSize| json!({"project": row.name, "events": row.events, "bytes": row.bytes, "days": row.days});
+    let removed = |sum: &storage::Removed| json!({"model": sum.model, "project": sum.project, "rows": sum.rows, "bytes": sum.bytes});
     let sweep = |row: &storage::Sweep| {
         json!({
             "origin": row.origin, "state": row.state, "started": row.started_at.to_rfc3339(),
             "took_s": row.took.map(|took| took.as_secs_f64()), "rows": row.rows, "bytes": row.bytes,
+            "models": row.models.iter().map(removed).collect::<Vec<Value>>(),
             "returned_bytes": row.returned_bytes, "retried": row.retried, "skipped": row.skipped,
         })
     };

@@ -19,7 +19,7 @@ impl House {
         let bench = Bench { stores: &self.stores, clock: &*self.clock, sweep: held.sweep, share: 1.0 };
         let mut steps = 0;
         for unit in &plan.units {
-            let mut alive = || {
+            let mut alive = |_| {
                 self.assert_consistent();
                 steps += 1;
             };
@@ -32,8 +32,7 @@ impl House {
         let held = self.begin();
         let (report, is_whole) = sweep::run(plan, vec![self.hand(held.sweep)], |_| {});
         assert!(is_whole && report.skipped.is_empty(), "{report:?}");
-        held.finish(plan, (&report, is_whole), NOW).unwrap();
-        report
+        held.finish(plan, (report, is_whole), NOW).unwrap()
     }
 }
 
@@ -163,7 +162,7 @@ fn a_damaged_day_is_set_aside_and_keeps_nobody_from_the_others() {
     let plan = house.plan(&ask);
     let held = house.begin();
     let (report, is_whole) = sweep::run(&plan, vec![house.hand(held.sweep)], |_| {});
-    held.finish(&plan, (&report, is_whole), NOW).unwrap();
+    let report = held.finish(&plan, (report, is_whole), NOW).unwrap();
     assert!(report.skipped.iter().any(|unit| unit.contains(&damaged.to_string())), "{report:?}");
     let left = house.stores.db.read_blocking(|tx| removals::stored_by_project(tx, whole)).unwrap();
     assert_eq!(left, [(site, 100)], "the other day's events are gone");

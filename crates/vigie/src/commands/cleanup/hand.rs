@@ -1,16 +1,18 @@
 //! The command's side of a worker process: it hands over one unit at a time and waits for what becomes of it. A worker
 //! that dies, says nothing for the length of its lease, or keeps a unit beyond its deadline is killed; its unit goes to
-//! another, and a new worker takes its place.
+//! another, and a new worker takes its place. A unit is to blame only for what happens after its worker said that it began.
 
+use super::messages::{Heard, Order};
 use anyhow::Context;
 use pipeline::retention::Unit;
 use pipeline::retention::conduct::UNIT_TIME;
-use pipeline::retention::sweep::{Hand, Ran};
+use pipeline::retention::sweep::{Hand, Ran, Run};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,30 +20,14 @@ use std::time::{Duration, Instant};
 const LEASE: Duration = Duration::from_secs(20);
 /// A unit must be given back by then; a worker stops by itself after `UNIT_TIME`.
 const DEADLINE: Duration = Duration::from_secs(45);
+/// Workers of one hand that may die in a row before they began anything: then none of them can live.
+const UNBEGUN_MAX: u32 = 10;
 /// A worker opens its stores in much less, also while others do.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
-/// What a worker is told.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-#[serde(tag = "order", rename_all = "kebab-case")]
-pub enum Order {
-    Run { unit: Unit, sweep: i64, for_ms: u64 },
-    Stop,
-}
-
-/// What a worker says.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(tag = "said", rename_all = "kebab-case")]
-pub enum Heard {
-    Ready,
-    Alive,
-    Ran { is_done: bool, returned_bytes: u64 },
-    Failed { error: String },
-    SweepEnded,
-}
-
 /// Starts worker processes.
 pub struct Spawner {
+    program: PathBuf,
     arguments: Vec<OsString>,
 }
 
@@ -53,9 +39,12 @@ pub struct Worker {
 }
 
 impl Spawner {
-    /// `arguments` are the flags by which a worker finds the same configuration.
-    pub fn new(arguments: Vec<OsString>) -> Spawner {
-        Spawner { arguments }
+    /// Workers are this very program, also after its file was replaced by another release. `arguments` are the flags by
+    /// which a worker finds the same configuration.
+    pub fn new(mut arguments: Vec<OsString>) -> Spawner {
+        let parent = std::process::id().to_string();
+        arguments.extend(["cleanup", "--worker", &parent].map(OsString::from));
+        Spawner { program: PathBuf::from("/proc/self/exe"), arguments }
     }
 
     /// Starts so many; they get ready by themselves.
@@ -66,12 +55,11 @@ impl Spawner {
         (0..count).map(|_| self.start_one().context("start a worker process")).collect()
     }
 
-    /// Workers are this very program, also after its file was replaced by another release.
     fn start_one(&self) -> std::io::Result<Worker> {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_write_timeout(Some(LEASE))?;
-        let mut command = Command::new("/proc/self/exe");
-        command.arg0("vigie").args(&self.arguments).args(["cleanup", "--worker"]).arg(std::process::id().to_string());
+        let mut command = Command::new(&self.program);
+        command.arg0("vigie").args(&self.arguments);
         let process = command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).spawn()?;
         Ok(Worker { process, socket: BufReader::new(ours), is_ready: false })
     }
@@ -82,47 +70,80 @@ pub struct ChildHand<'a> {
     spawner: &'a Spawner,
     worker: Option<Worker>,
     sweep: i64,
+    /// Workers in a row that died before they began.
+    unbegun: u32,
 }
 
 impl<'a> ChildHand<'a> {
     pub fn new(spawner: &'a Spawner, worker: Worker, sweep: i64) -> ChildHand<'a> {
-        ChildHand { spawner, worker: Some(worker), sweep }
+        ChildHand { spawner, worker: Some(worker), sweep, unbegun: 0 }
+    }
+
+    fn not_begun(&mut self, error: String) -> Ran {
+        self.unbegun += 1;
+        match self.unbegun >= UNBEGUN_MAX {
+            true => Ran::Lost { error: format!("{UNBEGUN_MAX} in a row did not begin; the last: {error}") },
+            false => Ran::Unbegun { error },
+        }
     }
 }
 
 impl Hand for ChildHand<'_> {
-    fn run(&mut self, unit: &Unit) -> Ran {
+    fn run(&mut self, unit: &Unit) -> Run {
         let mut worker = match self.worker.take().map_or_else(|| self.spawner.start_one(), Ok) {
             Ok(worker) => worker,
-            Err(error) => return Ran::Failed { error: format!("start a worker process: {error}") },
+            Err(error) => return self.not_begun(format!("start a worker process: {error}")).into(),
         };
         let for_ms = u64::try_from(UNIT_TIME.as_millis()).unwrap_or(u64::MAX);
-        match worker.run(&Order::Run { unit: unit.clone(), sweep: self.sweep, for_ms }) {
+        if let Err(why) = worker.begin(&Order::Run { unit: unit.clone(), sweep: self.sweep, for_ms }) {
+            return self.not_begun(format!("{} before it began", worker.bury(&why))).into();
+        }
+        self.unbegun = 0;
+        let mut returned_bytes = 0;
+        let ran = match worker.end(&mut returned_bytes) {
             Ok(ran) => {
                 self.worker = Some(worker);
                 ran
             }
             Err(why) => Ran::Failed { error: worker.bury(&why) },
-        }
+        };
+        Run { ran, returned_bytes }
     }
 }
 
 impl Worker {
-    /// Hands a unit over and waits for its end. An error says in words why there will be none.
-    fn run(&mut self, order: &Order) -> Result<Ran, String> {
+    /// Hands a unit over and waits until it is begun. An error says in words why it will not be.
+    fn begin(&mut self, order: &Order) -> Result<(), String> {
         if !self.is_ready {
             self.hear_until(Instant::now() + READY_WITHIN, READY_WITHIN, |heard| *heard == Heard::Ready)?;
             self.is_ready = true;
         }
         self.say(order).map_err(|error| format!("does not listen ({error})"))?;
-        let heard = self.hear_until(Instant::now() + DEADLINE, LEASE, |heard| *heard != Heard::Alive)?;
-        Ok(match heard {
-            Heard::Ran { is_done: true, returned_bytes } => Ran::Done { returned_bytes },
-            Heard::Ran { is_done: false, returned_bytes } => Ran::Unfinished { returned_bytes },
-            Heard::Failed { error } => Ran::Failed { error },
-            Heard::SweepEnded => Ran::Stopped,
-            Heard::Ready | Heard::Alive => return Err("answered out of turn".to_owned()),
-        })
+        self.hear_until(Instant::now() + LEASE, LEASE, |heard| *heard == Heard::Begun).map(drop)
+    }
+
+    /// Waits for the end of the unit that it began, adding up the bytes that come back. An error says in words why there
+    /// will be none.
+    fn end(&mut self, returned: &mut u64) -> Result<Ran, String> {
+        let heard = self.hear_until(Instant::now() + DEADLINE, LEASE, |heard| match heard {
+            Heard::Alive { returned_bytes } => {
+                *returned += returned_bytes;
+                false
+            }
+            Heard::Ready | Heard::Begun | Heard::Ran { .. } | Heard::Failed { .. } | Heard::SweepEnded => true,
+        })?;
+        match heard {
+            Heard::Ran { is_done, returned_bytes } => {
+                *returned += returned_bytes;
+                Ok(if is_done { Ran::Done } else { Ran::Unfinished })
+            }
+            Heard::Failed { error, returned_bytes } => {
+                *returned += returned_bytes;
+                Ok(Ran::Failed { error })
+            }
+            Heard::SweepEnded => Ok(Ran::Stopped),
+            Heard::Ready | Heard::Begun | Heard::Alive { .. } => Err("answered out of turn".to_owned()),
+        }
     }
 
     fn say(&mut self, order: &Order) -> std::io::Result<()> {
@@ -135,7 +156,7 @@ impl Worker {
         &mut self,
         deadline: Instant,
         lease: Duration,
-        is_wanted: impl Fn(&Heard) -> bool,
+        mut is_wanted: impl FnMut(&Heard) -> bool,
     ) -> Result<Heard, String> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -202,3 +223,6 @@ fn ending(status: ExitStatus) -> String {
         (None, None) => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,30 +48,31 @@ impl<'a> Show<'a> {
         Ok(())
     }
 
-    pub fn progress(&self, progress: Progress) {
+    /// Asks for the rows that went so far only where they are shown.
+    pub fn progress(&self, progress: Progress, rows_gone: impl Fn() -> u64) {
         if self.has_bar {
             let end = if progress.units_ended == progress.units { "\n" } else { "" };
-            tell(&format!("\r\x1b[K{}{end}", self.bar(progress)));
+            tell(&format!("\r\x1b[K{}{end}", self.bar(progress, rows_gone())));
         } else if !self.input.silent {
             let mut said_at = self.said_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             if said_at.elapsed() >= LINE_EVERY {
                 *said_at = Instant::now();
-                tell(&format!("{}\n", self.figures(progress)));
+                tell(&format!("{}\n", self.figures(progress, rows_gone())));
             }
         }
     }
 
-    fn bar(&self, progress: Progress) -> String {
+    fn bar(&self, progress: Progress, gone: u64) -> String {
         let full = BAR_CELLS * progress.units_ended / progress.units.max(1);
-        format!("[{}{}] {}", "#".repeat(full), ".".repeat(BAR_CELLS - full), self.figures(progress))
+        format!("[{}{}] {}", "#".repeat(full), ".".repeat(BAR_CELLS - full), self.figures(progress, gone))
     }
 
-    fn figures(&self, progress: Progress) -> String {
-        let Progress { units, units_ended, rows, rows_ended } = progress;
+    fn figures(&self, progress: Progress, gone: u64) -> String {
+        let Progress { units, units_ended, rows } = progress;
         let elapsed = self.started.elapsed().as_secs_f64().max(0.001);
-        let rate = rows_ended as f64 / elapsed;
-        let left = if rows_ended == 0 { "?".to_owned() } else { format!("{:.0}", (rows - rows_ended) as f64 / rate) };
-        format!("{units_ended}/{units} units, {rows_ended}/{rows} rows, {rate:.0} rows/s, {left} s left")
+        let rate = gone as f64 / elapsed;
+        let left = if gone == 0 { "?".to_owned() } else { format!("{:.0}", rows.saturating_sub(gone) as f64 / rate) };
+        format!("{units_ended}/{units} units, {gone}/{rows} rows, {rate:.0} rows/s, {left} s left")
     }
 
     pub fn plan(&self, plan: &Plan, took: Duration) -> anyhow::Result<()> {
@@ -114,6 +115,9 @@ impl<'a> Show<'a> {
             for retry in &report.retries {
                 print(&format!("retried: {retry}"))?;
             }
+        }
+        for lost in &report.lost {
+            tell(&format!("a place of work was given up: {lost}\n"));
         }
         for skipped in &report.skipped {
             tell(&format!("skipped: {skipped}\n"));

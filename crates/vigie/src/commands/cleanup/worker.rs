@@ -1,7 +1,7 @@
 //! A worker process of `vigie cleanup`: it configures itself, opens its own stores, and carries out the units that come
 //! over its standard input until it is told to stop, or its command is gone.
 
-use super::hand::{Heard, Order};
+use super::messages::{Heard, Order};
 use crate::config::Config;
 use crate::roles::{end_with, leave_signals_to_the_parent, open_stores};
 use anyhow::Context;
@@ -39,19 +39,21 @@ pub fn run(config: &Config, parent: u32) -> anyhow::Result<ExitCode> {
         let order: Order = serde_json::from_str(&line.context("hear the command")?).context("read an order")?;
         let Order::Run { unit, sweep, for_ms } = order else { break };
         let bench = Bench { stores: &stores, clock: &SystemClock, sweep, share: SHARE };
-        let mut said_at = Instant::now();
-        let mut alive = || {
+        say(&mut told, &Heard::Begun)?;
+        let (mut said_at, mut unsaid) = (Instant::now(), 0);
+        let mut returned = |bytes| {
+            unsaid += bytes;
             if said_at.elapsed() >= ALIVE_EVERY {
                 said_at = Instant::now();
                 // A command that is gone is noticed at the next unit.
-                let _ = say(&mut told, &Heard::Alive);
+                let _ = say(&mut told, &Heard::Alive { returned_bytes: std::mem::take(&mut unsaid) });
             }
         };
-        let ran = bench.run(&unit, Instant::now() + Duration::from_millis(for_ms), &mut alive);
+        let ran = bench.run(&unit, Instant::now() + Duration::from_millis(for_ms), &mut returned);
         let heard = match ran {
-            Ok(step) => Heard::Ran { is_done: step.is_done, returned_bytes: step.returned_bytes },
+            Ok(is_done) => Heard::Ran { is_done, returned_bytes: unsaid },
             Err(StoreError::SweepEnded) => Heard::SweepEnded,
-            Err(error) => Heard::Failed { error: stdx::causes::on_one_line(&error) },
+            Err(error) => Heard::Failed { error: stdx::causes::on_one_line(&error), returned_bytes: unsaid },
         };
         say(&mut told, &heard)?;
     }

@@ -94,6 +94,7 @@ fn stored(text: &str) -> Storage {
         took: Some(Duration::from_millis(1_234)),
         rows: 500_000,
         bytes: 700 << 20,
+        models: Vec::new(),
         returned_bytes: 690 << 20,
         retried: 1,
         skipped: vec![text.to_owned()],
