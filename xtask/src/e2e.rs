@@ -35,6 +35,7 @@ mod security_reports;
 mod self_reporting;
 mod servers;
 mod spool_outage;
+mod spool_takeover;
 
 use crate::command::say;
 use crate::root::root;
@@ -133,6 +134,7 @@ const TESTS: &[(&str, Test)] = &[
     ("self_reporting_crash", self_reporting::crash::run),
     ("spool_outage", spool_outage::of_redis),
     ("spool_rabbitmq_outage", spool_outage::of_rabbitmq),
+    ("spool_takeover", spool_takeover::run),
     ("health_red", health_red::run),
     ("backup_restore", backup_restore::run),
     ("disk_governor", disk_governor::run),

@@ -1,7 +1,10 @@
 //! Writes the counts of the endpoints to the store every second. A second's counts are lost if the process is killed:
 //! of refusals for good; of what was accepted only the second witness, the digest counts that from the durable job.
+//! What the spool holds is looked at after the counts were taken and written with them: each event that they name was in the
+//! spool then, or had gone on to the broker.
 
 use crate::accounting::Accounting;
+use crate::spooled::Spooled;
 use std::sync::Arc;
 use std::time::Duration;
 use stdx::Shutdown;
@@ -18,6 +21,7 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// None: counts that could not be written are kept for the next second.
 pub async fn flush_counts(
     accounting: Arc<Accounting>,
+    mut spooled: Spooled,
     stores: Arc<Stores>,
     shutdown: Shutdown,
 ) -> Result<(), ComponentError> {
@@ -26,16 +30,17 @@ pub async fn flush_counts(
             () = shutdown.triggered() => true,
             () = tokio::time::sleep(FLUSH_EVERY) => false,
         };
-        flush(&accounting, &stores).await;
+        flush(&accounting, &mut spooled, &stores).await;
         if is_last {
             return Ok(());
         }
     }
 }
 
-async fn flush(accounting: &Accounting, stores: &Stores) {
+async fn flush(accounting: &Accounting, spooled: &mut Spooled, stores: &Stores) {
     let sums = accounting.take();
-    if sums.is_empty() {
+    let spools = spooled.news();
+    if sums.is_empty() && spools.is_empty() {
         return;
     }
     let rows: Vec<OutcomeRow> = sums
@@ -56,13 +61,18 @@ async fn flush(accounting: &Accounting, stores: &Stores) {
         .iter()
         .map(|((project_id, hour), quantity)| AcceptedRow { project_id: *project_id, hour: *hour, quantity: *quantity })
         .collect();
+    let said = spools.clone();
     let written = stores.db.write(move |tx| {
         outcomes::add(tx, &rows)?;
-        conservation::add_accepted(tx, &accepted)
+        conservation::add_accepted(tx, &accepted)?;
+        spools.iter().try_for_each(|row| store::spools::say(tx, row))
     });
-    if let Err(error) = written.await {
-        let error: &StoreError = &error;
-        tracing::warn!(error = %error, "counts of the endpoints not written, kept for later");
-        accounting.put_back(sums);
+    match written.await {
+        Ok(()) => spooled.were_told(said),
+        Err(error) => {
+            let error: &StoreError = &error;
+            tracing::warn!(error = %error, "counts of the endpoints not written, kept for later");
+            accounting.put_back(sums);
+        }
     }
 }

@@ -14,5 +14,6 @@ pub mod internal;
 pub mod keyring;
 pub mod metrics;
 pub mod server;
+pub mod spooled;
 
 pub use endpoints::Ingest;

@@ -1,10 +1,11 @@
 //! The conservation ledger (promise G8): per project and hour of receipt, accepted = stored + filtered + duplicate +
 //! expired + dead + in flight. Two witnesses that know nothing of each other are compared: the endpoints count what they
-//! answered 200 to, the digest counts what came of it; the queue says how much is between them. For superusers and the
-//! system.
+//! answered 200 to, the digest counts what came of it; the queue and the spools say how much is between them. For
+//! superusers and the system.
 //!
-//! The order of the looks makes the comparison sound without stopping anything: first what was accepted, then what the
-//! queue holds, then what was settled. An event of the first look is in the second or in the third.
+//! The order of the looks makes the comparison sound without stopping anything: first what was accepted and what the spools
+//! held after it, then what the queue holds, then what was settled. An event of the first look is in it, in the second or in
+//! the third.
 
 mod write_off;
 
@@ -53,14 +54,17 @@ impl BalanceRow {
 pub struct Balance {
     /// By hour, the latest first, then by project.
     pub rows: Vec<BalanceRow>,
-    /// Jobs of events that the queue holds in whatever state, dead letters too; `None` while it does not answer.
+    /// Jobs of events that the queue and the spools hold in whatever state, dead letters too; `None` while the queue does
+    /// not answer.
     pub queued: Option<i64>,
+    /// Of them, those in spools.
+    pub spooled: i64,
     /// Events that an operator took out of the queue and that nothing tells the project of.
     pub withdrawn: i64,
 }
 
 impl Balance {
-    fn of(accepted: Vec<AcceptedRow>, queued: Option<i64>, settled: Vec<SettledRow>) -> Balance {
+    fn of(accepted: Vec<AcceptedRow>, (queued, spooled): (Option<i64>, i64), settled: Vec<SettledRow>) -> Balance {
         let mut rows: BTreeMap<(i64, i64), BalanceRow> = BTreeMap::new();
         let mut withdrawn = 0;
         for row in accepted {
@@ -82,7 +86,7 @@ impl Balance {
         }
         let named =
             |((hour, project_id), row): ((i64, i64), BalanceRow)| BalanceRow { hour: Hour(-hour), project_id, ..row };
-        Balance { rows: rows.into_iter().map(named).collect(), queued, withdrawn }
+        Balance { rows: rows.into_iter().map(named).collect(), queued, spooled, withdrawn }
     }
 
     pub fn in_flight(&self) -> i64 {
@@ -103,26 +107,31 @@ impl Balance {
 pub async fn balance(cx: &Ops, actor: &Actor) -> Result<Balance, ApiError> {
     actor.require_superuser()?;
     let since = Hour(cx.clock.now().hour().0 - HOURS + 1);
-    let accepted = cx.read("sum what was accepted", move |tx| Ok(store::conservation::accepted(tx, since)?)).await?;
-    let queued = queued(cx).await;
+    // In one look: a web process says with its counts what its spool held after them.
+    let (accepted, spools) = cx
+        .read("sum what was accepted", move |tx| {
+            Ok((store::conservation::accepted(tx, since)?, store::spools::list(tx)?))
+        })
+        .await?;
+    let spooled = spools.iter().map(|spool| spool.jobs).sum();
+    let queued = queued(cx).await.map(|queued| queued.saturating_add(spooled));
     let (settled, names) =
         cx.read("sum what was settled", move |tx| Ok((store::conservation::settled(tx, since)?, names(tx)?))).await?;
-    let mut balance = Balance::of(accepted, queued, settled);
+    let mut balance = Balance::of(accepted, (queued, spooled), settled);
     for row in &mut balance.rows {
         row.project = names.get(&row.project_id).cloned().unwrap_or_default();
     }
     Ok(balance)
 }
 
-/// The spool first: what leaves it meanwhile is in the queue.
+/// After the spools: what leaves them meanwhile is in the queue.
 async fn queued(cx: &Ops) -> Option<i64> {
-    let spooled = cx.spool_state().map_or(0, |spool| spool.jobs);
     let event_queues = cx.event_queues.clone();
     // That it does not answer is the health's to say.
     let depths = cx.ask("look at the queues", |queue| queue.depths()).await.ok()?;
     let held = depths.iter().filter(|depth| event_queues.contains(&depth.queue));
     let jobs: u64 = held.map(|depth| depth.ready + depth.delayed + depth.leased + depth.dead + depth.parked).sum();
-    Some(i64::try_from(jobs.saturating_add(spooled)).unwrap_or(i64::MAX))
+    Some(i64::try_from(jobs).unwrap_or(i64::MAX))
 }
 
 /// `org/project` by project id.
@@ -152,7 +161,7 @@ mod tests {
     fn what_the_queue_holds_is_not_missing_and_one_event_less_is() {
         let of = |queued| {
             let settled = vec![settled(1, 5, "stored", 80), settled(1, 5, "filtered", 5), settled(2, 5, "dead", 1)];
-            Balance::of(vec![accepted(1, 5, 100), accepted(2, 5, 10)], Some(queued), settled)
+            Balance::of(vec![accepted(1, 5, 100), accepted(2, 5, 10)], (Some(queued), 0), settled)
         };
         assert_eq!((of(24).in_flight(), of(24).missing()), (24, Some(0)));
         assert_eq!(of(30).missing(), Some(0), "digested and not yet taken from the queue");
@@ -162,7 +171,7 @@ mod tests {
     #[test]
     fn a_count_lost_in_one_hour_hides_no_event_lost_in_another() {
         let settled = vec![settled(1, 4, "stored", 10), settled(1, 5, "stored", 9)];
-        let balance = Balance::of(vec![accepted(1, 4, 7), accepted(1, 5, 10)], Some(0), settled);
+        let balance = Balance::of(vec![accepted(1, 4, 7), accepted(1, 5, 10)], (Some(0), 0), settled);
         assert_eq!(balance.missing(), Some(1));
         assert_eq!(balance.rows[1].unwitnessed(), 3);
         assert_eq!(balance.rows.iter().map(|row| row.hour.0).collect::<Vec<_>>(), [5, 4], "the latest first");
@@ -170,7 +179,7 @@ mod tests {
 
     #[test]
     fn what_an_operator_withdrawn_is_accounted_for() {
-        let balance = Balance::of(vec![accepted(1, 5, 10)], Some(2), vec![settled(0, 5, "dead", 8)]);
+        let balance = Balance::of(vec![accepted(1, 5, 10)], (Some(2), 0), vec![settled(0, 5, "dead", 8)]);
         assert_eq!((balance.withdrawn, balance.missing()), (8, Some(0)));
         let unheard = Balance { queued: None, ..balance };
         assert_eq!(unheard.missing(), None, "nobody says what is in the queue");

@@ -39,6 +39,7 @@ pub mod receipts;
 pub mod schedules;
 pub mod sessions;
 pub mod shapes;
+pub mod spools;
 pub mod statistics;
 pub mod status;
 pub mod storage;

@@ -6,6 +6,7 @@ mod pace;
 
 use crate::conservation::{self, Balance};
 use crate::queues::{self, QueueDepth};
+use crate::spools::{self, HeldSpool};
 use crate::workers::{self, Worker};
 use crate::{Actor, ApiError, Ops};
 pub use pace::{Counters, Flow, Rate, Tendency};
@@ -58,6 +59,8 @@ pub struct Pulse {
     pub event_queues: Vec<String>,
     /// Where this process keeps accepted events while their broker is away.
     pub spool: Option<SpoolState>,
+    /// What all web processes keep so, this one too.
+    pub spools: Vec<HeldSpool>,
 }
 
 #[derive(Default)]
@@ -133,10 +136,11 @@ pub async fn get(cx: &Ops, actor: &Actor) -> Result<Pulse, ApiError> {
         Err(error) => (Vec::new(), Some(stdx::causes::on_one_line(&error))),
     };
     let balance = conservation::balance(cx, actor).await?;
+    let spools = spools::list(cx, actor).await?;
     let samples: Vec<Sample> = cx.pulse.lock().samples.iter().cloned().collect();
     let flow = Flow::of(&samples);
     let (event_queues, spool) = (cx.event_queues.clone(), cx.spool_state());
-    Ok(Pulse { now: cx.clock.now(), samples, flow, workers, unheard, balance, event_queues, spool })
+    Ok(Pulse { now: cx.clock.now(), samples, flow, workers, unheard, balance, event_queues, spool, spools })
 }
 
 impl Pulse {

@@ -2,6 +2,7 @@
 //! sentry-cli 2 and 3 read, and <https://docs.sentry.io/api/>.
 
 use crate::audit::Entry;
+use crate::conservation::WrittenOff;
 use crate::keys::Key;
 use crate::members::Member;
 use crate::organizations::Organization;
@@ -9,9 +10,10 @@ use crate::permissions::Permission;
 use crate::projects::Project;
 use crate::queues::QueueDepth;
 use crate::schedules::ScheduleRow;
+use crate::spools::HeldSpool;
 use crate::tokens::{CreatedToken, Token};
 use crate::users::User;
-use crate::workers::Worker;
+use crate::workers::{Parked, Worker};
 use serde_json::{Value, json};
 
 /// `features` may not be missing: sentry-cli 3 refuses an organization without it.
@@ -198,6 +200,24 @@ pub fn schedule(row: &ScheduleRow) -> Value {
             json!({"job": letter.id, "at": letter.at.to_string(), "reason": letter.reason, "error": letter.error})
         }),
     })
+}
+
+pub fn spool(spool: &HeldSpool) -> Value {
+    json!({
+        "id": spool.row.id, "holder": spool.row.holder, "folder": spool.row.folder, "jobs": spool.row.jobs,
+        "bytes": spool.row.bytes, "oldest_age_s": spool.oldest_age.map(|age| age.as_secs()),
+        "heard_at": spool.row.heard_at.to_rfc3339(), "is_heard": spool.is_heard,
+    })
+}
+
+pub fn parked(parked: &Parked) -> Value {
+    json!({
+        "queue": parked.queue, "task": parked.task, "jobs": parked.jobs, "since": parked.since.to_rfc3339(),
+    })
+}
+
+pub fn written_off(written: &WrittenOff) -> Value {
+    json!({ "events": written.events, "was_emptied": written.was_emptied })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use ops::conservation::{self, Balance, BalanceRow};
 use ops::dead_letters::{self, Selection};
 use ops::events::EventRef;
-use ops::{Actor, Caller, Ops, queues, receipts};
+use ops::{Actor, Caller, Ops, queues, receipts, spools};
 use protocol::accepted::{AcceptedBody, AcceptedJob, Endpoint};
 use protocol::job_name::JobName;
 use protocol::{Encoding, EventId};
@@ -175,4 +175,37 @@ async fn what_nobody_accepted_is_purged_without_a_word_in_the_ledger() {
 
 fn bytes_of(text: &'static str) -> Vec<u8> {
     text.as_bytes().to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_in_the_spool_of_any_web_is_in_flight_until_it_is_forgotten() {
+    let house = House::new().await;
+    let shop = house.world.shop;
+    let row = |jobs| store::spools::SpoolRow {
+        id: "a".to_owned(),
+        holder: "web@elsewhere (7)".to_owned(),
+        folder: "/elsewhere/spool/0".to_owned(),
+        jobs,
+        bytes: 10,
+        oldest_at: Some(NOON),
+        heard_at: NOON,
+    };
+    let accepted = AcceptedRow { project_id: shop, hour: NOON.hour(), quantity: 5 };
+    let say = |jobs| house.ops.stores.db.write_blocking(|tx| store::spools::say(tx, &row(jobs))).unwrap();
+    house.ops.stores.db.write_blocking(|tx| store::conservation::add_accepted(tx, &[accepted])).unwrap();
+    say(4);
+    let balance = house.balance().await;
+    assert_eq!((balance.missing(), balance.spooled, balance.queued), (Some(1), 4, Some(4)), "one is lost all the same");
+    say(5);
+    assert_eq!(house.balance().await.missing(), Some(0));
+    let caller = Caller::of_task("test");
+    let refused = spools::forget(&house.ops, &caller, "a").await.unwrap_err().to_string();
+    assert!(refused.contains("web@elsewhere (7) has this spool"), "{refused}");
+    house.world.clock.advance(spools::UNHEARD_AFTER);
+    let held = spools::list(&house.ops, &Actor::System).await.unwrap();
+    assert!(held[0].whose().contains("nobody forwards it"), "{held:?}");
+    spools::forget(&house.ops, &caller, "a").await.unwrap();
+    assert_eq!(house.balance().await.missing(), Some(5));
+    let written = conservation::write_off(&house.ops, &caller).await.unwrap();
+    assert_eq!((written.events, house.balance().await.missing()), (5, Some(0)));
 }

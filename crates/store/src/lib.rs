@@ -33,6 +33,7 @@ pub mod receipts;
 pub mod removals;
 pub mod short_id;
 pub mod spent_bodies;
+pub mod spools;
 
 pub mod blobs;
 pub mod check;

@@ -37,6 +37,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(11, "0011_issue_deletion"),
     migration!(12, "0012_withdrawn"),
     migration!(13, "0013_retention_tally"),
+    migration!(14, "0014_spool"),
 ];
 
 /// The migration that made the table of runtime options.

@@ -330,8 +330,22 @@ pub enum Queues {
     Send(Send),
     /// Count as lost the events that the ledger misses, after the broker was emptied
     WriteOff(Listing),
+    /// Jobs of tasks that no worker knows
+    Parked(Listing),
+    /// What web processes keep while the broker is away
+    #[command(subcommand)]
+    Spools(Spools),
     #[command(external_subcommand)]
     Unknown(Vec<String>),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Spools {
+    List(Listing),
+    /// Forget one that went with its machine: the ledger misses what was in it from then on
+    Forget {
+        id: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,6 +7,7 @@ mod progress;
 mod sweeps;
 
 use ops::Ops;
+use ops::spools::HeldSpool;
 use pipeline::retention::conduct::Origin;
 use pipeline::tasks::CRON_PING_SETTING;
 use progress::Progress;
@@ -148,6 +149,7 @@ impl Doctor {
         }
         checks.push(self.check_round().await);
         checks.extend(self.check_spool());
+        checks.extend(self.check_other_spools().await);
         checks.extend(self.check_disk().await);
         checks.extend(self.check_sweeps().await);
         checks.push(self.check_conservation());
@@ -229,6 +231,13 @@ impl Doctor {
         Some(if away < AWAY_GRACE { Check::good("spool", detail) } else { Check::bad("spool", detail) })
     }
 
+    /// What no web process has, nobody forwards.
+    async fn check_other_spools(&self) -> Option<Check> {
+        // The check of the metadata says that it does not answer.
+        let held = ops::spools::list(&self.0.ops, &ops::Actor::System).await.ok()?;
+        judge_spools(&held)
+    }
+
     /// From memory: the ledger is looked at by the pulse.
     fn check_conservation(&self) -> Check {
         match ops::pulse::missing(&self.0.ops) {
@@ -280,6 +289,13 @@ fn judge_round(last: Option<Timestamp>, now: Timestamp, up_for: Duration) -> Che
     };
     let silent = last.map_or(up_for, |last| now.since(last)).min(up_for);
     if silent < ROUND_SILENT_AFTER { Check::good("schedule", said) } else { Check::bad("schedule", said) }
+}
+
+/// Of those that are heard each web process judges its own.
+fn judge_spools(held: &[HeldSpool]) -> Option<Check> {
+    let say = |spool: &HeldSpool| format!("{} events wait in the spool {}", spool.row.jobs, spool.whose());
+    let unheard: Vec<String> = held.iter().filter(|spool| !spool.is_heard).map(say).collect();
+    (!unheard.is_empty()).then(|| Check::bad("spools", unheard.join("; ")))
 }
 
 /// What works and must be looked at all the same, as damaged files.

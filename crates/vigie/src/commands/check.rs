@@ -15,14 +15,20 @@ pub fn run(config: &Config, listing: Listing) -> anyhow::Result<ExitCode> {
         local.ops.queue.locate(&id).is_ok_and(|state| state.is_some())
     };
     let findings = store::check::check(&local.stores, &is_waiting)?;
+    let spools = local.wait(ops::spools::list(&local.ops, &local.caller()))?;
     let is_good = findings.iter().all(store::check::Finding::is_good);
     if listing.json {
-        output::json(&json!({ "ok": is_good, "checks": findings }))?;
+        output::json(
+            &json!({ "ok": is_good, "checks": findings, "spools": spools.iter().map(ops::shapes::spool).collect::<Vec<_>>() }),
+        )?;
     } else {
         for finding in &findings {
             let mark = if finding.is_good() { "ok  " } else { "FAIL" };
             let counts = format!("{} compared, {} disagree", finding.compared, finding.disagreeing);
             output::line(&format!("{mark} {}: {counts} ({})", finding.name, finding.detail))?;
+        }
+        for spool in &spools {
+            output::line(&format!("     {} events wait in the spool {}", spool.row.jobs, spool.whose()))?;
         }
         output::line(if is_good { "everything agrees" } else { "something disagrees" })?;
     }

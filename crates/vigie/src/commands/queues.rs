@@ -2,6 +2,7 @@
 
 mod dead;
 mod send;
+mod spools;
 
 use super::{output, unknown};
 use crate::cli::{Listing, Queues};
@@ -9,6 +10,7 @@ use crate::config::Config;
 use crate::local::Local;
 use anyhow::Context;
 use ops::queues::QueueDepth;
+use ops::workers::Parked;
 use serde_json::json;
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
@@ -32,6 +34,8 @@ pub fn run(config: &Config, command: Queues) -> anyhow::Result<ExitCode> {
         }
         Queues::Dead(command) => dead::run(&Local::open(config)?, command),
         Queues::Send(call) => send::run(config, call),
+        Queues::Parked(listing) => parked(&Local::open(config)?, listing),
+        Queues::Spools(command) => spools::run(&Local::open(config)?, command),
         Queues::WriteOff(listing) => write_off(&Local::open(config)?, listing),
     }
 }
@@ -55,11 +59,23 @@ fn list(local: &Local, listing: Listing) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What waits for a worker that knows its task.
+fn parked(local: &Local, listing: Listing) -> anyhow::Result<ExitCode> {
+    let parked = local.wait(ops::workers::parked(&local.ops, &local.caller()))?;
+    if listing.json {
+        output::json(&parked.iter().map(ops::shapes::parked).collect())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let row = |one: &Parked| vec![one.queue.clone(), one.task.clone(), one.jobs.to_string(), one.since.to_string()];
+    output::table(&["QUEUE", "TASK", "JOBS", "SINCE"], &parked.iter().map(row).collect::<Vec<_>>())?;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Ends the alarm of a broker that was emptied.
 fn write_off(local: &Local, listing: Listing) -> anyhow::Result<ExitCode> {
     let written = local.wait(ops::conservation::write_off(&local.ops, &local.caller()))?;
     if listing.json {
-        output::json(&json!({ "events": written.events, "was_emptied": written.was_emptied }))?;
+        output::json(&ops::shapes::written_off(&written))?;
     } else {
         let emptied = if written.was_emptied { "; the broker's loss is seen" } else { "" };
         output::line(&format!("{} events are counted as lost{emptied}", written.events))?;

@@ -10,6 +10,7 @@ use crate::{broker, host, options, public_address, start_lock};
 use anyhow::Context;
 use ingest::accounting::Accounting;
 use ingest::keyring::Keyring;
+use ingest::spooled::Spooled;
 use ingest::{Ingest, budget::Budget, flush, server};
 use ops::{Actor, Caller, Ops};
 use pipeline::tasks::{DIGEST_TASK, EVENTS_QUEUE};
@@ -56,12 +57,15 @@ pub(super) async fn add(base: &mut Base, listener: TcpListener, components: &mut
     let vitals = Vitals { doctor, queue: base.queue.clone(), clock: base.clock.clone(), registry };
     let ingest = Arc::new(ingest(base, &ops, keyring.clone(), accounting.clone())?);
     greet(&config.data_dir, &url, &ops, first).await?;
+    let holder = format!("{} ({})", base.node, std::process::id());
+    let spooled = Spooled::new(ops.spool.clone(), holder);
     let stop = || base.shutdown.clone();
     let router = site::router(web_state(&vitals, ops.clone()), vitals.clone());
     let handler = site::handler(ingest, router, base.live.clone());
     components.push(Component::new("http", server::serve(listener, handler, stop())));
     components.push(Component::new("keys", keyring.keep_fresh(stop())));
-    components.push(Component::new("refusal-counts", flush::flush_counts(accounting, base.stores.clone(), stop())));
+    components
+        .push(Component::new("refusal-counts", flush::flush_counts(accounting, spooled, base.stores.clone(), stop())));
     components.push(Component::new("health", keep_looking(vitals.doctor.clone(), stop())));
     components.push(Component::new("pulse", keep_sampling(ops.clone(), stop())));
     let answerer = answerer(base, vitals, ops);

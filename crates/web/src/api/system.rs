@@ -6,7 +6,7 @@ use ops::conservation::{self, BalanceRow};
 use ops::dead_letters::{self, DeadLetter, Selection};
 use ops::pulse::{self, Tendency};
 use ops::storage::{self, Forecast, Said};
-use ops::{ApiError, itself, queues, schedules, shapes, workers};
+use ops::{ApiError, itself, queues, schedules, shapes, spools, workers};
 use serde_json::{Value, json};
 use stdx::Timestamp;
 
@@ -57,13 +57,37 @@ pub(super) async fn ledger(request: ApiRequest) -> Result<Answer, ApiError> {
     };
     Ok(Answer::ok(json!({
         "rows": balance.rows.iter().map(row).collect::<Vec<Value>>(),
-        "queued": balance.queued, "withdrawn": balance.withdrawn, "missing": balance.missing(),
+        "queued": balance.queued, "spooled": balance.spooled, "withdrawn": balance.withdrawn, "missing": balance.missing(),
     })))
 }
 
 pub(super) async fn queues(request: ApiRequest) -> Result<Answer, ApiError> {
     let rows = queues::list(&request.ops, &request.caller).await?;
     Ok(Answer::list(&rows, shapes::queue))
+}
+
+/// What the spools of all web processes hold.
+pub(super) async fn spools(request: ApiRequest) -> Result<Answer, ApiError> {
+    let rows = spools::list(&request.ops, &request.caller).await?;
+    Ok(Answer::list(&rows, shapes::spool))
+}
+
+/// Of a spool that went with its machine.
+pub(super) async fn forget_spool(request: ApiRequest) -> Result<Answer, ApiError> {
+    spools::forget(&request.ops, &request.caller, request.param("id")).await?;
+    Ok(Answer::Nothing)
+}
+
+/// What no worker knows, by queue and task.
+pub(super) async fn parked(request: ApiRequest) -> Result<Answer, ApiError> {
+    let rows = workers::parked(&request.ops, &request.caller).await?;
+    Ok(Answer::list(&rows, shapes::parked))
+}
+
+/// Counts as lost what the ledger misses.
+pub(super) async fn write_off(request: ApiRequest) -> Result<Answer, ApiError> {
+    let written = conservation::write_off(&request.ops, &request.caller).await?;
+    Ok(Answer::ok(shapes::written_off(&written)))
 }
 
 /// `{"paused": true|false}`

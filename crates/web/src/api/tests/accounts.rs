@@ -51,6 +51,10 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("PUT", "/system/queues/events/", r#"{"paused":true}"#),
     ("POST", "/system/queues/events/purge/", ""),
     ("DELETE", "/system/dead-letters/x/", ""),
+    ("POST", "/system/write-off/", ""),
+    ("DELETE", "/system/spools/x/", ""),
+    ("GET", "/system/spools/", ""),
+    ("GET", "/system/parked/", ""),
     ("PUT", "/issues/999/", r#"{"status":"resolved"}"#),
     ("PUT", "/issues/1/", r#"{"status":"resolved"}"#),
     ("PUT", "/issues/1/", r#"{"status":"finished"}"#),
@@ -167,4 +171,29 @@ async fn check_16_permissions_by_http_are_idempotent_and_count_at_once() {
     assert_eq!(held.as_array().map(Vec::len), Some(5));
     let answered = api.call("GET", "/users/me/", &root, "").await;
     assert!(answered.headers.contains_key("x-request-id"));
+}
+
+#[tokio::test]
+async fn what_operators_see_and_do_needs_a_superuser_a_scope_and_for_acts_the_permission() {
+    let api = Api::new().await;
+    let id = api.world.superuser("root@example.com").await;
+    let root = api.world.token("root@example.com", &[]).await;
+    let narrow = api.world.token("root@example.com", &["project:read"]).await;
+    let looks = [("GET", "/system/spools/", 200), ("GET", "/system/parked/", 200)];
+    let acts = [("POST", "/system/write-off/", 200), ("DELETE", "/system/spools/x/", 404)];
+    for (method, path, answered) in looks.into_iter().chain(acts) {
+        let status = async |token: &str| api.call(method, path, token, "").await.status;
+        assert_eq!(status("nobody").await, 401, "{path}");
+        assert_eq!(status(&narrow).await, 403, "{path}");
+        assert_eq!(status(&api.token).await, 403, "{path}: an owner is no superuser");
+        assert_eq!(status(&root).await, answered, "{path}");
+    }
+    let taken = format!("/users/{id}/permissions/queues.admin/");
+    assert_eq!(api.call("DELETE", &taken, &root, "").await.status, 204);
+    for (method, path, _) in acts {
+        assert_eq!(api.call(method, path, &root, "").await.status, 403, "{path} without queues.admin");
+    }
+    for (method, path, answered) in looks {
+        assert_eq!(api.call(method, path, &root, "").await.status, answered, "{path}: whoever may look looks");
+    }
 }

@@ -17,6 +17,7 @@ use ops::conservation::{Balance, BalanceRow};
 use ops::pulse::{self, Pulse, Rate, SpoolState, Tendency};
 use ops::queues::QueueDepth;
 use ops::schedules::{self, ScheduleRow};
+use ops::spools::HeldSpool;
 use ops::status::{self, OutcomeCount, Status};
 use std::time::Duration;
 use stdx::Timestamp;
@@ -39,6 +40,7 @@ pub struct PipelinePage {
     pub stages: Vec<Stage>,
     pub projects: Vec<ProjectRow>,
     pub outcomes: Vec<OutcomeRow>,
+    pub spools: Vec<SpoolView>,
     pub ledger: Ledger,
     pub public_url: String,
     pub organizations: String,
@@ -101,6 +103,32 @@ pub struct LedgerRow {
     pub in_flight: String,
 }
 
+/// A folder of a spool that holds something.
+pub struct SpoolView {
+    pub holder: String,
+    pub folder: String,
+    pub jobs: String,
+    pub size: String,
+    pub oldest: String,
+    pub heard: String,
+    pub is_heard: bool,
+}
+
+impl SpoolView {
+    fn of(spool: &HeldSpool) -> SpoolView {
+        let number = |number: i64| u64::try_from(number).unwrap_or(0);
+        SpoolView {
+            holder: spool.row.holder.clone(),
+            folder: spool.row.folder.clone(),
+            jobs: grouped(spool.row.jobs),
+            size: bytes(number(spool.row.bytes)),
+            oldest: spool.oldest_age.map_or_else(|| "–".to_owned(), span),
+            heard: span(spool.silent),
+            is_heard: spool.is_heard,
+        }
+    }
+}
+
 /// What the page is made of.
 pub struct Facts {
     pub status: Status,
@@ -142,6 +170,7 @@ impl PipelinePage {
             projects: projects(&pulse),
             // What became of items, and so not that they came.
             outcomes: outcomes.into_iter().filter(|count| count.outcome != ACCEPTED).map(OutcomeRow::of).collect(),
+            spools: pulse.spools.iter().map(SpoolView::of).collect(),
             ledger: Ledger::of(&pulse.balance),
             public_url: status.public_url,
             organizations: number(status.organizations),

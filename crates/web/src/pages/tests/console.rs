@@ -16,6 +16,7 @@ use ops::page::PageLink;
 use ops::pulse::{Flow, Pulse, Rate, SpoolState, Tendency};
 use ops::queues::QueueDepth;
 use ops::schedules::ScheduleRow;
+use ops::spools::{HeldSpool, SpoolRow};
 use ops::status::{OutcomeCount, Status};
 use ops::storage::{DaySize, Forecast, Leap, ProjectSize, Said, Storage, Sweep, Verdict};
 use ops::workers::{Parked, RunningRow, Worker, WorkerRow};
@@ -203,7 +204,7 @@ fn pulse(text: &str) -> Pulse {
             ..Flow::default()
         },
         workers: vec![worker(text)],
-        balance: Balance { rows: vec![row], queued: Some(1), withdrawn: 0 },
+        balance: Balance { rows: vec![row], queued: Some(1), spooled: 0, withdrawn: 0 },
         event_queues: vec![text.to_owned()],
         unheard: Some(text.to_owned()),
         spool: Some(SpoolState {
@@ -212,7 +213,21 @@ fn pulse(text: &str) -> Pulse {
             why: Some(text.to_owned()),
             ..SpoolState::default()
         }),
+        spools: vec![spool(text)],
     }
+}
+
+fn spool(text: &str) -> HeldSpool {
+    let row = SpoolRow {
+        id: text.to_owned(),
+        holder: text.to_owned(),
+        folder: text.to_owned(),
+        jobs: 7,
+        bytes: 9,
+        oldest_at: None,
+        heard_at: fixtures::minutes_ago(3),
+    };
+    HeldSpool { row, is_heard: false, silent: Duration::from_secs(180), oldest_age: None }
 }
 
 fn worker(text: &str) -> Worker {

@@ -1,0 +1,72 @@
+//! Spools of all web processes: what each holds while the broker is away, and whose it is. Superusers look, and act with
+//! `queues.admin`; the system does both.
+
+use crate::audit::{self, Note};
+use crate::{Actor, ApiError, Caller, Ops, Permission};
+use std::time::Duration;
+pub use store::spools::SpoolRow;
+
+/// Who holds something says so every few seconds; after this nobody has it.
+pub const UNHEARD_AFTER: Duration = Duration::from_secs(30);
+
+/// A folder that holds something, and whether anybody has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldSpool {
+    pub row: SpoolRow,
+    pub is_heard: bool,
+    /// Since its process was heard.
+    pub silent: Duration,
+    /// Age of the oldest event in it.
+    pub oldest_age: Option<Duration>,
+}
+
+impl HeldSpool {
+    /// Whose it is, as pages, commands and health say it.
+    pub fn whose(&self) -> String {
+        let SpoolRow { holder, folder, .. } = &self.row;
+        let silent = self.silent.as_secs();
+        match self.is_heard {
+            true => format!("{folder} of {holder}, heard {silent} s ago"),
+            false => format!(
+                "{folder}, last of {holder}, heard {silent} s ago: nobody forwards it until a web process starts on its data folder"
+            ),
+        }
+    }
+}
+
+/// Returns the spools that hold something.
+///
+/// # Errors
+/// `SuperuserNeeded` or `PermissionMissing` for anybody else; so for all of this file.
+pub async fn list(cx: &Ops, actor: &Actor) -> Result<Vec<HeldSpool>, ApiError> {
+    actor.require_superuser()?;
+    let now = cx.clock.now();
+    let rows = cx.read("list the spools", |tx| Ok(store::spools::list(tx)?)).await?;
+    let held = |row: SpoolRow| {
+        let silent = now.since(row.heard_at);
+        let oldest_age = row.oldest_at.map(|at| now.since(at));
+        HeldSpool { is_heard: silent < UNHEARD_AFTER, silent, oldest_age, row }
+    };
+    Ok(rows.into_iter().map(held).collect())
+}
+
+/// Forgets a spool that went with its machine. What was in it is missed by the ledger from then on, and can be written off.
+///
+/// # Errors
+/// `NotFound` if no spool has the id; `Conflict` while a process has it.
+pub async fn forget(cx: &Ops, caller: &Caller, id: &str) -> Result<SpoolRow, ApiError> {
+    caller.require_permission(Permission::QueuesAdmin)?;
+    let (id, now, by) = (id.to_owned(), cx.clock.now(), caller.clone());
+    cx.write("forget a spool", move |tx| {
+        let row = store::spools::list(tx)?.into_iter().find(|row| row.id == id).ok_or(ApiError::NotFound)?;
+        if now.since(row.heard_at) < UNHEARD_AFTER {
+            let detail = format!("{} has this spool and forwards it.", row.holder);
+            return Err(ApiError::Conflict { detail }.into());
+        }
+        store::spools::forget(tx, &row.id)?;
+        let note = Note::new("spool.forget", &row.folder).detail(&format!("{} events of {}", row.jobs, row.holder));
+        audit::note(tx, &by, &note, now)?;
+        Ok(row)
+    })
+    .await
+}
