@@ -115,7 +115,7 @@ impl Shared {
         let (mut runs, mut strange) = (Vec::new(), Vec::new());
         while let Some(first) = claimed.first() {
             let name = first.task.clone();
-            let (mut jobs, rest): (Vec<Claimed>, Vec<Claimed>) = claimed.into_iter().partition(|job| job.task == name);
+            let (jobs, rest): (Vec<Claimed>, Vec<Claimed>) = claimed.into_iter().partition(|job| job.task == name);
             claimed = rest;
             let Some(task) = self.find(&name) else {
                 self.say_strange(&name, jobs.len());
@@ -123,13 +123,14 @@ impl Shared {
                 continue;
             };
             let policy = task.policy();
-            while !jobs.is_empty() {
-                let later = jobs.split_off(policy.batch_jobs_max.clamp(1, jobs.len()));
-                let leases = jobs.iter().map(|job| job.lease).collect();
-                let own = jobs[0].options.time_limit_s.filter(|_| policy.batch_jobs_max <= 1);
+            let mut jobs = jobs.into_iter();
+            loop {
+                let jobs: Vec<Claimed> = jobs.by_ref().take(policy.batch_jobs_max.max(1)).collect();
+                let Some(first) = jobs.first() else { break };
+                let own = first.options.time_limit_s.filter(|_| policy.batch_jobs_max <= 1);
                 let time_limit = own.map_or(policy.time_limit, |seconds| Duration::from_secs(seconds.into()));
+                let leases = jobs.iter().map(|job| job.lease).collect();
                 runs.push(Run { task: task.clone(), policy, jobs, leases, time_limit });
-                jobs = later;
             }
         }
         Plan { runs, strange }

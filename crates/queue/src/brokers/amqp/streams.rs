@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 /// Deliveries under way to one consumer at most: what is running counts too, so that there is something to claim while
 /// a few threads hold as much as a claim may take.
-const CREDIT_MAX: usize = 4_000;
+const CREDIT_MAX: usize = 2_048;
 /// The first credit, before it is known how large the messages are.
 const CREDIT_FIRST: usize = 64;
 /// Bytes in all buffers of a process; large messages get a small credit.
