@@ -202,7 +202,7 @@ impl Governor {
     ) -> Result<(Plan, Report), StoreError> {
         let now = self.clock.now();
         let bodies_before = self.queue.as_ref().and_then(|queue| conduct::bodies_before(&**queue, now).ok());
-        let ask = Ask { installation_days: (self.event_days)(), bodies_before, ..Ask::default() };
+        let ask = Ask { installation_days: (self.event_days)(), bodies_before, share: Some(SHARE), ..Ask::default() };
         let mut plan = plan(&self.stores, &ask, now)?;
         if self.stores.db.read_blocking(|tx| clock_leaps::find(tx, now))?.is_some() {
             // What is past its limit by a clock in doubt is not: what repeats itself gives room.

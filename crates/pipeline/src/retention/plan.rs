@@ -5,8 +5,9 @@ use super::collect;
 use super::policies::{HOURS_KEPT, Kept, Model, POLICIES, Reach};
 use super::report::{Freed, Report};
 use super::work::{Unit, Work};
+use crate::pace;
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use stdx::{Day, Timestamp};
 use store::days::OpenDay;
 use store::projects::RetentionRow;
@@ -29,6 +30,8 @@ pub struct Ask {
     pub models: Vec<Model>,
     /// Bodies of jobs put before this are nobody's; `None` = the queue could not be asked.
     pub bodies_before: Option<Timestamp>,
+    /// Part of the time that planning may spend reading; `None` = all of it.
+    pub share: Option<f64>,
 }
 
 /// What is due.
@@ -88,13 +91,13 @@ impl Ask {
     }
 }
 
-/// Plans a sweep.
+/// Plans a sweep. It reads day by day, project by project and folder by folder, and rests between them.
 ///
 /// # Errors
 /// If a store cannot be read.
 pub fn plan(stores: &Stores, ask: &Ask, now: Timestamp) -> Result<Plan, StoreError> {
     let projects = stores.db.read_blocking(projects::retention)?;
-    let mut planner = Planner { stores, ask, now, projects: &projects, units: Vec::new() };
+    let mut planner = Planner { stores, ask, now, projects: &projects, units: Vec::new(), read_since: Instant::now() };
     if ask.covers(Model::Event) {
         planner.events()?;
     }
@@ -127,11 +130,21 @@ struct Planner<'a> {
     now: Timestamp,
     projects: &'a [RetentionRow],
     units: Vec<Unit>,
+    /// When it last rested.
+    read_since: Instant,
 }
 
 impl Planner<'_> {
     fn add(&mut self, work: Work, due: Vec<Freed>) {
         self.units.push(Unit { work, due });
+    }
+
+    /// To be called after each part of the stores that was read: none is held open meanwhile.
+    fn rest(&mut self) {
+        if let Some(share) = self.ask.share {
+            pace::rest(share, self.read_since.elapsed());
+        }
+        self.read_since = Instant::now();
     }
 
     fn events(&mut self) -> Result<(), StoreError> {
@@ -152,6 +165,7 @@ impl Planner<'_> {
             } else {
                 self.remove_events(*day, &due, &stored)?;
             }
+            self.rest();
         }
         if self.ask.project_id.is_none() {
             self.leftovers(&open)?;
@@ -191,6 +205,7 @@ impl Planner<'_> {
             let freed = Freed { model: Model::Event, project_id: *project_id, rows: rows.unsigned_abs(), bytes };
             let work = Work::RemoveEvents { day: day.day, generation: day.generation, project_id: *project_id };
             self.add(work, vec![freed]);
+            self.rest();
         }
         Ok(())
     }
@@ -221,6 +236,7 @@ impl Planner<'_> {
             let bytes = keys.iter().map(|key| self.stores.blobs.allocated_bytes(key)).sum();
             let freed = Freed { model: Model::Attachment, project_id: project.id, rows: rows.unsigned_abs(), bytes };
             self.add(Work::Attachments { project_id: project.id, before }, vec![freed]);
+            self.rest();
         }
         Ok(())
     }
@@ -244,6 +260,7 @@ impl Planner<'_> {
         if !due.is_empty() {
             self.add(Work::Rows { model, before, project_id }, due);
         }
+        self.rest();
         Ok(())
     }
 
@@ -255,6 +272,7 @@ impl Planner<'_> {
                 let freed = Freed { model: Model::Series, project_id: 0, rows, bytes: rows * series.row_bytes() };
                 self.add(Work::FoldHours { share, before }, vec![freed]);
             }
+            self.rest();
         }
         Ok(())
     }
@@ -285,6 +303,7 @@ impl Planner<'_> {
         for folder in 0..=u8::MAX {
             let bounds = collect::Bounds { orphans_before, bodies_before };
             let orphans = collect::orphans(self.stores, folder, bounds)?;
+            self.rest();
             if orphans.is_empty() {
                 continue;
             }

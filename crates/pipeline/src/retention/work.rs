@@ -6,6 +6,7 @@ use super::policies::Model;
 use super::remove::{self, Ending};
 use super::report::Freed;
 use super::told;
+use crate::pace;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 use stdx::{Clock, Day, Hour, Timestamp};
@@ -20,8 +21,6 @@ pub(super) const ROWS_AT_ONCE: usize = 1_000;
 pub(super) const EVENTS_AT_ONCE: usize = 500;
 /// Pages of the metadata given back in one transaction.
 const PAGES_AT_ONCE: u32 = 500;
-/// A pause is never longer: a unit must end within its time.
-const PAUSE_MAX: Duration = Duration::from_millis(250);
 
 /// What a unit does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -165,7 +164,7 @@ impl Bench<'_> {
 
     /// Leaves others their part of the time.
     pub(super) fn rest(&self, worked: Duration) {
-        std::thread::sleep(worked.mul_f64(1.0 / self.share - 1.0).min(PAUSE_MAX));
+        pace::rest(self.share, worked);
     }
 
     fn step(&self, unit: &Unit, reached: &mut Reached) -> Result<Step, StoreError> {

@@ -71,7 +71,7 @@ impl SweepRetention {
     fn begin(&self, cx: &RunContext) -> Result<Outcome, StoreError> {
         let now = self.clock.now();
         let bodies_before = self.queue.as_ref().and_then(|queue| conduct::bodies_before(&**queue, now).ok());
-        let ask = Ask { installation_days: (self.event_days)(), bodies_before, ..Ask::default() };
+        let ask = Ask { installation_days: (self.event_days)(), bodies_before, share: Some(SHARE), ..Ask::default() };
         if let Some(leap) = conduct::refusal(&self.stores, &ask, now)? {
             tracing::error!(reason = leap.text(), until = %leap.doubted_until(), "retention waits, for the clock is doubted");
             return Ok(Outcome::Done);

@@ -13,6 +13,7 @@ use crate::host;
 use crate::local::Local;
 use anyhow::{Context, bail, ensure};
 use hand::{ChildHand, Spawner};
+use pipeline::pace;
 use pipeline::retention::conduct::{self, Held, Origin};
 use pipeline::retention::sweep::{self, Hand};
 use pipeline::retention::{Ask, Model, POLICIES, Plan, Reach, Report};
@@ -29,6 +30,8 @@ pub use worker::run as run_worker;
 
 /// Worker processes; each has stores and caches of its own, and one writes to a store at a time.
 const WORKERS_MAX: usize = 64;
+/// Half of the time is left to ingest and pages, by who plans and by who works.
+const SHARE: f64 = 0.5;
 /// So long the lock of sweeps is waited for.
 const BUSY_MAX: Duration = Duration::from_secs(2);
 const BUSY_LOOK: Duration = Duration::from_millis(20);
@@ -47,6 +50,8 @@ pub fn run(config: &Config, input: &Cleanup, arguments: Vec<OsString>) -> anyhow
     let workers = if input.dry_run { Vec::new() } else { spawner.start(input.concurrency)? };
     let started = Instant::now();
     let local = Local::open(config)?;
+    // What is planned reads; workers lower theirs themselves.
+    pace::lower_thread_priority();
     let ask = ask(config, &local, input, models)?;
     let show = Show::new(input, &ask);
     if input.dry_run {
@@ -178,7 +183,7 @@ fn ask(config: &Config, local: &Local, input: &Cleanup, models: Vec<Model>) -> a
     };
     let options = local.stores.db.read_blocking(store::options::list).context("read the runtime options")?;
     let installation_days = config.with_options(&options).event_retention_days;
-    Ok(Ask { days: input.days, installation_days, project_id, models, bodies_before })
+    Ok(Ask { days: input.days, installation_days, project_id, models, bodies_before, share: Some(SHARE) })
 }
 
 /// `org/project`, or an id.

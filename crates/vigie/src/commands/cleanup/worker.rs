@@ -1,6 +1,7 @@
 //! A worker process of `vigie cleanup`: it configures itself, opens its own stores, and carries out the units that come
 //! over its standard input until it is told to stop, or its command is gone.
 
+use super::SHARE;
 use super::messages::{Heard, Order};
 use crate::config::Config;
 use crate::roles::{end_with, leave_signals_to_the_parent, open_stores};
@@ -15,8 +16,6 @@ use std::time::{Duration, Instant};
 use stdx::SystemClock;
 use store::StoreError;
 
-/// Half of the time is left to ingest and pages.
-const SHARE: f64 = 0.5;
 /// That it lives is said so often while it works.
 const ALIVE_EVERY: Duration = Duration::from_millis(500);
 
