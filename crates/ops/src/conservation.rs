@@ -6,10 +6,15 @@
 //! The order of the looks makes the comparison sound without stopping anything: first what was accepted and what the spools
 //! held after it, then what the queue holds, then what was settled. An event of the first look is in it, in the second or in
 //! the third.
+//!
+//! What waits or runs is one number. A dead letter may stay for days, so each stands under its own project and hour: it
+//! explains one event there, and hides no loss of another project or hour.
 
+mod letters;
 mod write_off;
 
 use crate::{Actor, ApiError, Ops};
+use letters::Letters;
 use std::collections::{BTreeMap, HashMap};
 use stdx::Hour;
 use store::conservation::{AcceptedRow, SettledRow};
@@ -31,6 +36,8 @@ pub struct BalanceRow {
     pub duplicate: i64,
     pub expired: i64,
     pub dead: i64,
+    /// Dead letters: in flight until they are discarded, or go by age.
+    pub letters: i64,
 }
 
 impl BalanceRow {
@@ -41,6 +48,11 @@ impl BalanceRow {
     /// Accepted, and not settled yet.
     pub fn in_flight(&self) -> i64 {
         (self.accepted - self.settled()).max(0)
+    }
+
+    /// In flight, and no dead letter: it waits or runs, or is lost.
+    pub fn under_way(&self) -> i64 {
+        (self.in_flight() - self.letters).max(0)
     }
 
     /// Settled, although the endpoints' count of it was lost: a web process was killed within a second of it.
@@ -54,17 +66,18 @@ impl BalanceRow {
 pub struct Balance {
     /// By hour, the latest first, then by project.
     pub rows: Vec<BalanceRow>,
-    /// Jobs of events that the queue and the spools hold in whatever state, dead letters too; `None` while the queue does
-    /// not answer.
+    /// Jobs of events that wait or run, and those in spools; `None` while the queue does not answer.
     pub queued: Option<i64>,
     /// Of them, those in spools.
     pub spooled: i64,
+    /// Dead letters of which nothing tells the project.
+    pub unnamed_letters: i64,
     /// Events that an operator took out of the queue and that nothing tells the project of.
     pub withdrawn: i64,
 }
 
 impl Balance {
-    fn of(accepted: Vec<AcceptedRow>, (queued, spooled): (Option<i64>, i64), settled: Vec<SettledRow>) -> Balance {
+    fn of(accepted: Vec<AcceptedRow>, (held, spooled): (Option<Held>, i64), settled: Vec<SettledRow>) -> Balance {
         let mut rows: BTreeMap<(i64, i64), BalanceRow> = BTreeMap::new();
         let mut withdrawn = 0;
         for row in accepted {
@@ -84,9 +97,16 @@ impl Balance {
                 _ => balance.dead += row.quantity,
             }
         }
+        let (queued, letters) = held.map(|held| (held.queued, held.letters)).unzip();
+        let letters = letters.unwrap_or_default();
+        for ((hour, project_id), quantity) in letters.by_row {
+            rows.entry((-hour.0, project_id)).or_default().letters += quantity;
+        }
         let named =
             |((hour, project_id), row): ((i64, i64), BalanceRow)| BalanceRow { hour: Hour(-hour), project_id, ..row };
-        Balance { rows: rows.into_iter().map(named).collect(), queued, spooled, withdrawn }
+        let queued = queued.map(|queued: i64| queued.saturating_add(spooled));
+        let rows = rows.into_iter().map(named).collect();
+        Balance { rows, queued, spooled, unnamed_letters: letters.unnamed, withdrawn }
     }
 
     pub fn in_flight(&self) -> i64 {
@@ -96,8 +116,16 @@ impl Balance {
     /// Events that were accepted and are neither settled nor in the queue. Anything but 0 is a broken promise; it is not
     /// known while the queue does not answer.
     pub fn missing(&self) -> Option<i64> {
-        self.queued.map(|queued| (self.in_flight() - self.withdrawn - queued).max(0))
+        let under_way: i64 = self.rows.iter().map(BalanceRow::under_way).sum();
+        self.queued.map(|queued| (under_way - self.withdrawn - self.unnamed_letters - queued).max(0))
     }
+}
+
+/// What the queue holds of events.
+#[derive(Debug, Default)]
+struct Held {
+    queued: i64,
+    letters: Letters,
 }
 
 /// Returns the ledger of the last `HOURS`.
@@ -114,24 +142,29 @@ pub async fn balance(cx: &Ops, actor: &Actor) -> Result<Balance, ApiError> {
         })
         .await?;
     let spooled = spools.iter().map(|spool| spool.jobs).sum();
-    let queued = queued(cx).await.map(|queued| queued.saturating_add(spooled));
+    let held = held(cx, since).await;
     let (settled, names) =
         cx.read("sum what was settled", move |tx| Ok((store::conservation::settled(tx, since)?, names(tx)?))).await?;
-    let mut balance = Balance::of(accepted, (queued, spooled), settled);
+    let mut balance = Balance::of(accepted, (held, spooled), settled);
     for row in &mut balance.rows {
         row.project = names.get(&row.project_id).cloned().unwrap_or_default();
     }
     Ok(balance)
 }
 
-/// After the spools: what leaves them meanwhile is in the queue.
-async fn queued(cx: &Ops) -> Option<i64> {
+/// After the spools: what leaves them meanwhile is in the queue. Letters last: what dies meanwhile is among them. A letter
+/// that is retried between the two is in neither look, which is why one look alone raises no alarm.
+async fn held(cx: &Ops, since: Hour) -> Option<Held> {
     let event_queues = cx.event_queues.clone();
+    let looked = cx.ask("look at the queues", move |queue| {
+        let depths = queue.depths()?;
+        let held = depths.iter().filter(|depth| event_queues.contains(&depth.queue));
+        let jobs: u64 = held.map(|depth| depth.ready + depth.delayed + depth.leased + depth.parked).sum();
+        Ok((jobs, Letters::count(queue, &event_queues, since)?))
+    });
     // That it does not answer is the health's to say.
-    let depths = cx.ask("look at the queues", |queue| queue.depths()).await.ok()?;
-    let held = depths.iter().filter(|depth| event_queues.contains(&depth.queue));
-    let jobs: u64 = held.map(|depth| depth.ready + depth.delayed + depth.leased + depth.dead + depth.parked).sum();
-    Some(i64::try_from(jobs).unwrap_or(i64::MAX))
+    let (jobs, letters) = looked.await.ok()?;
+    Some(Held { queued: i64::try_from(jobs).unwrap_or(i64::MAX), letters })
 }
 
 /// `org/project` by project id.
@@ -157,11 +190,31 @@ mod tests {
         SettledRow { project_id, hour: Hour(hour), outcome: outcome.to_owned(), quantity }
     }
 
+    /// So many jobs, and letters by project and hour.
+    fn held(queued: i64, letters: &[((i64, i64), i64)]) -> Option<Held> {
+        let by_row = letters.iter().map(|((project_id, hour), count)| ((Hour(*hour), *project_id), *count)).collect();
+        Some(Held { queued, letters: Letters { by_row, unnamed: 0 } })
+    }
+
+    #[test]
+    fn a_letter_hides_no_loss_of_another_project_or_hour() {
+        let check = |letters: &[((i64, i64), i64)], missing| {
+            let accepted = vec![accepted(1, 4, 3), accepted(1, 5, 4), accepted(2, 5, 5)];
+            let settled = vec![settled(1, 4, "stored", 3), settled(1, 5, "stored", 3), settled(2, 5, "stored", 5)];
+            assert_eq!(Balance::of(accepted, (held(0, letters), 0), settled).missing(), Some(missing), "{letters:?}");
+        };
+        check(&[], 1);
+        check(&[((1, 5), 1)], 0);
+        check(&[((2, 5), 1)], 1);
+        check(&[((1, 4), 1)], 1);
+        check(&[((1, 1), 9), ((3, 5), 9)], 1);
+    }
+
     #[test]
     fn what_the_queue_holds_is_not_missing_and_one_event_less_is() {
         let of = |queued| {
             let settled = vec![settled(1, 5, "stored", 80), settled(1, 5, "filtered", 5), settled(2, 5, "dead", 1)];
-            Balance::of(vec![accepted(1, 5, 100), accepted(2, 5, 10)], (Some(queued), 0), settled)
+            Balance::of(vec![accepted(1, 5, 100), accepted(2, 5, 10)], (held(queued, &[]), 0), settled)
         };
         assert_eq!((of(24).in_flight(), of(24).missing()), (24, Some(0)));
         assert_eq!(of(30).missing(), Some(0), "digested and not yet taken from the queue");
@@ -171,7 +224,7 @@ mod tests {
     #[test]
     fn a_count_lost_in_one_hour_hides_no_event_lost_in_another() {
         let settled = vec![settled(1, 4, "stored", 10), settled(1, 5, "stored", 9)];
-        let balance = Balance::of(vec![accepted(1, 4, 7), accepted(1, 5, 10)], (Some(0), 0), settled);
+        let balance = Balance::of(vec![accepted(1, 4, 7), accepted(1, 5, 10)], (held(0, &[]), 0), settled);
         assert_eq!(balance.missing(), Some(1));
         assert_eq!(balance.rows[1].unwitnessed(), 3);
         assert_eq!(balance.rows.iter().map(|row| row.hour.0).collect::<Vec<_>>(), [5, 4], "the latest first");
@@ -179,7 +232,7 @@ mod tests {
 
     #[test]
     fn what_an_operator_withdrawn_is_accounted_for() {
-        let balance = Balance::of(vec![accepted(1, 5, 10)], (Some(2), 0), vec![settled(0, 5, "dead", 8)]);
+        let balance = Balance::of(vec![accepted(1, 5, 10)], (held(2, &[]), 0), vec![settled(0, 5, "dead", 8)]);
         assert_eq!((balance.withdrawn, balance.missing()), (8, Some(0)));
         let unheard = Balance { queued: None, ..balance };
         assert_eq!(unheard.missing(), None, "nobody says what is in the queue");

@@ -1,12 +1,16 @@
 //! Dead letters: jobs that stopped, to be looked at, tried again or thrown away. Superusers
 //! look, and act with `queues.admin`; the system does both.
 
+mod let_go;
+
 use crate::audit::{self, Note};
-use crate::{Actor, ApiError, Caller, Ops, Permission, withdrawal};
-pub use queue::DeadLetter;
-use queue::QueueError;
+use crate::withdrawal;
+use crate::{Actor, ApiError, Caller, Ops, Permission};
+pub use let_go::{LOOK_EVERY, let_go};
+pub use queue::{DeadLetter, Letters};
+use queue::{LETTERS_PAGE_MAX, LetterCursor, LetterPage, QueueError};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Which of them an operator means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +33,10 @@ pub struct LetterGroup<'a> {
 
 /// Characters of an error that tell groups apart.
 const GROUPED_CHARS: usize = 200;
+/// Ids that the audit log names; a group may be all that are kept.
+const IDS_NOTED: usize = 20;
+/// Letters of one question to the queue, which shows them in batches of its own.
+const DISCARDED_AT_ONCE: usize = 1_000;
 
 /// Returns the groups, the largest first.
 pub fn group(letters: &[DeadLetter]) -> Vec<LetterGroup<'_>> {
@@ -52,15 +60,39 @@ fn group_key(letter: &DeadLetter) -> String {
     stdx::hex::encode(&hash.finalize()[..8])
 }
 
-/// Returns them, the oldest first.
+/// Returns a page of them, the oldest first, and the cursor of the next.
 ///
 /// # Errors
-/// `SuperuserNeeded` or `PermissionMissing` for anybody else, `Queue` if the ledger does not answer; so for all of this file.
-pub async fn list(cx: &Ops, actor: &Actor, queue: Option<&str>) -> Result<Vec<DeadLetter>, ApiError> {
+/// `SuperuserNeeded` or `PermissionMissing` for anybody else, `Invalid` for a cursor that is none, `Queue` if the ledger does
+/// not answer; so for all of this file.
+pub async fn page(
+    cx: &Ops,
+    actor: &Actor,
+    queue: Option<&str>,
+    cursor: Option<&str>,
+    most: usize,
+) -> Result<Letters, ApiError> {
     actor.require_superuser()?;
-    let mut letters = cx.ask("list the dead letters", |queue| queue.dead_letters()).await?;
-    letters.retain(|letter| queue.is_none_or(|name| letter.queue == name));
-    Ok(letters)
+    let after = cursor.map(str::parse::<LetterCursor>).transpose();
+    let after = after.map_err(|_| ApiError::invalid("Invalid cursor."))?;
+    let page = LetterPage { queue: queue.map(str::to_owned), after, most };
+    cx.ask("list the dead letters", move |queue| queue.letters(&page)).await
+}
+
+/// Returns all of them, the oldest first: as many as are kept.
+///
+/// # Errors
+/// See `page`.
+pub async fn list(cx: &Ops, actor: &Actor, queue: Option<&str>) -> Result<Vec<DeadLetter>, ApiError> {
+    let (mut letters, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let some = page(cx, actor, queue, cursor.as_deref(), LETTERS_PAGE_MAX).await?;
+        letters.extend(some.letters);
+        match some.next {
+            Some(next) => cursor = Some(next.to_string()),
+            None => return Ok(letters),
+        }
+    }
 }
 
 /// # Errors
@@ -89,15 +121,23 @@ pub struct Stays {
 /// There is nothing in it that could be run.
 const UNFIT: &str = "its message could not be read";
 
-/// Puts them back into their queues with fresh attempts. What cannot go back stays, and the others go.
+/// Puts them back into their queues with fresh attempts. What cannot go back stays, and the others go. The audit log says
+/// what is meant before it begins, and what came of it after.
 ///
 /// # Errors
 /// `NotFound` if an id was named that is none of them; `Queue` while nothing can be published at all.
 pub async fn retry(cx: &Ops, caller: &Caller, selection: &Selection) -> Result<Retried, ApiError> {
     caller.require_permission(Permission::QueuesAdmin)?;
-    let ids = select(cx, caller, selection).await?;
+    let act = Act::of("dead-letter.retry", select(cx, caller, selection).await?);
+    act.begins(cx, caller).await?;
     let mut retried = Retried::default();
-    for id in ids {
+    let done = retry_each(cx, act.ids(), &mut retried).await;
+    act.ended(cx, caller, retried.gone_back.len() as u64, &done).await?;
+    done.map(|()| retried)
+}
+
+async fn retry_each(cx: &Ops, ids: impl Iterator<Item = &str>, retried: &mut Retried) -> Result<(), ApiError> {
+    for id in ids.map(str::to_owned) {
         match cx.queue.retry_dead(&id).await {
             Ok(true) => retried.gone_back.push(id),
             Ok(false) => retried.stays.push(Stays { id, why: UNFIT.to_owned() }),
@@ -111,72 +151,125 @@ pub async fn retry(cx: &Ops, caller: &Caller, selection: &Selection) -> Result<R
             Err(source) => return Err(ApiError::Queue { what: "retry a dead letter", source }),
         }
     }
-    note(cx, caller, "dead-letter.retry", &retried.gone_back).await?;
-    Ok(retried)
+    Ok(())
 }
 
-/// Forgets them; returns the ids that were thrown away.
+/// Forgets them, each once it was accounted for; returns how many were thrown away. The audit log as with a retry.
 ///
 /// # Errors
-/// `NotFound` if an id was named that is none of them.
-pub async fn discard(cx: &Ops, caller: &Caller, selection: &Selection) -> Result<Vec<String>, ApiError> {
+/// `NotFound` if an id was named that is none of them. Of a discard that fails in the middle a part has gone, and is
+/// accounted for.
+pub async fn discard(cx: &Ops, caller: &Caller, selection: &Selection) -> Result<u64, ApiError> {
     caller.require_permission(Permission::QueuesAdmin)?;
-    let ids = select(cx, caller, selection).await?;
-    let mut discarded = Vec::with_capacity(ids.len());
-    for id in ids {
-        match discard_one(cx, &id).await? {
-            true => discarded.push(id),
-            false if matches!(selection, Selection::Ids(_)) => return Err(ApiError::NotFound),
-            false => {}
+    let act = Act::of("dead-letter.discard", select(cx, caller, selection).await?);
+    act.begins(cx, caller).await?;
+    let mut gone = 0;
+    let done = discard_each(cx, &act.chosen, &mut gone).await;
+    act.ended(cx, caller, gone, &done).await?;
+    done?;
+    match selection {
+        // Somebody else was faster.
+        Selection::Ids(ids) if gone == 0 && !ids.is_empty() => Err(ApiError::NotFound),
+        Selection::Ids(_) | Selection::Queue(_) | Selection::Group(_) | Selection::All => Ok(gone),
+    }
+}
+
+async fn discard_each(cx: &Ops, chosen: &[Chosen], gone: &mut u64) -> Result<(), ApiError> {
+    let mut by_queue: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for one in chosen {
+        by_queue.entry(&one.queue).or_default().push(one.id.clone());
+    }
+    for (queue, ids) in by_queue {
+        // Batch by batch, so that what has gone is known where a later one fails.
+        for some in ids.chunks(DISCARDED_AT_ONCE) {
+            *gone += discard_of_queue(cx, (queue, withdrawal::DISCARDED), some.to_vec()).await?;
         }
     }
-    note(cx, caller, "dead-letter.discard", &discarded).await?;
-    Ok(discarded)
+    Ok(())
 }
 
-async fn note(cx: &Ops, caller: &Caller, action: &'static str, ids: &[String]) -> Result<(), ApiError> {
-    let target = match ids {
-        [] => return Ok(()),
-        [id] => id.clone(),
-        _ => format!("{} dead letters", ids.len()),
-    };
-    audit::note_alone(cx, caller, Note::new(action, &target).detail(&ids.join(" "))).await
+/// Letters of one queue, each batch accounted for in one transaction before it goes.
+async fn discard_of_queue(cx: &Ops, of: (&str, &'static str), ids: Vec<String>) -> Result<u64, ApiError> {
+    let discard = move |queue: &dyn queue::Queue, account: queue::Account<'_>| queue.discard_letters(&ids, account);
+    withdrawal::take_out(cx, "discard dead letters", of, discard).await
 }
 
-async fn discard_one(cx: &Ops, id: &str) -> Result<bool, ApiError> {
-    let asked = id.to_owned();
-    let letter = cx.ask("read a dead letter", move |queue| queue.dead_letter(&asked)).await?;
-    let Some(letter) = letter else { return Ok(false) };
-    let asked = id.to_owned();
-    let discard = move |queue: &dyn queue::Queue, account: queue::Account<'_>| queue.discard_dead(&asked, account);
-    withdrawal::take_out(cx, "discard a dead letter", (&letter.queue, withdrawal::DISCARDED), discard).await
+/// A letter that is meant, and the queue it is of.
+struct Chosen {
+    id: String,
+    queue: String,
 }
 
-async fn select(cx: &Ops, actor: &Actor, selection: &Selection) -> Result<Vec<String>, ApiError> {
+/// What an operator does with letters, for the audit log: an entry with what is meant before the first goes, so that a
+/// process that dies in the middle has said who did it; and one with what came of it.
+struct Act {
+    action: &'static str,
+    target: String,
+    chosen: Vec<Chosen>,
+}
+
+impl Act {
+    fn of(action: &'static str, chosen: Vec<Chosen>) -> Act {
+        let target = match chosen.as_slice() {
+            [one] => one.id.clone(),
+            _ => format!("{} dead letters", chosen.len()),
+        };
+        Act { action, target, chosen }
+    }
+
+    fn ids(&self) -> impl Iterator<Item = &str> {
+        self.chosen.iter().map(|one| one.id.as_str())
+    }
+
+    async fn begins(&self, cx: &Ops, caller: &Caller) -> Result<(), ApiError> {
+        if self.chosen.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<&str> = self.ids().take(IDS_NOTED).collect();
+        self.note(cx, caller, &format!("begins: {}", ids.join(" "))).await
+    }
+
+    async fn ended(&self, cx: &Ops, caller: &Caller, done: u64, how: &Result<(), ApiError>) -> Result<(), ApiError> {
+        if self.chosen.is_empty() {
+            return Ok(());
+        }
+        let told = match how {
+            Ok(()) => format!("done: {done} of {}", self.chosen.len()),
+            Err(error) => {
+                format!("stopped after {done} of {}: {}", self.chosen.len(), stdx::causes::on_one_line(error))
+            }
+        };
+        self.note(cx, caller, &told).await
+    }
+
+    async fn note(&self, cx: &Ops, caller: &Caller, detail: &str) -> Result<(), ApiError> {
+        audit::note_alone(cx, caller, Note::new(self.action, &self.target).detail(detail)).await
+    }
+}
+
+async fn select(cx: &Ops, actor: &Actor, selection: &Selection) -> Result<Vec<Chosen>, ApiError> {
+    let chosen = |letter: DeadLetter| Chosen { id: letter.id, queue: letter.queue };
     let queue = match selection {
         Selection::Group(key) => {
             let letters = list(cx, actor, None).await?;
-            return Ok(letters
-                .into_iter()
-                .filter(|letter| group_key(letter) == *key)
-                .map(|letter| letter.id)
-                .collect());
+            return Ok(letters.into_iter().filter(|letter| group_key(letter) == *key).map(chosen).collect());
         }
         Selection::Ids(ids) => {
+            let mut letters = Vec::with_capacity(ids.len());
             for id in ids {
                 match get(cx, actor, id).await {
                     Err(ApiError::NotFound) if ids.len() > 1 => {
                         return Err(ApiError::invalid(format!("No dead letter has the id '{id}'.")));
                     }
-                    found => drop(found?),
+                    found => letters.push(chosen(found?)),
                 }
             }
-            return Ok(ids.clone());
+            return Ok(letters);
         }
         Selection::Queue(name) => Some(name.as_str()),
         Selection::All => None,
     };
-    Ok(list(cx, actor, queue).await?.into_iter().map(|letter| letter.id).collect())
+    Ok(list(cx, actor, queue).await?.into_iter().map(chosen).collect())
 }
 
 #[cfg(test)]
@@ -194,6 +287,7 @@ mod tests {
             deaths: 0,
             error: error.to_owned(),
             at: stdx::Timestamp::EPOCH,
+            enqueued_at: stdx::Timestamp::EPOCH,
         };
         let letters =
             [letter("1", "port 80 is closed"), letter("2", "no such host"), letter("3", "port 443 is closed")];

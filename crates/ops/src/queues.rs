@@ -73,6 +73,7 @@ pub async fn resume(cx: &Ops, caller: &Caller, name: &str) -> Result<(), ApiErro
 /// `NotFound` if there is no such queue. Of a purge that fails in the middle a part has gone, and is accounted for.
 pub async fn purge(cx: &Ops, caller: &Caller, name: &str) -> Result<u64, ApiError> {
     let name = known(cx, caller, name).await?;
+    audit::note_alone(cx, caller, Note::new("queue.purge", &name).detail("begins")).await?;
     let asked = name.clone();
     let purge = move |queue: &dyn queue::Queue, account: queue::Account<'_>| queue.purge(&asked, account);
     let purged = withdrawal::take_out(cx, "purge a queue", (&name, withdrawal::PURGED), purge).await;

@@ -8,11 +8,11 @@ use protocol::accepted::{AcceptedBody, AcceptedJob, Endpoint};
 use protocol::job_name::JobName;
 use protocol::{Encoding, EventId};
 use queue::brokers::embedded::{Config, Durability, Embedded};
-use queue::{Broker, ClaimRequest, Claimed, DeadReason, Finish, JobId, NewJob, QueueBounds};
+use queue::{Broker, ClaimRequest, Claimed, DeadReason, Finish, JobId, Ledger, NewJob, QueueBounds};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
-use stdx::Timestamp;
+use stdx::{Clock, Timestamp};
 use store::conservation::AcceptedRow;
 use testkit::world::{NOON, World};
 
@@ -88,6 +88,23 @@ impl House {
         rows.into_iter().find(|row| row.project_id == project_id && row.hour == at.hour()).unwrap()
     }
 
+    /// What became of events, by reason.
+    fn outcomes(&self) -> Vec<(String, i64)> {
+        let rows = self.ops.stores.db.read_blocking(|tx| {
+            tx.query::<(String, i64)>(
+                "SELECT reason, SUM(quantity) FROM outcome_hour WHERE outcome = 'dead' GROUP BY reason",
+                &[],
+            )
+        });
+        rows.unwrap()
+    }
+
+    /// Details of an action's entries, the latest first.
+    async fn audit(&self, action: &str) -> Vec<String> {
+        let page = ops::audit::list(&self.ops, &Actor::System, None, &ops::PageRequest::default()).await.unwrap();
+        page.items.into_iter().filter(|entry| entry.action == action).map(|entry| entry.detail).collect()
+    }
+
     async fn receipt(&self, project: &str, number: u8) -> (String, Option<String>) {
         let event = EventRef {
             project: ops::projects::ProjectRef { org: "acme".to_owned(), project: project.to_owned() },
@@ -161,6 +178,114 @@ async fn a_discarded_letter_is_dead_under_its_own_project_and_hour() {
     let balance = house.balance().await;
     assert_eq!((balance.missing(), balance.rows.len()), (Some(0), 1), "nothing stands under the hour of the discard");
     assert_eq!(house.receipt("shop", 1).await, ("dead".to_owned(), Some("discarded by an operator".to_owned())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_letter_hides_no_loss_of_another_project_or_hour() {
+    let house = House::new().await;
+    let (shop, site) = (house.world.shop, house.world.site);
+    let earlier = Timestamp::from_micros(NOON.micros() - 3 * HOUR.as_micros() as i64);
+    let lose = |project_id, at: Timestamp| {
+        let row = AcceptedRow { project_id, hour: at.hour(), quantity: 1 };
+        house.ops.stores.db.write_blocking(|tx| store::conservation::add_accepted(tx, &[row])).unwrap();
+    };
+    house.accept(shop, 1, earlier, inline()).await;
+    house.bury_one();
+    // Older than the hours that are compared: its acceptance is not among them, nor is it.
+    let old = Timestamp::from_micros(NOON.micros() - 72 * HOUR.as_micros() as i64);
+    house.accept(site, 2, old, inline()).await;
+    house.bury_one();
+    assert_eq!(house.balance().await.missing(), Some(0));
+    lose(site, earlier);
+    assert_eq!(house.balance().await.missing(), Some(1), "of another project in the letter's hour");
+    lose(shop, NOON);
+    assert_eq!(house.balance().await.missing(), Some(2), "of the letter's project in another hour");
+    assert_eq!(house.row(shop, earlier).await.letters, 1);
+    let caller = Caller::of_task("test");
+    let written_off = conservation::write_off(&house.ops, &caller).await.unwrap();
+    assert_eq!(written_off.events, 2);
+    assert_eq!(house.row(shop, earlier).await.dead, 0, "what is a letter is not written off");
+    assert_eq!(house.balance().await.missing(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_events_of_one_id_have_a_letter_each_and_an_account_each() {
+    let house = House::new().await;
+    let shop = house.world.shop;
+    let later = Timestamp::from_micros(NOON.micros() + 1);
+    for at in [NOON, later] {
+        house.accept(shop, 1, at, inline()).await;
+        house.bury_one();
+    }
+    assert_eq!(house.row(shop, NOON).await.letters, 2);
+    assert_eq!(house.balance().await.missing(), Some(0), "neither took the other's place");
+    dead_letters::discard(&house.ops, &Caller::of_task("test"), &Selection::All).await.unwrap();
+    let row = house.row(shop, NOON).await;
+    assert_eq!((row.accepted, row.dead, row.letters, house.balance().await.missing()), (2, 2, 0, Some(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_that_goes_by_age_is_dead_under_its_own_project_and_hour_once() {
+    let house = House::new().await;
+    let shop = house.world.shop;
+    for number in 1..=3 {
+        house.accept(shop, number, NOON, inline()).await;
+        house.bury_one();
+    }
+    assert_eq!(dead_letters::let_go(&house.ops).await.unwrap(), 0, "they are young");
+    house.world.clock.advance(queue::LETTERS_KEPT);
+    house.accept(shop, 4, Clock::now(&house.world.clock), inline()).await;
+    house.bury_one();
+    assert_eq!(dead_letters::let_go(&house.ops).await.unwrap(), 3);
+    assert_eq!(house.outcomes(), [("14 days among the dead letters".to_owned(), 3)]);
+    let told = ("dead".to_owned(), Some("14 days among the dead letters".to_owned()));
+    assert_eq!(house.receipt("shop", 1).await, told);
+    // One as it stands in the log of a process that was killed after it was accounted for and before it was dropped.
+    let id = JobName::of_event(shop, EventId::from_bytes([1; 16])).to_string();
+    house.accept(shop, 1, NOON, inline()).await;
+    house.bury_one();
+    house.world.clock.advance(queue::LETTERS_KEPT);
+    assert_eq!(dead_letters::let_go(&house.ops).await.unwrap(), 2, "it and the fourth");
+    assert!(house.queue.dead_letter(&id).unwrap().is_none());
+    assert_eq!(house.outcomes(), [("14 days among the dead letters".to_owned(), 4)], "each counts once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_that_cannot_be_accounted_for_stay_however_old() {
+    let house = House::new().await;
+    house.accept(house.world.shop, 1, NOON, inline()).await;
+    house.bury_one();
+    house.world.clock.advance(queue::LETTERS_KEPT * 2);
+    let break_it = |sql: &'static str| {
+        house.ops.stores.db.write_blocking(|tx| tx.execute_script(sql)).unwrap();
+    };
+    break_it("ALTER TABLE withdrawn RENAME TO away");
+    let refused = dead_letters::let_go(&house.ops).await;
+    assert!(refused.is_err(), "{refused:?}");
+    let refused = dead_letters::discard(&house.ops, &Caller::of_task("test"), &Selection::All).await;
+    assert!(refused.is_err(), "{refused:?}");
+    assert_eq!(house.queue.dead_letters().unwrap().len(), 1);
+    break_it("ALTER TABLE away RENAME TO withdrawn");
+    assert_eq!(dead_letters::let_go(&house.ops).await.unwrap(), 1);
+    let noted = house.audit("dead-letter.discard").await;
+    let [ended, begins] = &noted[..] else { panic!("{noted:?}") };
+    assert!(begins.starts_with("begins: 1-") && ended.starts_with("stopped after 0 of 1: "), "{noted:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_to_a_group_is_noted_before_it_begins_and_when_it_has_ended() {
+    let house = House::new().await;
+    for number in 1..=2 {
+        house.accept(house.world.shop, number, NOON, inline()).await;
+        house.bury_one();
+    }
+    let caller = Caller::of_task("test");
+    let retried = dead_letters::retry(&house.ops, &caller, &Selection::All).await.unwrap();
+    assert_eq!(retried.gone_back.len(), 2);
+    let noted = house.audit("dead-letter.retry").await;
+    assert!(noted[1].starts_with("begins: 1-") && noted[0] == "done: 2 of 2", "{noted:?}");
+    dead_letters::discard(&house.ops, &caller, &Selection::All).await.unwrap();
+    assert!(house.audit("dead-letter.discard").await.is_empty(), "nothing was meant");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! The two seams. Every implementation passes the same conformance suite.
 
 use crate::broadcast::Broadcast;
+use crate::letters::{DeadNames, LETTERS_PAGE_MAX, LetterPage, Letters};
 use crate::pool::PoolRow;
 use crate::{Claimed, Finish, JobId, JobResult, JobState, LeaseId, NewJob, Published, QueueDepth, QueueError};
 use bytes::Bytes;
@@ -128,6 +129,9 @@ pub struct DeadLetter {
     pub deaths: u32,
     pub error: String,
     pub at: Timestamp,
+    /// Since when the job waited: the time that tells it from another of its id.
+    #[serde(default)]
+    pub enqueued_at: Timestamp,
 }
 
 /// A job that somebody takes out of the queue by hand.
@@ -225,11 +229,26 @@ pub(crate) fn lives_already(id: &str, by: &'static str) -> QueueError {
 
 /// Keeps what a broker cannot: dead letters, pauses, results, workers, schedule cursors; and does what operators ask.
 pub trait Ledger: Send + Sync + 'static {
-    /// The oldest first.
+    /// A page of dead letters, the oldest first.
     ///
     /// # Errors
     /// If the ledger does not answer; so for all that follows.
-    fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError>;
+    fn letters(&self, page: &LetterPage) -> Result<Letters, QueueError>;
+
+    /// All of them, page by page: at most about `LETTERS_MAX`.
+    fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError> {
+        let mut letters = Vec::new();
+        let mut page = LetterPage { most: LETTERS_PAGE_MAX, ..LetterPage::default() };
+        loop {
+            let some = self.letters(&page)?;
+            letters.extend(some.letters);
+            let Some(next) = some.next else { return Ok(letters) };
+            page.after = Some(next);
+        }
+    }
+
+    /// Some of the names of dead letters whose jobs wait since `since` or later; from the start without `from`.
+    fn dead_names(&self, since: Timestamp, from: Option<&str>) -> Result<DeadNames, QueueError>;
 
     fn dead_letter(&self, id: &str) -> Result<Option<DeadLetter>, QueueError>;
 
@@ -240,11 +259,19 @@ pub trait Ledger: Send + Sync + 'static {
     /// If it cannot be published; `Lives` while a job of its id or its unique key does. It stays then.
     fn retry_dead<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, QueueError>>;
 
-    /// Forgets a dead letter, once it was accounted for. Returns whether there was one.
+    /// Forgets dead letters, batch by batch, each once it was accounted for. Returns how many of them there were.
+    ///
+    /// # Errors
+    /// If that cannot be written, or not accounted for: the batches before it are gone, the rest stays.
+    fn discard_letters(&self, ids: &[String], account: Account<'_>) -> Result<u64, QueueError>;
+
+    /// Forgets one. Returns whether there was one.
     ///
     /// # Errors
     /// If that cannot be written, or not accounted for: it stays then.
-    fn discard_dead(&self, id: &str, account: Account<'_>) -> Result<bool, QueueError>;
+    fn discard_dead(&self, id: &str, account: Account<'_>) -> Result<bool, QueueError> {
+        self.discard_letters(&[id.to_owned()], account).map(|gone| gone > 0)
+    }
 
     /// Stops claims from a queue; what runs goes on, publishing too. Holds over restarts.
     ///

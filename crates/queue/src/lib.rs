@@ -16,6 +16,7 @@ mod celery;
 pub mod cron;
 mod error;
 mod job;
+mod letters;
 pub mod pool;
 mod spool;
 mod task;
@@ -34,6 +35,9 @@ pub use error::QueueError;
 pub use job::{
     Claimed, DeadReason, Finish, JobId, JobOptions, JobResult, JobState, LeaseId, NAME_BYTES_MAX, NewJob,
     PRIORITY_DEFAULT, Published, QueueDepth, RESULT_BYTES_MAX, RESULT_KEPT,
+};
+pub use letters::{
+    DeadName, DeadNames, LETTERS_KEPT, LETTERS_MAX, LETTERS_PAGE_MAX, LetterCursor, LetterPage, Letters,
 };
 pub use spool::{SPOOL_BOUND, SPOOL_TAKEN_OVER_WITHIN, Spool, SpoolFolder, SpoolState};
 pub use task::{CallTask, Calls, Outcome, Policy, RunContext, Task};

@@ -6,6 +6,7 @@ mod amqp_tools;
 mod conformance;
 mod conformance_leaving;
 mod conformance_ledger;
+mod conformance_letters;
 mod copy;
 mod cron;
 mod embedded;

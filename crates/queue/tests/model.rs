@@ -4,8 +4,9 @@
 use crate::support::{LEASE, Rig, job, unaccounted};
 use proptest::prelude::*;
 use queue::{Broker, Claimed, DeadReason, Finish, JobId, JobState, Ledger, NewJob, Published};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
+use stdx::Timestamp;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -34,13 +35,15 @@ fn step() -> impl Strategy<Value = Step> {
 struct Known {
     attempts: u32,
     is_parked: bool,
+    since: Timestamp,
 }
 
 struct World {
     rig: Rig,
     living: HashMap<String, Known>,
     /// Dead letters that the model caused; poison may add more.
-    dead: Vec<String>,
+    /// Each by its job's name and time: another job of the name has a letter of its own.
+    dead: BTreeSet<(String, Timestamp)>,
     running: Vec<Claimed>,
     may_be_ready: bool,
 }
@@ -54,7 +57,8 @@ impl World {
                 let new = NewJob { fairness_key: key, priority, delay, ..job(&id) };
                 let published = self.rig.publish(vec![new]).expect("there is room")[0];
                 assert_eq!(published == Published::AlreadyThere, self.living.contains_key(&id), "{id}");
-                self.living.entry(id).or_default();
+                let since = stdx::Clock::now(&self.rig.clock);
+                self.living.entry(id).or_insert(Known { since, ..Known::default() });
                 self.may_be_ready = true;
             }
             Step::Claim { jobs_max } => self.claim(jobs_max),
@@ -123,9 +127,8 @@ impl World {
             Finish::GiveBack { .. } => known.attempts -= 1,
             Finish::Park => (known.attempts, known.is_parked) = (known.attempts - 1, true),
             Finish::Dead { .. } => {
-                self.living.remove(&id);
-                self.dead.retain(|other| *other != id);
-                self.dead.push(id);
+                let since = self.living.remove(&id).map(|known| known.since);
+                self.dead.extend(since.map(|since| (id, since)));
             }
             Finish::Done | Finish::Returned { .. } => drop(self.living.remove(&id)),
             Finish::Retry { .. } | Finish::Died { .. } => {}
@@ -146,13 +149,13 @@ impl World {
             |id: &String| self.rig.broker.locate(&JobId::new(id)).expect("the broker answers") == Some(JobState::Dead);
         let poisoned: Vec<String> = self.living.keys().filter(|id| is_dead(id)).cloned().collect();
         for id in poisoned {
-            self.living.remove(&id);
-            self.dead.retain(|other| *other != id);
-            self.dead.push(id);
+            let since = self.living.remove(&id).map(|known| known.since);
+            self.dead.extend(since.map(|since| (id, since)));
         }
-        let letters: Vec<String> =
-            self.rig.broker.dead_letters().expect("letters").into_iter().map(|letter| letter.id).collect();
-        assert_eq!(letters.len(), self.dead.len(), "{letters:?} {:?}", self.dead);
+        let letters = self.rig.broker.dead_letters().expect("letters");
+        let letters: BTreeSet<(String, Timestamp)> =
+            letters.iter().map(|letter| (letter.job_id().to_owned(), letter.enqueued_at)).collect();
+        assert_eq!(letters, self.dead);
         assert_eq!(self.rig.waiting(), self.living.len() as u64);
     }
 
@@ -191,7 +194,7 @@ proptest! {
         let mut world = World {
             rig: Rig::new(),
             living: HashMap::new(),
-            dead: Vec::new(),
+            dead: BTreeSet::new(),
             running: Vec::new(),
             may_be_ready: false,
         };

@@ -9,7 +9,6 @@ use stdx::{ManualClock, Timestamp};
 
 struct Rig {
     broker: Redis,
-    clock: ManualClock,
     server: RedisServer,
 }
 
@@ -19,7 +18,7 @@ fn rig() -> Option<Rig> {
     }
     let server = RedisServer::start(&[]);
     let clock = ManualClock::at(Timestamp::from_seconds(1_000_000));
-    Some(Rig { broker: server.broker(&clock, 1_000_000), clock, server })
+    Some(Rig { broker: server.broker(&clock, 1_000_000), server })
 }
 
 impl Rig {
@@ -119,17 +118,22 @@ fn names_of_jobs_that_wait_or_run_for_long_are_kept() {
     assert!(left <= 9, "{left}");
 }
 
+/// A process of an earlier release knows letters, and not their names.
 #[test]
-fn old_dead_letters_go() {
+fn letters_of_an_earlier_release_are_named() {
     let Some(rig) = rig() else { return };
-    rig.publish("old");
-    let claimed = rig.claim();
-    let dead = Finish::Dead { reason: DeadReason::Rejected, error: "no".to_owned() };
-    rig.broker.finish(vec![(claimed[0].lease, dead)]).expect("ended");
-    rig.clock.advance(Duration::from_secs(13 * 24 * 3600));
-    rig.broker.upkeep().expect("kept up");
-    assert_eq!(rig.broker.dead_letters().expect("answered").len(), 1);
-    rig.clock.advance(Duration::from_secs(2 * 24 * 3600));
-    rig.broker.upkeep().expect("kept up");
-    assert!(rig.broker.dead_letters().expect("answered").is_empty());
+    for id in ["old", "taken"] {
+        rig.publish(id);
+        let claimed = rig.claim();
+        let dead = Finish::Dead { reason: DeadReason::Rejected, error: "no".to_owned() };
+        rig.broker.finish(vec![(claimed[0].lease, dead)]).expect("ended");
+    }
+    let mut raw = rig.server.raw();
+    let before = rig.broker.dead_names(stdx::Timestamp::EPOCH, None).expect("named");
+    redis::cmd("HDEL").arg("vigie:dead:names").arg("old").exec(&mut raw).expect("forgotten");
+    redis::cmd("ZREM").arg("vigie:dead").arg("taken").exec(&mut raw).expect("taken away");
+    redis::cmd("HDEL").arg("vigie:letters").arg("taken").exec(&mut raw).expect("taken away");
+    redis::cmd("HSET").arg("vigie:dead:names").arg("too many").arg("1 q").exec(&mut raw).expect("set");
+    let named = rig.broker.dead_names(stdx::Timestamp::EPOCH, None).expect("named").names;
+    assert_eq!(named, before.names.into_iter().filter(|name| name.id == "old").collect::<Vec<_>>());
 }

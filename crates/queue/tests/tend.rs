@@ -8,6 +8,7 @@ use queue::{
     Account, BoxFuture, Broker, ClaimRequest, Claimed, Cursor, DeadLetter, Finish, JobId, JobResult, JobState, LeaseId,
     Ledger, NewJob, Parked, Published, QueueDepth, QueueError, Spool, Worker, WorkerConfig, WorkerRow,
 };
+use queue::{DeadNames, LetterPage, Letters};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -91,8 +92,12 @@ impl Broker for Trapped {
 }
 
 impl Ledger for Trapped {
-    fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError> {
-        self.inner.dead_letters()
+    fn letters(&self, page: &LetterPage) -> Result<Letters, QueueError> {
+        self.inner.letters(page)
+    }
+
+    fn dead_names(&self, since: Timestamp, from: Option<&str>) -> Result<DeadNames, QueueError> {
+        self.inner.dead_names(since, from)
     }
 
     fn dead_letter(&self, id: &str) -> Result<Option<DeadLetter>, QueueError> {
@@ -103,8 +108,8 @@ impl Ledger for Trapped {
         self.inner.retry_dead(id)
     }
 
-    fn discard_dead(&self, id: &str, account: Account<'_>) -> Result<bool, QueueError> {
-        self.inner.discard_dead(id, account)
+    fn discard_letters(&self, ids: &[String], account: Account<'_>) -> Result<u64, QueueError> {
+        self.inner.discard_letters(ids, account)
     }
 
     fn pause(&self, queue: &str) -> Result<(), QueueError> {

@@ -78,8 +78,12 @@ impl Broker for QuietBroker {
 }
 
 impl Ledger for QuietBroker {
-    fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError> {
-        Ok(Vec::new())
+    fn letters(&self, _page: &queue::LetterPage) -> Result<queue::Letters, QueueError> {
+        Ok(queue::Letters::default())
+    }
+
+    fn dead_names(&self, _since: Timestamp, _from: Option<&str>) -> Result<queue::DeadNames, QueueError> {
+        Ok(queue::DeadNames::default())
     }
 
     fn dead_letter(&self, _id: &str) -> Result<Option<DeadLetter>, QueueError> {
@@ -90,8 +94,8 @@ impl Ledger for QuietBroker {
         Box::pin(async { Ok(false) })
     }
 
-    fn discard_dead(&self, _id: &str, _account: Account<'_>) -> Result<bool, QueueError> {
-        Ok(false)
+    fn discard_letters(&self, _ids: &[String], _account: Account<'_>) -> Result<u64, QueueError> {
+        Ok(0)
     }
 
     fn pause(&self, _queue: &str) -> Result<(), QueueError> {

@@ -57,7 +57,7 @@ fn rows_of(balance: &[BalanceRow], missing: i64) -> Vec<OutcomeRow> {
     let mut oldest_first: Vec<&BalanceRow> = balance.iter().collect();
     oldest_first.sort_by_key(|row| (row.hour.0, row.project_id));
     for row in oldest_first {
-        let quantity = row.in_flight().min(left);
+        let quantity = row.under_way().min(left);
         if quantity > 0 {
             left -= quantity;
             rows.push(OutcomeRow {
@@ -80,7 +80,7 @@ mod tests {
     use stdx::Hour;
 
     #[test]
-    fn the_oldest_hours_lose_first_and_no_more_than_they_had_in_flight() {
+    fn the_oldest_hours_lose_first_and_no_more_than_they_had_under_way() {
         let row = |project_id, hour, accepted, stored| BalanceRow {
             project_id,
             hour: Hour(hour),

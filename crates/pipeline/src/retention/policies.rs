@@ -268,7 +268,12 @@ pub const UNAGED: &[Unaged] = &[
 
 /// What is no model of a sweep.
 pub const ELSEWHERE: &[Elsewhere] = &[
-    Elsewhere { what: "dead letters", kept_text: "14 days, by the queue that holds them, whichever broker it is" },
+    // `queue::LETTERS_KEPT` and `LETTERS_MAX`; `ops::dead_letters::let_go` sees to them.
+    Elsewhere {
+        what: "dead letters",
+        kept_text: "14 days, and 100,000 of them, the oldest go first; each ten minutes the web process lets go what is due, \
+                    once its event is counted as `dead` under its project and hour",
+    },
     Elsewhere { what: "results of jobs", kept_text: "a day, by the queue, of jobs that ask for it" },
     Elsewhere {
         what: "invitations",

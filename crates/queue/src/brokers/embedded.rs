@@ -25,6 +25,7 @@ mod writer;
 use crate::broker::{
     Account, BoxFuture, Broker, ClaimRequest, Cursor, DeadLetter, Ledger, POLL_MAX, Parked, WorkerRow, lives_already,
 };
+use crate::letters::{self, DeadNames, LetterPage, Letters};
 use crate::{Claimed, Finish, JobId, JobResult, JobState, LeaseId, NewJob, Published, QueueDepth, QueueError};
 use cursors::Cursors;
 use dead::DeadLetters;
@@ -275,6 +276,12 @@ impl Broker for Embedded {
         for depth in &mut depths {
             depth.dead = inner.dead.count_of(&depth.queue);
         }
+        // Of a queue that nobody has used since the start, only its letters may be left.
+        let is_shown = |queue: &str| depths.iter().any(|depth| depth.queue == queue);
+        let of_letters =
+            |(queue, dead): (&str, u64)| QueueDepth { queue: queue.to_owned(), dead, ..QueueDepth::default() };
+        let more: Vec<QueueDepth> = inner.dead.counts().filter(|(queue, _)| !is_shown(queue)).map(of_letters).collect();
+        depths.extend(more);
         Ok(depths)
     }
 
@@ -319,8 +326,12 @@ impl Broker for Embedded {
 }
 
 impl Ledger for Embedded {
-    fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError> {
-        Ok(self.shared.lock().dead.list())
+    fn letters(&self, page: &LetterPage) -> Result<Letters, QueueError> {
+        Ok(self.shared.lock().dead.page(page))
+    }
+
+    fn dead_names(&self, since: Timestamp, from: Option<&str>) -> Result<DeadNames, QueueError> {
+        Ok(self.shared.lock().dead.names(since, from))
     }
 
     fn dead_letter(&self, id: &str) -> Result<Option<DeadLetter>, QueueError> {
@@ -331,12 +342,13 @@ impl Ledger for Embedded {
         Box::pin(async move {
             let read = self.shared.lock().dead.read(id);
             let Some((job, position)) = read.map_err(|error| self.shared.failed(error))? else { return Ok(false) };
-            if self.shared.lock().schedule.find(hash_id(id)).is_some() {
+            let hash = hash_id(job.id.as_str());
+            if self.shared.lock().schedule.find(hash).is_some() {
                 return Err(lives_already(id, "id"));
             }
             // Published first: a crash between the two leaves a letter too many, not a job too few.
             let published = self.publish(vec![job]).await?;
-            if published != [Published::Accepted] && self.shared.lock().schedule.find(hash_id(id)).is_none() {
+            if published != [Published::Accepted] && self.shared.lock().schedule.find(hash).is_none() {
                 // Discarding the letter would lose this job.
                 return Err(lives_already(id, "unique key"));
             }
@@ -346,10 +358,8 @@ impl Ledger for Embedded {
         })
     }
 
-    fn discard_dead(&self, id: &str, account: Account<'_>) -> Result<bool, QueueError> {
-        let Some(leaving) = self.leaving_letter(id)? else { return Ok(false) };
-        account(&[leaving])?;
-        self.drop_letter(id)
+    fn discard_letters(&self, ids: &[String], account: Account<'_>) -> Result<u64, QueueError> {
+        letters::discard(ids, account, |ids| self.show_letters(ids), |going| self.drop_letters(&letters::shown(going)))
     }
 
     fn pause(&self, queue: &str) -> Result<(), QueueError> {

@@ -11,7 +11,7 @@ use super::disk::{Crash, SimDisk};
 use crate::brokers::embedded::{Config, Durability, Embedded};
 use crate::{Broker, Claimed, LeaseId};
 use model::Known;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,6 +112,8 @@ struct World {
     passed: Duration,
     broker: Option<Arc<Embedded>>,
     jobs: BTreeMap<String, Known>,
+    /// Letters that were there at the last look, by id and time of their jobs: none goes but by hand.
+    letters: BTreeSet<(String, Timestamp)>,
     /// Lives that names had so far.
     lives: u64,
     /// Every run that was not ended, of this process and of those before.
@@ -140,6 +142,7 @@ impl World {
             passed: Duration::ZERO,
             broker: None,
             jobs: BTreeMap::new(),
+            letters: BTreeSet::new(),
             lives: 0,
             runs: Vec::new(),
             turns: order::Turns::default(),

@@ -68,6 +68,7 @@ pub(super) async fn add(base: &mut Base, listener: TcpListener, components: &mut
         .push(Component::new("refusal-counts", flush::flush_counts(accounting, spooled, base.stores.clone(), stop())));
     components.push(Component::new("health", keep_looking(vitals.doctor.clone(), stop())));
     components.push(Component::new("pulse", keep_sampling(ops.clone(), stop())));
+    components.push(Component::new("dead-letters", let_letters_go(ops.clone(), stop())));
     let answerer = answerer(base, vitals, ops);
     components.push(Component::new("control", control::serve(config.data_dir, answerer, stop())));
     Ok(())
@@ -206,6 +207,23 @@ async fn keep_sampling(ops: Arc<Ops>, shutdown: Shutdown) -> Result<(), Componen
         tokio::select! {
             () = shutdown.triggered() => return Ok(()),
             () = tokio::time::sleep(ops::pulse::SAMPLE_EVERY) => {}
+        }
+    }
+}
+
+/// Dead letters that are too old or too many go once they were accounted for.
+async fn let_letters_go(ops: Arc<Ops>, shutdown: Shutdown) -> Result<(), ComponentError> {
+    loop {
+        match ops::dead_letters::let_go(&ops).await {
+            Ok(0) => {}
+            Ok(letters) => tracing::warn!(letters, "dead letters went: too old, or too many"),
+            Err(error) => {
+                tracing::warn!(error = %stdx::causes::on_one_line(&error), "dead letters that are due not let go, tried again");
+            }
+        }
+        tokio::select! {
+            () = shutdown.triggered() => return Ok(()),
+            () = tokio::time::sleep(ops::dead_letters::LOOK_EVERY) => {}
         }
     }
 }

@@ -52,12 +52,14 @@ pub(super) async fn ledger(request: ApiRequest) -> Result<Answer, ApiError> {
         json!({
             "hour": stdx::Timestamp::from_seconds(row.hour.0 * 3_600).to_rfc3339(), "project": row.project,
             "accepted": row.accepted, "stored": row.stored, "filtered": row.filtered, "duplicate": row.duplicate,
-            "expired": row.expired, "dead": row.dead, "in_flight": row.in_flight(), "unwitnessed": row.unwitnessed(),
+            "expired": row.expired, "dead": row.dead, "in_flight": row.in_flight(),
+            "dead_letters": row.letters, "unwitnessed": row.unwitnessed(),
         })
     };
     Ok(Answer::ok(json!({
         "rows": balance.rows.iter().map(row).collect::<Vec<Value>>(),
-        "queued": balance.queued, "spooled": balance.spooled, "withdrawn": balance.withdrawn, "missing": balance.missing(),
+        "queued": balance.queued, "spooled": balance.spooled, "unnamed_dead_letters": balance.unnamed_letters,
+        "withdrawn": balance.withdrawn, "missing": balance.missing(),
     })))
 }
 

@@ -297,11 +297,11 @@ fn letter_of_unreadable(entry: &Entry, rest: &Undecodable, now: Timestamp) -> Le
             deaths: 0,
             error: cut(&rest.why),
             at: now,
+            enqueued_at: now,
         },
         lane: entry.lane.to_string(),
         seat: entry.seat,
         fairness_key: 0,
-        enqueued_at: now,
         body: None,
     }
 }
@@ -436,11 +436,11 @@ fn letter_of(held: &Held, reason: DeadReason, error: &str, now: Timestamp) -> Le
             deaths: held.deaths.0.min(POISON_DEATHS),
             error: cut(error),
             at: now,
+            enqueued_at: held.enqueued_at,
         },
         lane: held.entry.lane.to_string(),
         seat: held.entry.seat,
         fairness_key: 0,
-        enqueued_at: held.enqueued_at,
         body: Some(held.entry.message.to_text()),
     }
 }

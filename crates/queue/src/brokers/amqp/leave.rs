@@ -176,7 +176,7 @@ fn unread(id: &str, at: Timestamp) -> Leaving {
 }
 
 /// A job of which the ledger has a row, and perhaps the message.
-pub(super) fn leaving_row(id: &str, enqueued_at: Timestamp, body: Option<&[u8]>) -> Leaving {
+fn leaving_row(id: &str, enqueued_at: Timestamp, body: Option<&[u8]>) -> Leaving {
     let payload = body.and_then(|body| celery::decode(body).ok()).map(|job| job.payload);
     Leaving { id: JobId::new(id), enqueued_at, payload }
 }

@@ -6,9 +6,10 @@ use super::tables::jobs::{self, NewRow, State};
 use super::tables::letters::{self, Letter};
 use super::tables::messages;
 use super::tables::rows;
-use super::{Amqp, Shared, leave};
+use super::{Amqp, Shared};
 use crate::broker::{Account, BoxFuture, Cursor, DeadLetter, Ledger, Parked, WorkerRow, lives_already};
 use crate::celery::{self, Edit};
+use crate::letters::{self as paging, DeadNames, Going, LetterPage, Letters, NAMES_MAX};
 use crate::{JobId, JobResult, JobState, NewJob, QueueError};
 use std::time::Duration;
 use stdx::Timestamp;
@@ -18,8 +19,8 @@ const WORKERS_KEPT: Duration = Duration::from_secs(3_600);
 
 impl Shared {
     pub(super) fn locate(&self, id: &JobId) -> Result<Option<JobState>, QueueError> {
-        let (row, letter) =
-            self.tables.read(|tx| Ok((jobs::find(tx, id.as_str())?, letters::find(tx, id.as_str())?)))?;
+        let (row, has_letter) =
+            self.tables.read(|tx| Ok((jobs::find(tx, id.as_str())?, letters::has_of(tx, id.as_str())?)))?;
         let living = row.and_then(|row| match row.state {
             State::Sending | State::Ready => Some(JobState::Ready),
             State::Leased => Some(JobState::Leased),
@@ -27,17 +28,19 @@ impl Shared {
             State::Parked => Some(JobState::Parked),
             State::Ended => None,
         });
-        Ok(living.or(letter.map(|_| JobState::Dead)))
+        Ok(living.or(has_letter.then_some(JobState::Dead)))
     }
 
     fn retry_dead(&self, id: &str) -> Result<bool, QueueError> {
         let now = self.clock.now();
         let retried = self.tables.write(|tx| {
             let Some(letter) = letters::find(tx, id)? else { return Ok(false) };
+            // Its own name may say more than its job's.
+            let Some((text, tag, job)) = renewed(&letter, now) else { return Ok(false) };
+            let (name, id) = (id, job.id.as_str());
             if jobs::find(tx, id)?.is_some_and(|row| row.state != State::Ended) {
                 return Err(lives_already(id, "id"));
             }
-            let Some((text, tag, job)) = renewed(&letter, now) else { return Ok(false) };
             let unique_key = job.options.unique_key.as_deref();
             if let Some(key) = unique_key
                 && jobs::has_unique_key(tx, key, now)?
@@ -58,13 +61,13 @@ impl Shared {
                 attempts: 0,
                 deaths: 0,
                 company_deaths: 0,
-                enqueued_at: letter.enqueued_at,
+                enqueued_at: letter.letter.enqueued_at,
                 due_at: Some(now),
                 lease: None,
             };
             jobs::replace(tx, &row, now)?;
             messages::keep(tx, id, &text, now)?;
-            letters::remove(tx, id)
+            letters::remove(tx, name)
         })?;
         if retried {
             self.send_soon();
@@ -125,10 +128,36 @@ fn renewed(letter: &Letter, now: Timestamp) -> Option<(Vec<u8>, String, celery::
     Some((text, tag, job))
 }
 
+impl Shared {
+    /// All of a batch that was accounted for, in one transaction.
+    fn drop_letters(&self, going: &[Going]) -> Result<u64, QueueError> {
+        self.tables.write(|tx| {
+            let mut dropped = 0;
+            for Going { name, leaving } in going {
+                dropped += u64::from(letters::remove_shown(tx, name, leaving.enqueued_at)?);
+            }
+            Ok(dropped)
+        })
+    }
+}
+
 impl Ledger for Amqp {
-    fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError> {
-        let letters = self.shared.tables.read(letters::all)?;
-        Ok(letters.into_iter().map(|letter| letter.letter).collect())
+    fn letters(&self, page: &LetterPage) -> Result<Letters, QueueError> {
+        let most = page.most();
+        let read = |tx: &mut db::Tx<'_>| letters::page(tx, page.queue.as_deref(), page.after.as_ref(), most + 1);
+        let mut found: Vec<DeadLetter> =
+            self.shared.tables.read(read)?.into_iter().map(|letter| letter.letter).collect();
+        let next = (found.len() > most).then(|| found[most - 1].cursor());
+        found.truncate(most);
+        Ok(Letters { letters: found, next })
+    }
+
+    fn dead_names(&self, since: Timestamp, from: Option<&str>) -> Result<DeadNames, QueueError> {
+        let mut names = self.shared.tables.read(|tx| letters::names(tx, from.unwrap_or_default(), NAMES_MAX))?;
+        let is_last = names.len() < NAMES_MAX;
+        let next = names.last().filter(|_| !is_last).map(|last| last.id.clone());
+        names.retain(|name| name.enqueued_at >= since);
+        Ok(DeadNames { names, next })
     }
 
     fn dead_letter(&self, id: &str) -> Result<Option<DeadLetter>, QueueError> {
@@ -140,10 +169,15 @@ impl Ledger for Amqp {
         Box::pin(async move { self.shared.retry_dead(id) })
     }
 
-    fn discard_dead(&self, id: &str, account: Account<'_>) -> Result<bool, QueueError> {
-        let Some(letter) = self.shared.tables.read(|tx| letters::find(tx, id))? else { return Ok(false) };
-        account(&[leave::leaving_row(id, letter.enqueued_at, letter.body.as_deref())])?;
-        self.shared.tables.write(|tx| letters::remove(tx, id))
+    fn discard_letters(&self, ids: &[String], account: Account<'_>) -> Result<u64, QueueError> {
+        let read = |id: &str| {
+            let letter = self.shared.tables.read(|tx| letters::find(tx, id))?;
+            Ok(letter.map(|letter| {
+                let job = letter.body.as_deref().and_then(|body| celery::decode(body).ok());
+                paging::going(&letter.letter, job.map(|job| job.payload))
+            }))
+        };
+        paging::discard(ids, account, |ids| paging::show_each(ids, read), |going| self.shared.drop_letters(going))
     }
 
     fn pause(&self, queue: &str) -> Result<(), QueueError> {

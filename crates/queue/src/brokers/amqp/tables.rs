@@ -19,6 +19,7 @@ use stdx::Timestamp;
 const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "ledger", sql: include_str!("tables/0001_ledger.sql") },
     Migration { number: 2, name: "looks", sql: include_str!("tables/0002_looks.sql") },
+    Migration { number: 3, name: "letters", sql: include_str!("tables/0003_letters.sql") },
 ];
 
 /// Pages of jobs that live; beyond it they are read again from the system's cache. Taken only where there are so many.

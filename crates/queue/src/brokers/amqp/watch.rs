@@ -18,7 +18,6 @@ const STOP_LOOK: Duration = Duration::from_millis(50);
 pub(super) const LOOK_SHARE: u32 = 20;
 /// What was seen longer ago counts for nothing.
 const STALE_AFTER: Duration = Duration::from_secs(5);
-const LETTERS_KEPT: Duration = Duration::from_secs(14 * 24 * 3_600);
 const FORGET_EVERY: Duration = Duration::from_secs(60);
 /// So long the name of a job is kept whose message may still come, or that a Python worker ran.
 const NAMES_KEPT: Duration = Duration::from_secs(24 * 3_600);
@@ -163,7 +162,6 @@ impl Shared {
         self.tables.note(|tx| {
             jobs::forget_old(tx, now.minus(NAMES_KEPT), now.minus(UNSENT_KEPT))?;
             messages::forget_orphans(tx)?;
-            letters::forget_old(tx, now.minus(LETTERS_KEPT))?;
             rows::forget_results(tx, now.minus(RESULT_KEPT)).map(drop)
         })
     }

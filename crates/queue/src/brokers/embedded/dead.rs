@@ -4,29 +4,27 @@
 use super::disk::Disk;
 use super::frame::{self, Record};
 use super::log::{self, Keep, Log, Position, ReadError};
+use crate::letters::{DeadName, DeadNames, LetterPage, Letters, NAMES_MAX, name_apart};
 use crate::{DeadLetter, DeadReason, JobId, JobOptions, NewJob, QueueError};
 use bytes::Bytes;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use stdx::Timestamp;
 
-/// Dead letters are kept for so long, and so many of them; the oldest go first.
-const LETTERS_KEPT: Duration = Duration::from_secs(14 * 24 * 3_600);
-const LETTERS_MAX: usize = 100_000;
-/// Pause between two looks for old ones.
-const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// Bytes of an error text that are kept.
 const ERROR_BYTES_MAX: usize = 4 << 10;
 
 pub struct DeadLetters {
     pub log: Log,
     letters: BTreeMap<String, (DeadLetter, Position)>,
+    /// When each stopped, and its name.
+    order: BTreeSet<(Timestamp, String)>,
     /// How many each queue has.
     counts: HashMap<String, u64>,
-    swept_at: Timestamp,
 }
 
 /// A job on its way to the dead letters.
@@ -35,6 +33,8 @@ pub struct Burial {
     pub body: Option<Vec<u8>>,
     /// Its name if the body is damaged.
     pub id_hash: u128,
+    /// Since when it waits, to the second, if the body is damaged.
+    pub enqueued_s: u32,
     pub queue: String,
     pub attempts: u32,
     pub deaths: u32,
@@ -51,7 +51,11 @@ impl DeadLetters {
                 return Keep::Over;
             }
             let frame = frame::decode_body(found.body);
-            let Some((letter, _)) = frame.and_then(|frame| split(frame.payload)) else { return Keep::Unreadable };
+            let Some((letter, _)) = frame.as_ref().and_then(|frame| split(frame.payload)) else {
+                return Keep::Unreadable;
+            };
+            // The first release did not write it into the letter.
+            let letter = DeadLetter { enqueued_at: frame.map_or(letter.at, |frame| frame.enqueued_at), ..letter };
             let before = letters.insert(letter.id.clone(), (letter, found.position));
             replaced.extend(before.map(|(_, position)| position));
             Keep::Living
@@ -60,7 +64,8 @@ impl DeadLetters {
         for (letter, _) in letters.values() {
             *counts.entry(letter.queue.clone()).or_default() += 1;
         }
-        let mut dead = DeadLetters { log, letters, counts, swept_at: Timestamp::EPOCH };
+        let order = letters.values().map(|(letter, _)| (letter.at, letter.id.clone())).collect();
+        let mut dead = DeadLetters { log, letters, order, counts };
         for position in replaced {
             dead.forget(position);
         }
@@ -81,7 +86,7 @@ impl DeadLetters {
         let mut lengths = Vec::with_capacity(burials.len());
         let mut letters = Vec::with_capacity(burials.len());
         for burial in burials {
-            let (letter, job) = burial.prepare(now)?;
+            let (letter, job) = burial.prepare(now, |id, enqueued_at| self.name_of(id, enqueued_at))?;
             let start = bytes.len();
             frame::encode(&job, now, &mut bytes);
             lengths.push(bytes.len() - start);
@@ -94,34 +99,71 @@ impl DeadLetters {
         }
         for (letter, position) in letters.into_iter().zip(positions) {
             *self.counts.entry(letter.queue.clone()).or_default() += 1;
-            if let Some((before, place)) = self.letters.insert(letter.id.clone(), (letter, position)) {
-                self.count_out(&before.queue);
+            let (at, id) = (letter.at, letter.id.clone());
+            if let Some((before, place)) = self.letters.insert(id.clone(), (letter, position)) {
+                self.count_out(&before);
                 self.forget(place);
             }
+            self.order.insert((at, id));
         }
         Ok(())
     }
 
-    pub fn list(&self) -> Vec<DeadLetter> {
-        let mut letters: Vec<DeadLetter> = self.letters.values().map(|(letter, _)| letter.clone()).collect();
-        letters.sort_by_key(|letter| letter.at);
-        letters
+    /// A letter of the same job is replaced; that of another job of this id keeps its name.
+    fn name_of(&self, id: &str, enqueued_at: Timestamp) -> String {
+        match self.letters.get(id) {
+            Some((letter, _)) if letter.enqueued_at != enqueued_at => name_apart(id, enqueued_at),
+            Some(_) | None => id.to_owned(),
+        }
+    }
+
+    pub fn page(&self, page: &LetterPage) -> Letters {
+        let after = page.after.as_ref().map(|after| (after.at, after.id.clone()));
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let of_page = |letter: &&DeadLetter| page.queue.as_ref().is_none_or(|queue| letter.queue == *queue);
+        let mut letters = self.order.range((from, Bound::Unbounded)).filter_map(|(_, id)| self.get(id)).filter(of_page);
+        let found: Vec<DeadLetter> = letters.by_ref().take(page.most()).cloned().collect();
+        let next = letters.next().and(found.last()).map(DeadLetter::cursor);
+        Letters { letters: found, next }
+    }
+
+    /// In the order of their ids, a bounded number.
+    pub fn names(&self, since: Timestamp, from: Option<&str>) -> DeadNames {
+        let from = from.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut letters = self.letters.range::<str, _>((from, Bound::Unbounded)).map(|(_, (letter, _))| letter);
+        let looked_at: Vec<&DeadLetter> = letters.by_ref().take(NAMES_MAX).collect();
+        let next = letters.next().and(looked_at.last()).map(|letter| letter.id.clone());
+        let name = |letter: &&DeadLetter| DeadName {
+            id: letter.id.clone(),
+            queue: letter.queue.clone(),
+            enqueued_at: letter.enqueued_at,
+        };
+        DeadNames { names: looked_at.iter().filter(|letter| letter.enqueued_at >= since).map(name).collect(), next }
     }
 
     pub fn get(&self, id: &str) -> Option<&DeadLetter> {
         self.letters.get(id).map(|(letter, _)| letter)
     }
 
+    /// Whether there is a letter of a job of this id, by whatever name.
     pub fn contains(&self, id: &str) -> bool {
+        let mut apart = self.letters.range::<str, _>((Bound::Excluded(id), Bound::Unbounded)).map(|(_, (one, _))| one);
         self.letters.contains_key(id)
+            || apart.by_ref().take_while(|letter| letter.id.starts_with(id)).any(|letter| letter.job_id() == id)
+    }
+
+    /// The queues that have any, and how many.
+    pub fn counts(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.counts.iter().filter(|(_, count)| **count > 0).map(|(queue, count)| (queue.as_str(), *count))
     }
 
     pub fn count_of(&self, queue: &str) -> u64 {
         self.counts.get(queue).copied().unwrap_or_default()
     }
 
-    fn count_out(&mut self, queue: &str) {
-        if let Some(count) = self.counts.get_mut(queue) {
+    fn count_out(&mut self, gone: &DeadLetter) {
+        self.order.remove(&(gone.at, gone.id.clone()));
+        if let Some(count) = self.counts.get_mut(&gone.queue) {
             *count = count.saturating_sub(1);
         }
     }
@@ -164,34 +206,19 @@ impl DeadLetters {
 
     pub fn discard(&mut self, id: &str) -> bool {
         let Some((letter, position)) = self.letters.remove(id) else { return false };
-        self.count_out(&letter.queue);
+        self.count_out(&letter);
         self.forget(position);
         true
     }
 
-    /// Drops what is old, what is too much and what is empty; called by upkeep.
-    pub fn sweep(&mut self, now: Timestamp) {
-        if now.since(self.swept_at) >= SWEEP_EVERY || self.letters.len() > LETTERS_MAX {
-            self.swept_at = now;
-            self.sweep_letters(now);
-        }
-        self.log.sweep();
+    /// Discards the letter of a job that was shown, and not another job's that took its name since.
+    pub fn discard_shown(&mut self, name: &str, enqueued_at: Timestamp) -> bool {
+        self.get(name).is_some_and(|letter| letter.enqueued_at == enqueued_at) && self.discard(name)
     }
 
-    fn sweep_letters(&mut self, now: Timestamp) {
-        let mut by_age: Vec<(Timestamp, String)> =
-            self.letters.values().map(|(letter, _)| (letter.at, letter.id.clone())).collect();
-        by_age.sort_unstable();
-        let too_many = by_age.len().saturating_sub(LETTERS_MAX);
-        let goes =
-            |(index, (at, _)): &(usize, (Timestamp, String))| *index < too_many || now.since(*at) >= LETTERS_KEPT;
-        let going: Vec<String> = by_age.into_iter().enumerate().filter(goes).map(|(_, (_, id))| id).collect();
-        if !going.is_empty() {
-            tracing::warn!(letters = going.len(), "dead letters went: too old, or too many");
-        }
-        for id in going {
-            self.discard(&id);
-        }
+    /// Drops segments that are empty; called by upkeep.
+    pub fn sweep(&mut self) {
+        self.log.sweep();
     }
 
     fn forget(&mut self, position: Position) {
@@ -202,11 +229,15 @@ impl DeadLetters {
 
 impl Burial {
     /// Returns the letter and the frame's job that carries it.
-    fn prepare(self, now: Timestamp) -> io::Result<(DeadLetter, NewJob)> {
+    fn prepare(self, now: Timestamp, name_of: impl Fn(&str, Timestamp) -> String) -> io::Result<(DeadLetter, NewJob)> {
         let frame = self.body.as_deref().and_then(frame::decode_body);
         let reason = if frame.is_some() { self.reason } else { DeadReason::Damaged };
+        let id = frame.as_ref().map_or_else(|| format!("{:032x}", self.id_hash), |frame| frame.id.to_owned());
+        let enqueued_at = frame
+            .as_ref()
+            .map_or_else(|| Timestamp::from_seconds(i64::from(self.enqueued_s)), |frame| frame.enqueued_at);
         let letter = DeadLetter {
-            id: frame.as_ref().map_or_else(|| format!("{:032x}", self.id_hash), |frame| frame.id.to_owned()),
+            id: name_of(&id, enqueued_at),
             queue: self.queue,
             task: frame.as_ref().map(|frame| frame.task.to_owned()).unwrap_or_default(),
             reason: reason.as_str().to_owned(),
@@ -214,19 +245,20 @@ impl Burial {
             deaths: self.deaths,
             error: shorten(&self.error).to_owned(),
             at: now,
+            enqueued_at,
         };
         let head = serde_json::to_vec(&letter).map_err(io::Error::other)?;
         let mut payload = (head.len() as u32).to_le_bytes().to_vec();
         payload.extend_from_slice(&head);
         payload.extend_from_slice(frame.as_ref().map(|frame| frame.payload).unwrap_or_default());
         let job = NewJob {
-            id: JobId::new(&letter.id),
+            id: JobId::new(&id),
             task: letter.task.as_str().into(),
             queue: letter.queue.as_str().into(),
             fairness_key: frame.as_ref().map(|frame| frame.key).unwrap_or_default(),
             priority: frame.as_ref().map(|frame| frame.priority).unwrap_or_default(),
             delay: Duration::ZERO,
-            enqueued_at: frame.as_ref().map(|frame| frame.enqueued_at),
+            enqueued_at: Some(enqueued_at),
             payload: Bytes::from(payload),
             options: frame.map(|frame| frame.options).unwrap_or_default(),
         };
@@ -254,7 +286,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_letter_looks_as_it_did_in_the_first_release() {
+    fn a_letter_looks_as_it_did_and_one_of_the_first_release_is_read() {
         let letter = DeadLetter {
             id: "1-abc".to_owned(),
             queue: "q".to_owned(),
@@ -264,8 +296,12 @@ mod tests {
             deaths: 3,
             error: "gone".to_owned(),
             at: Timestamp::from_seconds(1_000),
+            enqueued_at: Timestamp::from_seconds(900),
         };
-        let golden = include_str!("../../../tests/golden/letter_v1.json").trim_end();
+        let first = include_str!("../../../tests/golden/letter_v1.json");
+        let of_first = DeadLetter { enqueued_at: Timestamp::EPOCH, ..letter.clone() };
+        assert_eq!(serde_json::from_str::<DeadLetter>(first).expect("a letter is read"), of_first);
+        let golden = include_str!("../../../tests/golden/letter_v2.json").trim_end();
         assert_eq!(serde_json::to_string(&letter).expect("a letter is text"), golden);
         assert_eq!(serde_json::from_str::<DeadLetter>(golden).expect("a letter is read"), letter);
     }

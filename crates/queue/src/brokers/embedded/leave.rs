@@ -6,6 +6,7 @@ use super::log::{self, ReadError};
 use super::schedule::Slot;
 use super::{Embedded, hash_id};
 use crate::broker::{Account, LEAVING_BYTES_MAX, LEAVING_JOBS_MAX, Leaving};
+use crate::letters::{self, Going};
 use crate::{JobId, QueueError};
 use bytes::Bytes;
 use stdx::Timestamp;
@@ -85,25 +86,31 @@ impl Embedded {
         Ok(places.len() as u64)
     }
 
-    /// Returns the job of a dead letter.
+    /// Returns those of the dead letters that there are, with their jobs, and how many of the ids were looked at.
     ///
     /// # Errors
-    /// If the disk does not give it now.
-    pub fn leaving_letter(&self, id: &str) -> Result<Option<Leaving>, QueueError> {
-        let inner = self.shared.lock();
-        let Some(letter) = inner.dead.get(id) else { return Ok(None) };
-        let job = inner.dead.read(id).map_err(|error| self.shared.failed(error))?.map(|(job, _)| job);
-        let enqueued_at = job.as_ref().and_then(|job| job.enqueued_at).unwrap_or(letter.at);
-        Ok(Some(Leaving { id: JobId::new(id), enqueued_at, payload: job.map(|job| job.payload) }))
+    /// If the disk does not give them now.
+    pub fn show_letters(&self, ids: &[String]) -> Result<(Vec<Going>, usize), QueueError> {
+        letters::show_each(ids, |id| {
+            let inner = self.shared.lock();
+            let Some(letter) = inner.dead.get(id) else { return Ok(None) };
+            let job = inner.dead.read(id).map_err(|error| self.shared.failed(error))?;
+            Ok(Some(letters::going(letter, job.map(|(job, _)| job.payload))))
+        })
     }
 
-    /// Forgets a dead letter. Returns whether there was one.
+    /// Forgets dead letters that were shown, each by its name and its job's time. Returns how many of them were there.
     ///
     /// # Errors
     /// If this is not the owner any more.
-    pub fn drop_letter(&self, id: &str) -> Result<bool, QueueError> {
+    pub fn drop_letters(&self, shown: &[(String, Timestamp)]) -> Result<u64, QueueError> {
         self.shared.owns()?;
-        Ok(self.shared.lock().dead.discard(id))
+        let mut inner = self.shared.lock();
+        let mut dropped = 0;
+        for (name, enqueued_at) in shown {
+            dropped += u64::from(inner.dead.discard_shown(name, *enqueued_at));
+        }
+        Ok(dropped)
     }
 }
 

@@ -295,6 +295,7 @@ impl Inner {
             burials.push(Burial {
                 body,
                 id_hash: entry.id_hash,
+                enqueued_s: entry.enqueued_s,
                 queue: self.schedule.queue_name(entry.queue).to_owned(),
                 attempts: u32::from(entry.attempts),
                 deaths: u32::from(entry.deaths),

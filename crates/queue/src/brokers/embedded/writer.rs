@@ -280,7 +280,7 @@ impl Publisher {
         };
         inner.log.sweep();
         let now = self.shared.clock.now();
-        inner.dead.sweep(now);
+        inner.dead.sweep();
         inner.results.sweep(now);
         drop(inner);
         self.shared.ready.notify_all();

@@ -6,6 +6,7 @@ use super::wire::{self, ClaimedHead, Depth, End, JobHead, Request, State, WireEr
 use super::{Member, Place, Role};
 use crate::broker::Account;
 use crate::brokers::embedded::{Embedded, leave};
+use crate::letters::{self, DeadNames, LetterPage, Letters};
 use crate::waiting::wait_for;
 use crate::{
     BoxFuture, Broker, ClaimRequest, Claimed, Cursor, DeadLetter, Finish, JobId, JobResult, JobState, LeaseId, Ledger,
@@ -259,8 +260,13 @@ fn numbers(leases: Vec<LeaseId>) -> Vec<u64> {
 }
 
 impl Ledger for Member {
-    fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError> {
-        self.0.ask_only(&Request::DeadLetters, |queue| queue.dead_letters())
+    fn letters(&self, page: &LetterPage) -> Result<Letters, QueueError> {
+        self.0.ask_only(&Request::Letters(page.clone()), |queue| queue.letters(page))
+    }
+
+    fn dead_names(&self, since: Timestamp, from: Option<&str>) -> Result<DeadNames, QueueError> {
+        let request = Request::DeadNames(since, from.map(str::to_owned));
+        self.0.ask_only(&request, |queue| queue.dead_names(since, from))
     }
 
     fn dead_letter(&self, id: &str) -> Result<Option<DeadLetter>, QueueError> {
@@ -275,10 +281,8 @@ impl Ledger for Member {
         })
     }
 
-    fn discard_dead(&self, id: &str, account: Account<'_>) -> Result<bool, QueueError> {
-        let Some(leaving) = self.0.leaving_letter(id)? else { return Ok(false) };
-        account(&[leaving])?;
-        self.0.ask_only(&Request::DropLetter { id: id.to_owned() }, |queue| queue.drop_letter(id))
+    fn discard_letters(&self, ids: &[String], account: Account<'_>) -> Result<u64, QueueError> {
+        letters::discard(ids, account, |ids| self.0.show_letters(ids), |going| self.0.drop_letters(going))
     }
 
     fn pause(&self, queue: &str) -> Result<(), QueueError> {

@@ -5,6 +5,7 @@ use super::server::answer::{Answer, of};
 use super::wire::{self, Request};
 use crate::broker::Leaving;
 use crate::brokers::embedded::leave::Batch;
+use crate::letters::{self, Going};
 use crate::{JobId, QueueError};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -52,10 +53,20 @@ pub fn answer(batch: Result<Batch, QueueError>) -> Answer {
     Answer { tail, ..of(heads) }
 }
 
-pub fn answer_letter(letter: Result<Option<Leaving>, QueueError>) -> Answer {
+/// Letters on their way, and how many of the ids were looked at.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct LetterHeads {
+    heads: Vec<(String, Head)>,
+    looked_at: usize,
+}
+
+pub fn answer_letters(shown: Result<(Vec<Going>, usize), QueueError>) -> Answer {
     let mut tail = Vec::new();
-    let head = letter.map(|letter| letter.map(|leaving| Head::new(&leaving, &mut tail)));
-    Answer { tail, ..of(head) }
+    let heads = shown.map(|(going, looked_at)| LetterHeads {
+        heads: going.into_iter().map(|going| (going.name, Head::new(&going.leaving, &mut tail))).collect(),
+        looked_at,
+    });
+    Answer { tail, ..of(heads) }
 }
 
 fn words_of(hashes: &[u128]) -> Vec<String> {
@@ -90,16 +101,24 @@ impl Place {
         self.ask_only(&request, |owner| owner.remove(queue, hashes))
     }
 
-    pub(super) fn leaving_letter(&self, id: &str) -> Result<Option<Leaving>, QueueError> {
-        let here = Mutex::new(None);
-        let request = Request::LeavingLetter { id: id.to_owned() };
-        let (head, mut tail) = self.ask::<Option<Head>>(&request, &[], |owner| {
-            *here.lock().unwrap_or_else(PoisonError::into_inner) = owner.leaving_letter(id)?;
-            Ok(None)
+    pub(super) fn show_letters(&self, ids: &[String]) -> Result<(Vec<Going>, usize), QueueError> {
+        let here = Mutex::new(Vec::new());
+        let request = Request::ShowLetters(ids.to_vec());
+        let (heads, mut tail) = self.ask::<LetterHeads>(&request, &[], |owner| {
+            let (going, looked_at) = owner.show_letters(ids)?;
+            *here.lock().unwrap_or_else(PoisonError::into_inner) = going;
+            Ok(LetterHeads { heads: Vec::new(), looked_at })
         })?;
-        match head {
-            Some(head) => head.into_leaving(&mut tail).map(Some).map_err(|error| self.unreachable(error.to_string())),
-            None => Ok(here.into_inner().unwrap_or_else(PoisonError::into_inner)),
+        let mut going = here.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for (name, head) in heads.heads {
+            let leaving = head.into_leaving(&mut tail).map_err(|error| self.unreachable(error.to_string()))?;
+            going.push(Going { name, leaving });
         }
+        Ok((going, heads.looked_at))
+    }
+
+    pub(super) fn drop_letters(&self, going: &[Going]) -> Result<u64, QueueError> {
+        let shown = letters::shown(going);
+        self.ask_only(&Request::DropLetters(shown.clone()), |owner| owner.drop_letters(&shown))
     }
 }

@@ -5,6 +5,7 @@
 //! frame = version u8 | head length u32 | tail length u32 | head (JSON) | tail        numbers little endian
 //! ```
 
+use crate::letters::LetterPage;
 use crate::{
     ClaimRequest, Claimed, DeadReason, Finish, JobId, JobOptions, JobState, LeaseId, NewJob, Published, QueueBounds,
     QueueDepth, QueueError, WorkerRow,
@@ -58,19 +59,16 @@ pub enum Request {
     },
     Accepting,
     Troubles,
-    DeadLetters,
+    Letters(LetterPage),
+    DeadNames(Timestamp, Option<String>),
     DeadLetter {
         id: String,
     },
     RetryDead {
         id: String,
     },
-    LeavingLetter {
-        id: String,
-    },
-    DropLetter {
-        id: String,
-    },
+    ShowLetters(Vec<String>),
+    DropLetters(Vec<(String, Timestamp)>),
     Pause {
         queue: String,
     },

@@ -2,7 +2,7 @@
 //! the same step in which the message leaves the server's books.
 
 use super::leases::{Held, SEPARATOR};
-use super::letters::Letter;
+use super::letters::{Letter, since_of};
 use super::link::lock;
 use super::publish::{lane_of, new_tag, step_of};
 use super::restore::{Blame, Verdict};
@@ -269,7 +269,8 @@ impl Shared {
     pub(super) fn bury(&self, into: &mut Operations, held: &Held, reason: DeadReason, error: &str, now: Timestamp) {
         let letter = Letter::of(held, reason, error, now);
         let (id, queue) = (letter.letter.id.clone(), letter.letter.queue.clone());
-        into.add([b"BURY".to_vec(), id.into(), queue.into(), letter.to_text()]);
+        let since = since_of(&letter.letter);
+        into.add([b"BURY".to_vec(), id.into(), queue.into(), letter.to_text(), since.into()]);
     }
 
     fn parent<'a>(&self, held: &'a Held, job: &'a Received, now: Timestamp) -> Parent<'a> {

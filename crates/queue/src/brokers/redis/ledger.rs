@@ -8,6 +8,7 @@ use crate::broker::{
     Account, BoxFuture, Cursor, DeadLetter, LEAVING_BYTES_MAX, LEAVING_JOBS_MAX, Leaving, Ledger, Parked, WorkerRow,
 };
 use crate::celery;
+use crate::letters::{DeadNames, LetterPage, Letters};
 use crate::{JobId, JobResult, NewJob, QueueError};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -188,8 +189,12 @@ impl Shared {
 }
 
 impl Ledger for Redis {
-    fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError> {
-        self.shared.dead_letters()
+    fn letters(&self, page: &LetterPage) -> Result<Letters, QueueError> {
+        self.shared.letters(page)
+    }
+
+    fn dead_names(&self, since: Timestamp, from: Option<&str>) -> Result<DeadNames, QueueError> {
+        self.shared.dead_names(since, from)
     }
 
     fn dead_letter(&self, id: &str) -> Result<Option<DeadLetter>, QueueError> {
@@ -200,8 +205,8 @@ impl Ledger for Redis {
         Box::pin(async move { self.shared.retry_dead(id) })
     }
 
-    fn discard_dead(&self, id: &str, account: Account<'_>) -> Result<bool, QueueError> {
-        self.shared.discard_dead(id, account)
+    fn discard_letters(&self, ids: &[String], account: Account<'_>) -> Result<u64, QueueError> {
+        self.shared.discard_letters(ids, account)
     }
 
     fn pause(&self, queue: &str) -> Result<(), QueueError> {

@@ -18,8 +18,6 @@ use stdx::Timestamp;
 
 /// Deaths of its worker while a job ran alone, after which it stops.
 const POISON_DEATHS: u32 = 3;
-/// So long a dead letter is kept.
-const LETTERS_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
 /// Messages of one call.
 const BATCH_MAX: usize = 100;
 /// Calls of one upkeep for one session: what is left is for the next.
@@ -91,7 +89,6 @@ impl Shared {
                 Err(error) => failed = Some(error),
             }
         }
-        self.sweep_letters(now)?;
         self.renew_names()?;
         if let Some(error) = failed {
             return Err(error);
@@ -102,23 +99,6 @@ impl Shared {
             self.send_chord(&key)?;
         }
         if is_hearing_again { Ok(()) } else { self.sweep_as_kombu(now) }
-    }
-
-    /// Forgets a bounded number of dead letters that are too old.
-    fn sweep_letters(&self, now: Timestamp) -> Result<(), QueueError> {
-        let before = seconds(Timestamp::from_micros(now.micros() - LETTERS_KEPT.as_micros() as i64));
-        let old: Vec<String> = self.link.with(|open| {
-            let mut command = redis::cmd("ZRANGEBYSCORE");
-            command.arg(self.key("dead")).arg("-inf").arg(&before).arg("LIMIT").arg(0).arg(BATCH_MAX);
-            command.query(&mut open.connection)
-        })?;
-        for id in &old {
-            self.forget_letter(id)?;
-        }
-        if !old.is_empty() {
-            tracing::warn!(letters = old.len(), "dead letters went: too old");
-        }
-        Ok(())
     }
 
     /// Frees our own leases that ended; before a claim, so that a process by itself gets its jobs back.

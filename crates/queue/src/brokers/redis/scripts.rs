@@ -21,12 +21,13 @@ pub(super) enum Script {
     Chord,
     Marker,
     Renew,
+    Names,
 }
 
 const COMMON: &str = include_str!("scripts/common.lua");
 
 /// In the order of the enum. Those that free memory in the end run on a full server too.
-const ALL: [(Script, &str, bool); 17] = [
+const ALL: [(Script, &str, bool); 18] = [
     (Script::Publish, include_str!("scripts/publish.lua"), false),
     (Script::Claim, include_str!("scripts/claim.lua"), true),
     (Script::Extend, include_str!("scripts/extend.lua"), true),
@@ -44,6 +45,7 @@ const ALL: [(Script, &str, bool); 17] = [
     (Script::Chord, include_str!("scripts/chord.lua"), true),
     (Script::Marker, include_str!("scripts/marker.lua"), true),
     (Script::Renew, include_str!("scripts/renew.lua"), true),
+    (Script::Names, include_str!("scripts/names.lua"), true),
 ];
 
 /// The names by which a server knows the scripts.

@@ -3,9 +3,10 @@
 use super::ledger::with_letters;
 use super::{Checked, DRAIN_ROUNDS, Lie, QUEUES, World};
 use crate::sim::disk::Crash;
-use crate::{Broker, Claimed, Finish, JobId, JobResult, JobState, Ledger, QueueError};
+use crate::{Broker, Claimed, DeadLetter, Finish, JobId, JobResult, JobState, Ledger, QueueError};
 use std::collections::HashSet;
 use std::time::Duration;
+use stdx::Timestamp;
 
 /// Rounds of upkeep after which nothing is left of a segment that is over.
 const SEGMENT_GOES_IN: usize = 4;
@@ -67,8 +68,11 @@ impl World {
 
     /// It stopped by itself, with a letter that says why; `is_kept` if nothing can have hindered its result.
     fn see_stop(&mut self, id: &str, is_kept: bool) -> Checked {
-        let letter = self.broker().dead_letter(id).map_err(|error| error.to_string())?;
-        let letter = letter.ok_or_else(|| format!("{id} is dead and has no letter"))?;
+        let letters = self.broker().dead_letters().map_err(|error| error.to_string())?;
+        let mut of_id: Vec<_> = letters.into_iter().filter(|letter| letter.job_id() == id).collect();
+        // Another job of the name may have one since long.
+        of_id.sort_by_key(|letter| !self.letters.contains(&key_of(letter)));
+        let letter = of_id.pop().ok_or_else(|| format!("{id} is dead and has no letter"))?;
         let (latest, is_recorded) = (self.latest_time(), self.is_recorded());
         let known = self.jobs.entry(id.to_owned()).or_default();
         let may_be_overdue = known.lives.iter().any(|life| life.expires_at.is_some_and(|at| at <= latest));
@@ -86,9 +90,14 @@ impl World {
         Ok(())
     }
 
-    fn check_letters(&self) -> Checked {
+    fn check_letters(&mut self) -> Checked {
         let letters = self.broker().dead_letters().map_err(|error| error.to_string())?;
-        let there: HashSet<&str> = letters.iter().map(|letter| letter.id.as_str()).collect();
+        let now = letters.iter().map(key_of).collect();
+        if let Some((id, since)) = self.letters.difference(&now).next() {
+            return Err(format!("the letter of {id}, which waited since {since}, went by itself"));
+        }
+        self.letters = now;
+        let there: HashSet<&str> = letters.iter().map(DeadLetter::job_id).collect();
         match self.jobs.iter().filter_map(with_letters).find(|id| !there.contains(id.as_str())) {
             Some(id) => Err(format!("the letter of {id} is lost")),
             None => Ok(()),
@@ -212,4 +221,9 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// What tells letters apart, whatever their names.
+pub(super) fn key_of(letter: &DeadLetter) -> (String, Timestamp) {
+    (letter.job_id().to_owned(), letter.enqueued_at)
 }

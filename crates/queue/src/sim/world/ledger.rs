@@ -1,5 +1,6 @@
 //! What operators and the clock do: purges, pauses, dead letters, parked jobs, occurrences.
 
+use super::invariants::key_of;
 use super::model::{Known, Life};
 use super::{Checked, Lie, QUEUES, World};
 use crate::{BoxFuture, Broker, JobState, Ledger, NewJob, QueueError};
@@ -81,30 +82,40 @@ impl World {
         if letters.is_empty() {
             return Ok(());
         }
-        let id = letters[self.dice.below(letters.len() as u64) as usize].id.clone();
+        let letter = letters[self.dice.below(letters.len() as u64) as usize].clone();
+        let (name, id) = (&letter.id, letter.job_id());
+        // Another job of the name may have a letter of its own.
+        let is_only = letters.iter().filter(|other| other.job_id() == id).count() == 1;
         if self.dice.one_in(2) {
-            let answer = self.broker().discard_dead(&id, &mut |_| Ok(()));
-            self.note(format!("discard {id}: {answer:?}"));
-            self.jobs.entry(id).and_modify(|known| known.letter = None);
+            let answer = self.broker().discard_dead(name, &mut |_| Ok(()));
+            self.note(format!("discard {name}: {answer:?}"));
+            if answer.is_ok() {
+                self.letters.remove(&key_of(&letter));
+                self.jobs.entry(id.to_owned()).and_modify(|known| known.forget_letter(is_only));
+            }
             return Ok(());
         }
         let broker = self.broker();
-        let answer = self.answered(broker.retry_dead(&id))?;
-        self.note(format!("retry letter {id}: {answer:?}"));
-        self.take_retried(&id, &answer)
+        let answer = self.answered(broker.retry_dead(name))?;
+        self.note(format!("retry letter {name}: {answer:?}"));
+        if matches!(answer, Ok(true)) {
+            self.letters.remove(&key_of(&letter));
+        }
+        self.take_retried(id, is_only, &answer)
     }
 
-    fn take_retried(&mut self, id: &str, answer: &Result<bool, QueueError>) -> Checked {
+    fn take_retried(&mut self, id: &str, is_only: bool, answer: &Result<bool, QueueError>) -> Checked {
         let is_there = self.state_of(id)?.is_some_and(|state| state != JobState::Dead);
         let known = self.jobs.entry(id.to_owned()).or_default();
-        // One that came back after a crash may be of any life.
-        let mut lives = known.letter.clone().unwrap_or_else(|| known.ever.clone());
+        // One that came back after a crash, or is one of several, may be of any life.
+        let of_letter = known.letter.clone().filter(|_| is_only);
+        let mut lives = of_letter.unwrap_or_else(|| known.ever.clone());
         // Whoever retries a letter wants it to run, however late.
         lives.iter_mut().for_each(|life| life.expires_at = None);
         match answer {
             Ok(true) if !is_there => return Err(format!("{id} was put back and is lost")),
             Ok(true) => {
-                known.letter = None;
+                known.forget_letter(is_only);
                 if !known.lives() {
                     known.accept(lives);
                 }

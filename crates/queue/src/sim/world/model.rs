@@ -126,6 +126,11 @@ impl Known {
         self.held = None;
     }
 
+    /// Of several letters of a name the others stay.
+    pub fn forget_letter(&mut self, is_only: bool) {
+        self.letter = self.letter.take().filter(|_| !is_only).map(|_| self.ever.clone());
+    }
+
     pub fn stop(&mut self, is_recorded: bool) {
         self.letter = Some(self.lives.clone());
         self.end(is_recorded);

@@ -16,7 +16,7 @@ pub fn run(local: &Local, command: Dead) -> anyhow::Result<ExitCode> {
         Dead::Show { id, listing } => show(local, &id, listing),
         Dead::Retry(which) => {
             let retried = local.wait(dead_letters::retry(&local.ops, &local.caller(), &selection(&which)))?;
-            say(&retried.gone_back, "retried", which.listing)?;
+            say(&json!(retried.gone_back), retried.gone_back.len() as u64, "retried", which.listing)?;
             if retried.stays.is_empty() {
                 return Ok(ExitCode::SUCCESS);
             }
@@ -24,8 +24,8 @@ pub fn run(local: &Local, command: Dead) -> anyhow::Result<ExitCode> {
             anyhow::bail!("{} dead letters stay:\n{}", lines.len(), lines.join("\n"))
         }
         Dead::Discard(which) => {
-            let ids = local.wait(dead_letters::discard(&local.ops, &local.caller(), &selection(&which)))?;
-            say(&ids, "discarded", which.listing)?;
+            let gone = local.wait(dead_letters::discard(&local.ops, &local.caller(), &selection(&which)))?;
+            say(&json!(gone), gone, "discarded", which.listing)?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -84,11 +84,11 @@ fn shape(letter: &DeadLetter) -> Value {
     })
 }
 
-fn say(ids: &[String], done: &str, listing: Listing) -> anyhow::Result<()> {
+fn say(as_json: &Value, count: u64, done: &str, listing: Listing) -> anyhow::Result<()> {
     if listing.json {
-        output::json(&json!({ done: ids }))?;
+        output::json(&json!({ done: as_json }))?;
     } else {
-        output::line(&format!("{} dead letters {done}", ids.len()))?;
+        output::line(&format!("{count} dead letters {done}"))?;
     }
     Ok(())
 }

@@ -151,7 +151,7 @@ pub async fn act(
         }
         _ => {
             let discarded = dead_letters::discard(&state.ops, &viewer.caller, &selection).await?;
-            query_string(&[("discarded", &discarded.len().to_string())])
+            query_string(&[("discarded", &discarded.to_string())])
         }
     };
     Ok(Redirect::to(&format!("{}{query}", Tab::DeadLetters.path())).into_response())

@@ -204,7 +204,7 @@ fn pulse(text: &str) -> Pulse {
             ..Flow::default()
         },
         workers: vec![worker(text)],
-        balance: Balance { rows: vec![row], queued: Some(1), spooled: 0, withdrawn: 0 },
+        balance: Balance { rows: vec![row], queued: Some(1), spooled: 0, unnamed_letters: 0, withdrawn: 0 },
         event_queues: vec![text.to_owned()],
         unheard: Some(text.to_owned()),
         spool: Some(SpoolState {
@@ -266,6 +266,7 @@ fn letter(text: &str) -> DeadLetter {
         deaths: 0,
         error: text.to_owned(),
         at: now(),
+        enqueued_at: now(),
     }
 }
 

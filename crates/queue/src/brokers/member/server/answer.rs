@@ -67,11 +67,12 @@ impl Hall {
     fn answer_ledger(&self, request: Request, tail: &mut Bytes) -> io::Result<Answer> {
         let queue = &self.queue;
         Ok(match request {
-            Request::DeadLetters => of(queue.dead_letters()),
+            Request::Letters(page) => of(queue.letters(&page)),
+            Request::DeadNames(since, from) => of(queue.dead_names(since, from.as_deref())),
             Request::DeadLetter { id } => of(queue.dead_letter(&id)),
             Request::RetryDead { id } => of(wait_for(queue.retry_dead(&id))),
-            Request::LeavingLetter { id } => leaving::answer_letter(queue.leaving_letter(&id)),
-            Request::DropLetter { id } => of(queue.drop_letter(&id)),
+            Request::ShowLetters(ids) => leaving::answer_letters(queue.show_letters(&ids)),
+            Request::DropLetters(shown) => of(queue.drop_letters(&shown)),
             Request::Pause { queue: name } => of(queue.pause(&name)),
             Request::Resume { queue: name } => of(queue.resume(&name)),
             Request::Leaving { queue: name, from } => leaving::answer(queue.leaving(&name, from)),

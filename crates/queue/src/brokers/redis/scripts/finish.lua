@@ -26,6 +26,7 @@ function can_run.CALL(words)
 end
 function can_run.BURY()
   return is_of(O .. 'letters', 'hash') and is_of(O .. 'dead', 'zset') and is_of(O .. 'dead:counts', 'hash')
+    and is_of(O .. 'dead:names', 'hash') and is_of(O .. 'dead:apart', 'hash')
 end
 function can_run.CHORD(words)
   local key = words[2]
@@ -58,12 +59,19 @@ function run.RESULT(words)
   redis.call('SETEX', key, seconds, text)
   redis.call('PUBLISH', key, text)
 end
--- A job becomes a dead letter; an earlier one of the same id is replaced.
+-- A job becomes a dead letter, in the place of an earlier one of its own. Another job of its id is told by the time since
+-- when it waits, and keeps its letter: this one gets a name apart.
 function run.BURY(words)
-  local id, queue, letter = words[2], words[3], words[4]
+  local id, queue, letter, since = words[2], words[3], words[4], words[5]
+  if redis.call('ZSCORE', O .. 'dead', id) then
+    local known = redis.call('HGET', O .. 'dead:names', id)
+    if not known or string.match(known, '^%d+') ~= since then id = id .. '~' .. since end
+  end
   redis.call('HSET', O .. 'letters', id, letter)
+  redis.call('HSET', O .. 'dead:names', id, since .. ' ' .. queue)
   if redis.call('ZADD', O .. 'dead', NOW, id) == 1 then
     redis.call('HINCRBY', O .. 'dead:counts', queue, 1)
+    if id ~= words[2] then redis.call('HINCRBY', O .. 'dead:apart', words[2], 1) end
   end
 end
 -- A part of a chord has ended; the last makes the group whole.

@@ -8,5 +8,5 @@ if held then
   if redis.call('HEXISTS', O .. 'room:' .. queue, tag) == 1 then return 'parked' end
   return 'ready'
 end
-if redis.call('ZSCORE', O .. 'dead', ARGV[3]) then return 'dead' end
+if redis.call('ZSCORE', O .. 'dead', ARGV[3]) or redis.call('HEXISTS', O .. 'dead:apart', ARGV[3]) == 1 then return 'dead' end
 return ''
