@@ -1,7 +1,7 @@
 //! Workers: who runs jobs, and what no worker can run. For superusers and the system.
 
 use crate::{Actor, ApiError, Ops};
-pub use queue::{Parked, RunningRow, WORKER_DEAD_AFTER, WorkerRow};
+pub use queue::{Parked, RateLimitRow, RunningRow, WORKER_DEAD_AFTER, WorkerRow};
 
 /// A worker and whether it was heard lately.
 #[derive(Clone, Debug)]

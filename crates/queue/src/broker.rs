@@ -194,6 +194,27 @@ pub struct WorkerRow {
     /// Where its runs happen.
     #[serde(default)]
     pub pool: PoolRow,
+    /// Tasks whose starts somebody limited by remote control.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rate_limits: Vec<RateLimitRow>,
+}
+
+/// How often a task may start at a worker.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, PartialEq, Eq)]
+pub struct RateLimitRow {
+    pub task: String,
+    /// As it was said: `10/m`.
+    pub rate: String,
+    /// Jobs wait because of it.
+    pub holds_jobs: bool,
+}
+
+impl RateLimitRow {
+    /// In words, for pages and health.
+    pub fn said(&self) -> String {
+        let rate = if self.rate.contains('/') { self.rate.clone() } else { format!("{}/s", self.rate) };
+        format!("rate limit of task {} set by remote control, {rate}", self.task)
+    }
 }
 
 /// A run that goes on now.

@@ -367,6 +367,7 @@ impl Cron {
             pool: PoolRow::default(),
             is_stopping: false,
             fallen: tend::told(),
+            rate_limits: Vec::new(),
         }
     }
 }

@@ -29,7 +29,7 @@ pub mod sim;
 
 pub use broker::{
     Account, BoxFuture, Broker, ClaimRequest, Cursor, DeadLetter, Leaving, Ledger, POLL_MAX, Parked, Queue,
-    QueueBounds, RunningRow, WORKER_BEAT_EVERY, WORKER_DEAD_AFTER, WorkerRow,
+    QueueBounds, RateLimitRow, RunningRow, WORKER_BEAT_EVERY, WORKER_DEAD_AFTER, WorkerRow,
 };
 pub use error::QueueError;
 pub use job::{

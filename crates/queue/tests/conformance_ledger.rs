@@ -4,7 +4,7 @@ use crate::conformance::on_every_broker;
 use crate::support::{AnyRig as Rig, Kind, job, unaccounted, wait_for};
 use queue::{
     Cursor, DeadReason, Finish, JobId, JobOptions, JobResult, JobState, NewJob, Parked, Published, QueueDepth,
-    RunningRow, WorkerRow,
+    RateLimitRow, RunningRow, WorkerRow,
 };
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -233,6 +233,7 @@ fn workers_are_listed_until_they_leave_or_are_forgotten(kind: Kind) {
         is_stopping: false,
         fallen: Vec::new(),
         pool: queue::pool::PoolRow::default(),
+        rate_limits: vec![RateLimitRow { task: "t".to_owned(), rate: "6/m".to_owned(), holds_jobs: true }],
     };
     rig.broker.beat(&row("one@host")).expect("heard");
     rig.broker.beat(&row("two@host")).expect("heard");

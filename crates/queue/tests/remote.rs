@@ -314,6 +314,25 @@ fn starts_are_as_far_apart_as_the_rate_says() {
 }
 
 #[test]
+fn a_rate_that_holds_jobs_stands_in_the_workers_row() {
+    let Some(mut rig) = rig() else { return };
+    rig.call("rate_limit", &json!({"task_name": "t", "rate_limit": "1/h"}));
+    rig.publish(&["a", "b"]);
+    assert_eq!(rig.next().0, "a");
+    let told =
+        || rig.broker.workers().expect("listed").into_iter().flat_map(|row| row.rate_limits).find(|row| row.holds_jobs);
+    let began = Instant::now();
+    let row = loop {
+        if let Some(row) = told() {
+            break row;
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "it is not told");
+        std::thread::park_timeout(Duration::from_millis(20));
+    };
+    assert_eq!(row.said(), "rate limit of task t set by remote control, 1/h");
+}
+
+#[test]
 fn what_strangers_send_disturbs_nobody() {
     let Some(mut rig) = rig() else { return };
     let garbage =

@@ -203,6 +203,7 @@ impl Shared {
             last_error: lock(&self.last_error).clone(),
             is_stopping: self.is_stopping(),
             pool: self.pool(),
+            rate_limits: self.remote.rate_limits(),
             fallen: crate::tend::told(),
         }
     }

@@ -64,6 +64,11 @@ pub(super) struct Remote {
 }
 
 impl Remote {
+    /// Returns the limits that somebody set, as its row says them.
+    pub fn rate_limits(&self) -> Vec<crate::RateLimitRow> {
+        self.rates.rows(std::time::Instant::now())
+    }
+
     pub fn end(&self) {
         self.is_over.store(true, Ordering::SeqCst);
         self.events.wake();

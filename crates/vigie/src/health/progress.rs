@@ -20,6 +20,8 @@ pub struct Progress {
     scheduler_at: Instant,
     /// Since when eligible work of a queue has nobody who serves it.
     unserved: HashMap<String, Instant>,
+    /// Since when a limit of a task's rate holds jobs at a worker.
+    limited: HashMap<(String, String), Instant>,
 }
 
 /// A worker's process: its counts begin anew with it, whatever it is called.
@@ -29,7 +31,7 @@ impl Progress {
     /// At the start everything counts as seen: a worker may come a moment later than the web.
     pub fn starting_at(now: Instant) -> Progress {
         let (moved, finished, unserved) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Progress { moved, finished, worker_at: now, scheduler_at: now, unserved }
+        Progress { moved, finished, worker_at: now, scheduler_at: now, unserved, limited: HashMap::new() }
     }
 
     /// Returns the checks of this look.
@@ -40,6 +42,7 @@ impl Progress {
             self.judge_workers(seen, &alive, now),
             self.judge_scheduler(&alive, now),
             judge_parked(seen),
+            self.judge_rates(&alive, now),
         ]
     }
 
@@ -90,6 +93,26 @@ impl Progress {
         }
         self.finished = finished;
         grown
+    }
+
+    /// A limit that somebody set by remote control (`rate_limit`) holds work while everything else looks well. One that does
+    /// so for long is a backlog that stands, whoever meant it.
+    fn judge_rates(&mut self, alive: &[&WorkerRow], now: Instant) -> Check {
+        let (mut limited, mut said, mut is_stuck) = (HashMap::new(), Vec::new(), false);
+        for row in alive {
+            for limit in row.rate_limits.iter().filter(|limit| limit.holds_jobs) {
+                let key = (row.name.clone(), limit.task.clone());
+                let since = self.limited.get(&key).copied().unwrap_or(now);
+                is_stuck |= now - since >= STUCK_AFTER;
+                said.push(format!("{} at {}", limit.said(), row.name));
+                limited.insert(key, since);
+            }
+        }
+        self.limited = limited;
+        match said.is_empty() {
+            true => Check::good("rates", "no job waits for a limit of its task"),
+            false => Check { name: "rates", ok: !is_stuck, detail: format!("jobs wait: {}", said.join("; ")) },
+        }
     }
 
     fn judge_workers(&mut self, seen: &Seen, alive: &[&WorkerRow], now: Instant) -> Check {
@@ -197,6 +220,7 @@ mod tests {
             is_stopping: false,
             fallen: Vec::new(),
             pool: Default::default(),
+            rate_limits: Vec::new(),
         }
     }
 
@@ -220,6 +244,24 @@ mod tests {
         assert_eq!(failing(&mut progress, &seen(5, 1), true, at(110)), ["pipeline"]);
         assert!(failing(&mut progress, &seen(5, 2), true, at(111)).is_empty(), "it moves again");
         assert!(failing(&mut progress, &seen(0, 2), true, at(900)).is_empty(), "nothing waits");
+    }
+
+    #[test]
+    fn a_rate_that_holds_jobs_is_named_at_once_and_turns_red_if_it_goes_on() {
+        let start = Instant::now();
+        let mut progress = Progress::starting_at(start);
+        let mut limited = |holds_jobs, seconds| {
+            let mut seen = seen(0, 0);
+            let limit = queue::RateLimitRow { task: "digest".to_owned(), rate: "1/m".to_owned(), holds_jobs };
+            seen.workers[0].rate_limits = vec![limit];
+            let checks = progress.judge(&seen, |_| true, start + Duration::from_secs(seconds));
+            checks.into_iter().find(|check| check.name == "rates").expect("it is judged")
+        };
+        let first = limited(true, 1);
+        let named = "rate limit of task digest set by remote control, 1/m at w@h";
+        assert!(first.ok && first.detail.contains(named), "{first:?}");
+        assert!(limited(true, 45).ok && !limited(true, 46).ok);
+        assert!(limited(false, 50).ok && limited(true, 51).ok && limited(true, 60).ok, "it begins anew");
     }
 
     #[test]

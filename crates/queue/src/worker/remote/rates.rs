@@ -2,6 +2,7 @@
 //! A job without a token goes back to the broker until there may be one, in the order in which they came.
 
 use super::super::lock;
+use crate::RateLimitRow;
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// A job waits no longer before it asks again, so that a limit that was taken away is soon forgotten.
 const POSTPONED_MAX: Duration = Duration::from_secs(60);
+/// Of a job whose time has come.
+const ASKS_AGAIN_WITHIN: Duration = Duration::from_secs(10);
 const POSTPONED_MIN: Duration = Duration::from_millis(1);
 
 /// Starts in a second.
@@ -54,6 +57,16 @@ struct Bucket {
     next: Instant,
     /// Until when those that were sent back stand in line.
     line: Instant,
+    /// When a job was sent back last.
+    sent_back: Option<Instant>,
+}
+
+impl Bucket {
+    /// Whether jobs stand in line. One that does asks again before long; what was revoked or purged does not.
+    fn holds_jobs(&self, now: Instant) -> bool {
+        let recently = |at: Instant| now.saturating_duration_since(at) <= POSTPONED_MAX + ASKS_AGAIN_WITHIN;
+        self.line > now && self.sent_back.is_some_and(recently)
+    }
 }
 
 #[derive(Default)]
@@ -68,7 +81,9 @@ impl Rates {
         match rate {
             None => drop(buckets.remove(task)),
             Some(rate) => {
-                drop(buckets.insert(task, Bucket { rate, text: text.to_owned(), next: now, line: now }));
+                drop(
+                    buckets.insert(task, Bucket { rate, text: text.to_owned(), next: now, line: now, sent_back: None }),
+                );
             }
         }
         self.is_used.store(!buckets.is_empty(), Ordering::SeqCst);
@@ -77,6 +92,19 @@ impl Rates {
     /// Returns the limit as it was said.
     pub fn text_of(&self, task: &str) -> Option<String> {
         lock(&self.buckets).get(task).map(|bucket| bucket.text.clone())
+    }
+
+    /// Returns the limits, by task.
+    pub fn rows(&self, now: Instant) -> Vec<RateLimitRow> {
+        let buckets = lock(&self.buckets);
+        let row = |(task, bucket): (&&'static str, &Bucket)| RateLimitRow {
+            task: (*task).to_owned(),
+            rate: bucket.text.clone(),
+            holds_jobs: bucket.holds_jobs(now),
+        };
+        let mut rows: Vec<RateLimitRow> = buckets.iter().map(row).collect();
+        rows.sort_unstable_by(|one, other| one.task.cmp(&other.task));
+        rows
     }
 
     pub fn is_limited(&self, task: &str) -> bool {
@@ -95,6 +123,7 @@ impl Rates {
             bucket.next = now + between;
             return Ok(());
         }
+        bucket.sent_back = Some(now);
         bucket.line = bucket.line.max(bucket.next);
         let wait = bucket.line.saturating_duration_since(now);
         if wait < POSTPONED_MAX {
@@ -134,6 +163,13 @@ mod tests {
         assert_eq!(rates.take("t", at(0)), Err(Duration::from_secs(20)));
         assert_eq!(rates.take("t", at(9)), Err(Duration::from_secs(21)));
         assert_eq!(rates.take("t", at(10)), Ok(()));
+        let holds = |seconds: u64| rates.rows(at(seconds)).iter().map(|row| row.holds_jobs).collect::<Vec<_>>();
+        assert_eq!((holds(10), holds(100)), (vec![true], vec![false]), "they stand in line until their turns are over");
+        rates.set("u", Rate::parse("1/h").expect("a rate"), "1/h", at(0));
+        assert_eq!((rates.take("u", at(0)), rates.take("u", at(1))), (Ok(()), Err(POSTPONED_MAX)));
+        assert_eq!((holds(60), holds(100)), (vec![false, true], vec![false, false]), "nobody asks any more");
+        rates.set("u", None, "", at(0));
+        assert_eq!(rates.rows(at(0))[0].rate, "6/m");
         for _ in 0..20 {
             assert!(rates.take("t", at(11)).expect_err("no token") <= POSTPONED_MAX);
         }

@@ -44,6 +44,7 @@ pub fn of(facts: &Facts<'_>) -> Vec<Reason> {
     reasons.extend(of_spool(facts.pulse));
     reasons.extend(of_queues(facts));
     reasons.extend(of_backlog(facts.pulse));
+    reasons.extend(of_rates(facts.pulse));
     reasons.extend(of_flood(facts.pulse));
     reasons.extend(of_runs(facts.pulse));
     reasons.extend(of_refusals(facts.pulse));
@@ -58,7 +59,7 @@ fn link(tab: Tab, text: &'static str) -> Option<Link> {
 
 fn of_check(check: &HealthCheck) -> Reason {
     let link = match check.name.as_str() {
-        "workers" => link(Tab::Workers, "Workers"),
+        "workers" | "rates" => link(Tab::Workers, "Workers"),
         "cron" | "schedule" => link(Tab::Schedules, "Schedules"),
         "pipeline" | "queue" | "broker" | "tasks" => link(Tab::Queues, "Queues"),
         "disk" | "retention" => link(Tab::Storage, "Storage"),
@@ -121,6 +122,17 @@ fn of_backlog(pulse: &Pulse) -> Option<Reason> {
         a_second(outward)
     );
     Some(Reason { topic: "backlog", is_bad: false, text, link: link(Tab::Queues, "Queues") })
+}
+
+fn of_rates(pulse: &Pulse) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    for worker in pulse.workers.iter().filter(|worker| worker.is_alive) {
+        for limit in worker.row.rate_limits.iter().filter(|limit| limit.holds_jobs) {
+            let text = format!("Jobs wait at {}: {}.", worker.row.name, limit.said());
+            reasons.push(Reason { topic: "rate limit", is_bad: false, text, link: link(Tab::Workers, "Workers") });
+        }
+    }
+    reasons
 }
 
 fn of_flood(pulse: &Pulse) -> Option<Reason> {

@@ -19,7 +19,7 @@ use ops::schedules::ScheduleRow;
 use ops::spools::{HeldSpool, SpoolRow};
 use ops::status::{OutcomeCount, Status};
 use ops::storage::{DaySize, Forecast, Leap, ProjectSize, Said, Storage, Sweep, Verdict};
-use ops::workers::{Parked, RunningRow, Worker, WorkerRow};
+use ops::workers::{Parked, RateLimitRow, RunningRow, Worker, WorkerRow};
 use std::time::Duration;
 use store::options::OptionRow;
 
@@ -249,6 +249,7 @@ fn worker(text: &str) -> Worker {
         dead: 1,
         finished_by_queue: Default::default(),
         last_error: Some(text.to_owned()),
+        rate_limits: vec![RateLimitRow { task: text.to_owned(), rate: text.to_owned(), holds_jobs: true }],
         is_stopping: false,
         fallen: Vec::new(),
         pool: Default::default(),
