@@ -101,7 +101,7 @@ pub struct Sweep {
     pub models: Vec<Removed>,
     pub returned_bytes: u64,
     pub retried: u64,
-    /// Units that were set aside, with why.
+    /// Units that were set aside, and workers that could not live, with why.
     pub skipped: Vec<String>,
 }
 
@@ -245,7 +245,8 @@ fn sweep(row: &sweeps::SweepRow, names: &[projects::RetentionRow]) -> Sweep {
         bytes: model["bytes"].as_u64().unwrap_or_default(),
     };
     let number = |name: &str| report[name].as_u64().unwrap_or_default();
-    let skipped = report["skipped"].as_array().into_iter().flatten();
+    let texts = |name: &str| report[name].as_array().cloned().unwrap_or_default();
+    let left_out = texts("skipped").into_iter().chain(texts("lost"));
     let mut sweep = Sweep {
         origin: row.origin.clone(),
         state: row.state.clone(),
@@ -256,7 +257,7 @@ fn sweep(row: &sweeps::SweepRow, names: &[projects::RetentionRow]) -> Sweep {
         models: Vec::new(),
         returned_bytes: number("returned_bytes"),
         retried: number("retried"),
-        skipped: skipped.filter_map(|text| text.as_str().map(str::to_owned)).collect(),
+        skipped: left_out.filter_map(|text| text.as_str().map(str::to_owned)).collect(),
     };
     sweep.add(models.iter().map(|model| removed(sum_of(model), names)));
     sweep

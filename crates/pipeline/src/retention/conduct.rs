@@ -153,7 +153,7 @@ impl Held<'_> {
         now: Timestamp,
     ) -> Result<Report, StoreError> {
         self.stores.db.write_blocking(|tx| {
-            let mut report = report.clone();
+            let mut report = report;
             take_tally(tx, self.sweep, &mut report)?;
             let mut json = self.with_earlier(&report);
             if let Some(plan) = plan {

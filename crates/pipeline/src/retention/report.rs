@@ -65,7 +65,8 @@ impl Report {
     pub fn to_json(&self) -> Value {
         json!({
             "version": VERSION, "models": self.rows().collect::<Vec<Freed>>(), "units": self.units,
-            "retried": self.retried, "skipped": self.skipped, "returned_bytes": self.returned_bytes,
+            "retried": self.retried, "skipped": self.skipped, "lost": self.lost,
+            "returned_bytes": self.returned_bytes,
         })
     }
 
