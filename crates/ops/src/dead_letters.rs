@@ -7,8 +7,8 @@ use crate::audit::{self, Note};
 use crate::withdrawal;
 use crate::{Actor, ApiError, Caller, Ops, Permission};
 pub use let_go::{LOOK_EVERY, let_go};
-pub use queue::{DeadLetter, Letters};
-use queue::{LETTERS_PAGE_MAX, LetterCursor, LetterPage, QueueError};
+pub use queue::{DeadLetter, LetterCursor, Letters};
+use queue::{LETTERS_PAGE_MAX, LetterPage, QueueError};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 

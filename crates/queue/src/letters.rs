@@ -73,7 +73,8 @@ impl LetterPage {
 
 impl fmt::Display for LetterCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.at.micros(), self.id)
+        // Ids may hold anything; a cursor stands in addresses and headers.
+        write!(f, "{}:{}", self.at.micros(), stdx::hex::encode(self.id.as_bytes()))
     }
 }
 
@@ -81,13 +82,21 @@ impl FromStr for LetterCursor {
     type Err = QueueError;
 
     fn from_str(text: &str) -> Result<Self, QueueError> {
-        let read = text.split_once(':').and_then(|(at, id)| Some((at.parse().ok()?, id)));
+        let read = text.split_once(':').and_then(|(at, id)| Some((at.parse().ok()?, unhexed(id)?)));
         let (at, id) = read.ok_or_else(|| QueueError::Refused {
             broker: "the queue".to_owned(),
             why: "that is no cursor of a list of dead letters".to_owned(),
         })?;
-        Ok(LetterCursor { at: Timestamp::from_micros(at), id: id.to_owned() })
+        Ok(LetterCursor { at: Timestamp::from_micros(at), id })
     }
+}
+
+fn unhexed(text: &str) -> Option<String> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let byte = |at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+    String::from_utf8((0..text.len()).step_by(2).map(byte).collect::<Option<_>>()?).ok()
 }
 
 impl DeadLetter {
@@ -96,7 +105,8 @@ impl DeadLetter {
         job_id_of(&self.id)
     }
 
-    pub(crate) fn cursor(&self) -> LetterCursor {
+    /// Its place in a list.
+    pub fn cursor(&self) -> LetterCursor {
         LetterCursor { at: self.at, id: self.id.clone() }
     }
 }
@@ -192,9 +202,9 @@ mod tests {
 
     #[test]
     fn a_cursor_comes_back_as_it_was_and_nonsense_is_refused() {
-        let cursor = LetterCursor { at: Timestamp::from_micros(99), id: "a:b".to_owned() };
+        let cursor = LetterCursor { at: Timestamp::from_micros(99), id: "a:b\"ä".to_owned() };
         assert_eq!(cursor.to_string().parse::<LetterCursor>().expect("a cursor"), cursor);
-        for nonsense in ["", "a", "x:a", ":"] {
+        for nonsense in ["", "a", "x:61", ":", "1:6", "1:ff", "1:+f", "1:"] {
             assert!(nonsense.parse::<LetterCursor>().is_err(), "{nonsense}");
         }
     }

@@ -353,6 +353,12 @@ pub enum Dead {
     List {
         #[arg(long, value_name = "Q")]
         queue: Option<String>,
+        /// So many, the oldest first; all without it
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+        /// Go on where a list with a limit ended
+        #[arg(long, value_name = "CURSOR", requires = "limit")]
+        cursor: Option<String>,
         #[command(flatten)]
         listing: Listing,
     },

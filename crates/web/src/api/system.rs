@@ -4,9 +4,10 @@
 use super::request::{Answer, ApiRequest};
 use ops::conservation::{self, BalanceRow};
 use ops::dead_letters::{self, DeadLetter, Selection};
+use ops::page::PageLink;
 use ops::pulse::{self, Tendency};
 use ops::storage::{self, Forecast, Said};
-use ops::{ApiError, itself, queues, schedules, shapes, spools, workers};
+use ops::{ApiError, Page, itself, queues, schedules, shapes, spools, workers};
 use serde_json::{Value, json};
 use stdx::Timestamp;
 
@@ -116,10 +117,14 @@ pub(super) async fn workers(request: ApiRequest) -> Result<Answer, ApiError> {
     Ok(Answer::list(&rows, shapes::worker))
 }
 
-/// All, or those of one `queue`.
+/// A page, the oldest first, of all or those of one `queue`. There is no way back: letters go while they are read.
 pub(super) async fn dead_letters(request: ApiRequest) -> Result<Answer, ApiError> {
-    let letters = dead_letters::list(&request.ops, &request.caller, request.first("queue")).await?;
-    Ok(Answer::list(&letters, letter))
+    let wanted = request.page()?;
+    let (queue, cursor) = (request.first("queue"), wanted.cursor.as_deref());
+    let page = dead_letters::page(&request.ops, &request.caller, queue, cursor, wanted.limit()).await?;
+    let link = |cursor: Option<String>| PageLink { has_results: cursor.is_some(), cursor: cursor.unwrap_or_default() };
+    let next = link(page.next.map(|next| next.to_string()));
+    Ok(request.answer_page(&Page { items: page.letters, previous: link(None), next }, letter))
 }
 
 pub(super) async fn dead_letter(request: ApiRequest) -> Result<Answer, ApiError> {

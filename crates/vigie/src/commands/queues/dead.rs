@@ -4,6 +4,7 @@ use super::super::output;
 use crate::cli::{Dead, Listing, Which};
 use crate::local::Local;
 use ops::dead_letters::{self, DeadLetter, Selection};
+use queue::LETTERS_PAGE_MAX;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -12,7 +13,15 @@ const ERROR_CHARS: usize = 80;
 
 pub fn run(local: &Local, command: Dead) -> anyhow::Result<ExitCode> {
     match command {
-        Dead::List { queue, listing } => list(local, queue.as_deref(), listing),
+        Dead::List { queue, limit, cursor, listing } => {
+            let (letters, next) = read(local, queue.as_deref(), limit, cursor)?;
+            list(&letters, listing)?;
+            if let Some(next) = next {
+                // Not on standard output, where a listing as JSON stands alone.
+                eprintln!("more: --cursor {next}");
+            }
+            Ok(ExitCode::SUCCESS)
+        }
         Dead::Show { id, listing } => show(local, &id, listing),
         Dead::Retry(which) => {
             let retried = local.wait(dead_letters::retry(&local.ops, &local.caller(), &selection(&which)))?;
@@ -39,11 +48,31 @@ fn selection(which: &Which) -> Selection {
     }
 }
 
-fn list(local: &Local, queue: Option<&str>, listing: Listing) -> anyhow::Result<ExitCode> {
-    let letters = local.wait(dead_letters::list(&local.ops, &local.caller(), queue))?;
+/// Reads page by page until the limit, and says where the list goes on.
+fn read(
+    local: &Local,
+    queue: Option<&str>,
+    limit: Option<usize>,
+    mut cursor: Option<String>,
+) -> anyhow::Result<(Vec<DeadLetter>, Option<String>)> {
+    let mut letters = Vec::new();
+    loop {
+        let most = limit.map_or(LETTERS_PAGE_MAX, |limit| limit.saturating_sub(letters.len()).min(LETTERS_PAGE_MAX));
+        if most == 0 {
+            return Ok((letters, cursor));
+        }
+        let page = local.wait(dead_letters::page(&local.ops, &local.caller(), queue, cursor.as_deref(), most))?;
+        letters.extend(page.letters);
+        cursor = page.next.map(|next| next.to_string());
+        if cursor.is_none() {
+            return Ok((letters, None));
+        }
+    }
+}
+
+fn list(letters: &[DeadLetter], listing: Listing) -> anyhow::Result<()> {
     if listing.json {
-        output::json(&letters.iter().map(shape).collect())?;
-        return Ok(ExitCode::SUCCESS);
+        return output::json(&letters.iter().map(shape).collect());
     }
     let row = |letter: &DeadLetter| {
         let error: String = letter.error.replace('\n', " ").chars().take(ERROR_CHARS).collect();
@@ -59,8 +88,7 @@ fn list(local: &Local, queue: Option<&str>, listing: Listing) -> anyhow::Result<
         ]
     };
     let rows: Vec<Vec<String>> = letters.iter().map(row).collect();
-    output::table(&["AT", "ID", "QUEUE", "TASK", "REASON", "ATTEMPTS", "DEATHS", "ERROR"], &rows)?;
-    Ok(ExitCode::SUCCESS)
+    output::table(&["AT", "ID", "QUEUE", "TASK", "REASON", "ATTEMPTS", "DEATHS", "ERROR"], &rows)
 }
 
 fn show(local: &Local, id: &str, listing: Listing) -> anyhow::Result<ExitCode> {

@@ -1,6 +1,7 @@
 //! `/system/dead-letters/`: jobs that stopped, grouped by what they failed with; show, retry, discard, export.
 
 use super::{Tab, count};
+use crate::components::pager::Pager;
 use crate::error::PageError;
 use crate::format::{absolute, query_string, url_part};
 use crate::pages::html;
@@ -12,12 +13,15 @@ use axum::extract::{Form, Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use ops::ApiError;
-use ops::dead_letters::{self, DeadLetter, LetterGroup, Selection};
+use ops::dead_letters::{self, DeadLetter, LetterCursor, LetterGroup, Selection};
+use ops::page::PageLink;
 use serde::Deserialize;
 
-/// Rows of one group on the page; its buttons mean all of it.
+/// Rows of one group on the page of all; its buttons mean all of it.
 const ROWS_MAX: usize = 20;
-/// Groups on the page; the largest first.
+/// Rows of one group on its own page.
+const GROUP_ROWS_MAX: usize = 100;
+/// Groups on a page; the largest first.
 const GROUPS_MAX: usize = 50;
 /// Characters of an error in a group's head.
 const ERROR_CHARS: usize = 400;
@@ -31,6 +35,7 @@ pub struct DeadLettersPage {
     pub groups: Vec<GroupView>,
     pub export_url: String,
     pub said: Option<String>,
+    pub pager: Pager,
 }
 
 pub struct GroupView {
@@ -41,7 +46,8 @@ pub struct GroupView {
     pub count: String,
     pub last: String,
     pub rows: Vec<RowView>,
-    pub is_cut: bool,
+    /// Its own page, where it has more rows.
+    pub more_url: Option<String>,
 }
 
 pub struct RowView {
@@ -67,13 +73,24 @@ pub struct DeadLetterPage {
 #[derive(Default, Deserialize)]
 pub struct LettersQuery {
     queue: Option<String>,
+    group: Option<String>,
+    cursor: Option<String>,
     retried: Option<u64>,
     discarded: Option<u64>,
     stay: Option<u64>,
     why: Option<String>,
 }
 
-/// `GET /system/dead-letters/`, of one `queue` if it is named.
+/// What of the letters is shown: of one queue or all, one group or all, and from where on.
+#[derive(Clone, Debug, Default)]
+pub struct Shown {
+    pub queue: Option<String>,
+    pub group: Option<String>,
+    /// Of a group its last letter that was shown; of groups, how many were.
+    pub cursor: Option<String>,
+}
+
+/// `GET /system/dead-letters/`, of one `queue` and one `group` if they are named.
 pub async fn show(
     State(state): State<WebState>,
     viewer: Viewer,
@@ -95,7 +112,8 @@ pub async fn show(
         (None, None) => None,
     };
     let shell = Shell::of(&state, &viewer, Nav::System, "Dead letters");
-    html(&DeadLettersPage::of(shell, queue, &letters, said))
+    let shown = Shown { queue, group: query.group, cursor: query.cursor };
+    html(&DeadLettersPage::of(shell, &shown, &letters, said))
 }
 
 /// `GET /system/dead-letters/{id}/`
@@ -158,16 +176,25 @@ pub async fn act(
 }
 
 impl DeadLettersPage {
-    pub fn of(shell: Shell, queue: Option<String>, letters: &[DeadLetter], said: Option<String>) -> DeadLettersPage {
+    pub fn of(shell: Shell, shown: &Shown, letters: &[DeadLetter], said: Option<String>) -> DeadLettersPage {
         let groups = dead_letters::group(letters);
-        let query = query_string(&[("queue", queue.as_deref().unwrap_or_default())]);
+        let query = query_string(&[("queue", shown.queue.as_deref().unwrap_or_default())]);
+        let (groups, next) = match &shown.group {
+            Some(key) => shown.of_group(groups.iter().find(|group| group.key == *key)),
+            None => shown.of_groups(&groups),
+        };
+        let path = shown.url(shown.group.as_deref());
+        let link =
+            |cursor: Option<String>| PageLink { has_results: cursor.is_some(), cursor: cursor.unwrap_or_default() };
         DeadLettersPage {
             shell,
             total: count(letters.len() as u64),
-            groups: groups.iter().take(GROUPS_MAX).map(GroupView::of).collect(),
+            groups,
             export_url: format!("{}export/{query}", Tab::DeadLetters.path()),
-            queue,
+            queue: shown.queue.clone(),
             said,
+            // The way back is the browser's: letters go while they are read.
+            pager: Pager::of(&path, &link(None), &link(next)),
         }
     }
 
@@ -176,8 +203,40 @@ impl DeadLettersPage {
     }
 }
 
+impl Shown {
+    /// A page of groups, and where the next begins.
+    fn of_groups(&self, groups: &[LetterGroup<'_>]) -> (Vec<GroupView>, Option<String>) {
+        let from = self.cursor.as_deref().and_then(|cursor| cursor.parse().ok()).unwrap_or(0).min(groups.len());
+        let some = &groups[from..groups.len().min(from + GROUPS_MAX)];
+        let next = from + some.len();
+        let view = |group: &LetterGroup<'_>| {
+            let rows: Vec<&DeadLetter> = group.letters.iter().rev().take(ROWS_MAX).copied().collect();
+            let is_cut = group.letters.len() > rows.len();
+            GroupView::of(group, &rows, is_cut.then(|| self.url(Some(&group.key))))
+        };
+        (some.iter().map(view).collect(), (next < groups.len()).then(|| next.to_string()))
+    }
+
+    /// A page of a group's letters, the oldest first.
+    fn of_group(&self, group: Option<&LetterGroup<'_>>) -> (Vec<GroupView>, Option<String>) {
+        let Some(group) = group else { return (Vec::new(), None) };
+        let after: Option<LetterCursor> = self.cursor.as_deref().and_then(|cursor| cursor.parse().ok());
+        let is_left = |letter: &&&DeadLetter| after.as_ref().is_none_or(|after| letter.cursor() > *after);
+        let mut rest = group.letters.iter().filter(is_left).copied();
+        let rows: Vec<&DeadLetter> = rest.by_ref().take(GROUP_ROWS_MAX).collect();
+        let next = rest.next().and(rows.last()).map(|last| last.cursor().to_string());
+        (vec![GroupView::of(group, &rows, None)], next)
+    }
+
+    fn url(&self, group: Option<&str>) -> String {
+        let queue = self.queue.as_deref().unwrap_or_default();
+        let query = query_string(&[("queue", queue), ("group", group.unwrap_or_default())]);
+        format!("{}{query}", Tab::DeadLetters.path())
+    }
+}
+
 impl GroupView {
-    fn of(group: &LetterGroup<'_>) -> GroupView {
+    fn of(group: &LetterGroup<'_>, rows: &[&DeadLetter], more_url: Option<String>) -> GroupView {
         let latest = group.letters.last().expect("a group has a letter");
         GroupView {
             key: group.key.clone(),
@@ -186,8 +245,8 @@ impl GroupView {
             error: said_by(latest),
             count: count(group.letters.len() as u64),
             last: absolute(latest.at),
-            rows: group.letters.iter().rev().take(ROWS_MAX).map(|letter| RowView::of(letter)).collect(),
-            is_cut: group.letters.len() > ROWS_MAX,
+            rows: rows.iter().map(|letter| RowView::of(letter)).collect(),
+            more_url,
         }
     }
 }
@@ -248,5 +307,58 @@ fn meaning(reason: &str) -> &'static str {
         "memory limit" => "It needed more memory than a child process may have. Raise the limit before a retry.",
         "time limit" => "It ran longer than its task may. Find out what it waits for before a retry.",
         _ => "It stopped and will not run again by itself.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stdx::Timestamp;
+
+    fn letter(number: usize, error: &str) -> DeadLetter {
+        DeadLetter {
+            id: format!("{number:04}"),
+            queue: "q".to_owned(),
+            task: "t".to_owned(),
+            reason: "rejected".to_owned(),
+            attempts: 1,
+            deaths: 0,
+            error: error.to_owned(),
+            at: Timestamp::from_seconds(number as i64 / 10),
+            enqueued_at: Timestamp::EPOCH,
+        }
+    }
+
+    #[test]
+    fn every_letter_and_every_group_is_on_some_page_once() {
+        let letters: Vec<DeadLetter> = (0..250).map(|number| letter(number, "alike")).collect();
+        let groups = dead_letters::group(&letters);
+        let mut shown = Shown { group: Some(groups[0].key.clone()), ..Shown::default() };
+        let mut ids = Vec::new();
+        loop {
+            let (views, next) = shown.of_group(groups.first());
+            assert_eq!(views[0].count, "250", "the group is told whole");
+            ids.extend(views[0].rows.iter().map(|row| row.id.clone()));
+            shown.cursor = next;
+            if shown.cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(ids, letters.iter().map(|letter| letter.id.clone()).collect::<Vec<_>>());
+        let errors: Vec<String> =
+            (0..120u8).map(|n| format!("{}{}", (b'a' + n / 26) as char, (b'a' + n % 26) as char)).collect();
+        let letters: Vec<DeadLetter> = errors.iter().enumerate().map(|(n, error)| letter(n, error)).collect();
+        let groups = dead_letters::group(&letters);
+        let mut shown = Shown::default();
+        let mut lengths = Vec::new();
+        loop {
+            let (views, next) = shown.of_groups(&groups);
+            lengths.push(views.len());
+            shown.cursor = next;
+            if shown.cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(lengths, [GROUPS_MAX, GROUPS_MAX, 20]);
     }
 }

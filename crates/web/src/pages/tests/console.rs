@@ -33,7 +33,7 @@ pub fn pages(text: &str) -> Vec<(&'static str, String)> {
         url: Some("/issues/17/".to_owned()),
         receipt: Receipt::of(&fixtures::receipt(text)),
     };
-    let queue = Some(text.to_owned());
+    let shown = dead_letters::Shown { queue: Some(text.to_owned()), ..dead_letters::Shown::default() };
     let said = Some(text.to_owned());
     vec![
         ("system/pipeline.html", render(&pipeline::PipelinePage::of(shell(true), facts(text)))),
@@ -42,8 +42,11 @@ pub fn pages(text: &str) -> Vec<(&'static str, String)> {
             render(&queues::QueuesPage::of(shell(true), &[depth(text)], &parked, &pulse(text), said.clone())),
         ),
         ("system/workers.html", render(&workers::WorkersPage::of(shell(true), &workers, now()))),
-        ("system/dead_letters.html", render(&dead_letters::DeadLettersPage::of(shell(true), queue, &letters, said))),
-        ("system/dead_letters.html", render(&dead_letters::DeadLettersPage::of(shell(true), None, &[], None))),
+        ("system/dead_letters.html", render(&dead_letters::DeadLettersPage::of(shell(true), &shown, &letters, said))),
+        (
+            "system/dead_letters.html",
+            render(&dead_letters::DeadLettersPage::of(shell(true), &dead_letters::Shown::default(), &[], None)),
+        ),
         ("system/dead_letter.html", render(&dead_letters::DeadLetterPage::of(shell(true), &letters[0]))),
         ("system/schedules.html", render(&schedules::SchedulesPage::of(shell(true), &[schedule(text)], &workers))),
         ("system/storage.html", render(&storage::StoragePage::of(shell(true), &stored(text)))),
