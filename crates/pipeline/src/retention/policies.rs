@@ -261,6 +261,10 @@ pub const UNAGED: &[Unaged] = &[
     },
     Unaged { because: "one row for each name, overwritten", tables: &["setting"] },
     Unaged {
+        because: "what it tells of is on disk: its rows go when that is forwarded, or somebody forgets it",
+        tables: &["spool"],
+    },
+    Unaged {
         because: "its rows go when what they ask for is done",
         tables: &["outbox", "issue_deletion", "issue_deletion_group", "issue_deletion_kept", "issue_deletion_event"],
     },
