@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 /// A dead worker is noticed in 20 s; kombu's sweep adds a second.
 const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(25);
+/// kombu's, over its sweep of what dead workers held.
+const KOMBU_LOCK: &str = "unacked_mutex";
 /// Of the tasks that are taken over.
 const SLEEP_S: u64 = 3;
 
@@ -61,6 +63,8 @@ fn vigie_dies(house: &House, redis: &Redis, celery: &Celery, client: &mut Client
     taken(redis)?;
     worker.kill()?;
     let killed = Instant::now();
+    // A Python worker that was killed within kombu's lock would keep this one from its sweep for five minutes.
+    redis.ask(0, &["DEL", KOMBU_LOCK])?;
     let _python = celery.worker("heir", "debug")?;
     let value = client.value(&id, TAKEN_OVER_WITHIN + Duration::from_secs(SLEEP_S))?;
     is_redelivered(&value)?;
@@ -80,6 +84,8 @@ fn python_dies(house: &House, redis: &Redis, celery: &Celery, client: &mut Clien
     let id = sleep(client, SLEEP_S)?;
     eventually("the Python worker to take it", TAKEN_WITHIN, || Ok((python.times_received(&id) == 1).then_some(())))?;
     python.kill()?;
+    // As if it had been within kombu's lock.
+    redis.ask(0, &["SET", KOMBU_LOCK, "of-the-dead", "PX", "300000"])?;
     let killed = Instant::now();
     let url = format!("{}?visibility_timeout={VISIBILITY_TIMEOUT_S}", redis.url(0));
     let mut heir = house.through(&[("BROKER_URL", &url)]).worker("heir", &["-c", "1"])?;

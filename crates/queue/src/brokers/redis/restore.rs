@@ -26,8 +26,6 @@ const BATCHES_MAX: usize = 100;
 const PROMOTE_ROUNDS: usize = 20;
 /// So long one process may be the one; it gives the place back when it is done.
 const UPKEEP_LEASE_MS: usize = 5_000;
-/// Of kombu's own lock over the same sweep.
-const KOMBU_LOCK_MS: usize = 300_000;
 
 /// What a session holds, and how it counts when it dies.
 struct Lost {
@@ -232,7 +230,8 @@ impl Shared {
     }
 
     /// kombu's own rule, for what Celery's workers hold and left: after the visibility timeout it goes back. Ours never is
-    /// that old, for its score is renewed.
+    /// that old, for its score is renewed. kombu's lock over the same sweep (`unacked_mutex`) is not asked for: a Python worker
+    /// that is killed while it has it keeps everybody out for five minutes, and each message has its own fence, the score.
     fn sweep_as_kombu(&self, now: Timestamp) -> Result<(), QueueError> {
         let limit = now.minus(self.config.visibility_timeout);
         let index = format!("{}unacked_index", self.config.prefix);
@@ -244,13 +243,7 @@ impl Shared {
         if old.is_empty() {
             return Ok(());
         }
-        let (key, token) = (format!("{}unacked_mutex", self.config.prefix), stdx::random::hex::<8>());
-        if !self.take_lock(&key, &token, KOMBU_LOCK_MS)? {
-            return Ok(());
-        }
-        let swept = self.sweep(&old, limit, now);
-        self.free_lock(&key, &token)?;
-        swept
+        self.sweep(&old, limit, now)
     }
 
     fn sweep(&self, old: &[(String, String)], limit: Timestamp, now: Timestamp) -> Result<(), QueueError> {
