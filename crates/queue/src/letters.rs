@@ -82,7 +82,7 @@ impl FromStr for LetterCursor {
     type Err = QueueError;
 
     fn from_str(text: &str) -> Result<Self, QueueError> {
-        let read = text.split_once(':').and_then(|(at, id)| Some((at.parse().ok()?, unhexed(id)?)));
+        let read = text.split_once(':').and_then(|(at, id)| Some((at.parse().ok()?, id_of(id)?)));
         let (at, id) = read.ok_or_else(|| QueueError::Refused {
             broker: "the queue".to_owned(),
             why: "that is no cursor of a list of dead letters".to_owned(),
@@ -91,12 +91,9 @@ impl FromStr for LetterCursor {
     }
 }
 
-fn unhexed(text: &str) -> Option<String> {
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let byte = |at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
-    String::from_utf8((0..text.len()).step_by(2).map(byte).collect::<Option<_>>()?).ok()
+/// No letter is without an id.
+fn id_of(text: &str) -> Option<String> {
+    String::from_utf8(stdx::hex::decode_all(text)?).ok().filter(|id| !id.is_empty())
 }
 
 impl DeadLetter {

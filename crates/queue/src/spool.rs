@@ -15,7 +15,7 @@ use crate::broker::CROWDED;
 use crate::brokers::embedded::Config;
 use crate::{
     BoxFuture, Broker, ClaimRequest, Claimed, Finish, JobId, JobState, LeaseId, NewJob, Published, Queue, QueueDepth,
-    QueueError,
+    QueueError, tend,
 };
 use kept::Kept;
 pub use kept::SpoolFolder;
@@ -23,6 +23,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use stdx::{Clock, Timestamp};
 pub use takeover::TAKEN_OVER_WITHIN as SPOOL_TAKEN_OVER_WITHIN;
@@ -33,11 +34,13 @@ pub const SPOOL_BOUND: &str = "queue.spool-max-bytes";
 const QUEUE: &str = "spool";
 /// A broker that has not answered for so long is away: whoever waits for it waits no longer than a client does.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
+/// A stop of its threads is noticed within this.
+const STEP: Duration = Duration::from_millis(50);
 
 /// Keeps what cannot be published now. Cheap to share.
 pub struct Spool {
     inner: Arc<Inner>,
-    threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 struct Inner {
@@ -98,7 +101,10 @@ impl Spool {
             is_stopping: AtomicBool::new(false),
         });
         takeover::take_over(&inner);
-        let threads = vec![forward::start(inner.clone()), takeover::start(inner.clone())];
+        let threads = vec![
+            inner.spawn("spool-forward", forward::forward_in_turn),
+            inner.spawn("spool-takeover", takeover::look_after),
+        ];
         Ok(Spool { inner, threads: Mutex::new(threads) })
     }
 
@@ -239,11 +245,22 @@ impl Inner {
         self.is_stopping.load(Ordering::SeqCst)
     }
 
-    /// Waits, and looks every `step` whether it is to stop.
-    fn pause(&self, long: Duration, step: Duration) {
+    /// A thread that does this again and again until it is to stop.
+    fn spawn(self: &Arc<Self>, name: &'static str, turn: fn(&Inner)) -> JoinHandle<()> {
+        let (inner, over) = (self.clone(), self.clone());
+        let run = move || {
+            while !inner.is_stopping() {
+                turn(&inner);
+            }
+        };
+        tend::spawn(name, move || over.is_stopping(), run)
+    }
+
+    /// Waits, unless it is to stop.
+    fn pause(&self, long: Duration) {
         let mut rest = long;
         while !rest.is_zero() && !self.is_stopping() {
-            let step = rest.min(step);
+            let step = rest.min(STEP);
             std::thread::sleep(step);
             rest -= step;
         }

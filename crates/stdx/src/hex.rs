@@ -13,15 +13,27 @@ pub fn encode(bytes: &[u8]) -> String {
 
 /// Returns the bytes written in `text` (either case), or `None` if it is not exactly `2 * N` digits.
 pub fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digits = text.as_bytes();
-    if digits.len() != N * 2 {
+    if text.len() != N * 2 {
         return None;
     }
     let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    for (byte, decoded) in bytes.iter_mut().zip(pairs(text)) {
+        *byte = decoded?;
     }
     Some(bytes)
+}
+
+/// Returns the bytes written in `text` (either case), however many, or `None` if it is not pairs of digits.
+pub fn decode_all(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) {
+        return None;
+    }
+    pairs(text).collect()
+}
+
+/// The byte of each pair of digits; `None` for a pair that is none.
+fn pairs(text: &str) -> impl Iterator<Item = Option<u8>> {
+    text.as_bytes().chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?))
 }
 
 fn digit(character: u8) -> Option<u8> {
@@ -44,5 +56,10 @@ mod tests {
         assert_eq!(decode::<3>("00ff1"), None);
         assert_eq!(decode::<3>("00ff1g"), None);
         assert_eq!(decode::<1>("é"), None);
+        assert_eq!(decode_all("00Ff10"), Some(vec![0, 255, 16]));
+        assert_eq!(decode_all(""), Some(Vec::new()));
+        for wrong in ["00ff1", "00ff1g", "é"] {
+            assert_eq!(decode_all(wrong), None, "{wrong}");
+        }
     }
 }

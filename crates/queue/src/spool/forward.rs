@@ -5,11 +5,9 @@ use super::kept::Kept;
 use super::{Inner, QUEUE, parcel};
 use crate::brokers::embedded::Embedded;
 use crate::waiting::wait_for;
-use crate::{Broker, ClaimRequest, Claimed, DeadReason, Finish, LeaseId, Ledger, NewJob, QueueBounds, tend};
+use crate::{Broker, ClaimRequest, Claimed, DeadReason, Finish, LeaseId, Ledger, NewJob, QueueBounds};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
 use std::time::Duration;
 use stdx::Backoff;
 
@@ -22,24 +20,9 @@ const LEASE: Duration = Duration::from_secs(60);
 const PAUSE: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
 /// A job that its broker refuses for a bound is tried again after this.
 const REFUSED_PAUSE: Duration = Duration::from_secs(2);
-/// A stop is noticed within this.
-const STEP: Duration = Duration::from_millis(50);
-
-pub(super) fn start(inner: Arc<Inner>) -> JoinHandle<()> {
-    let over = inner.clone();
-    tend::spawn(
-        "spool-forward",
-        move || over.is_stopping(),
-        move || {
-            while !inner.is_stopping() {
-                forward_in_turn(&inner);
-            }
-        },
-    )
-}
 
 /// A batch of a spool that was taken over, and one of the own: neither waits for the other to be empty.
-fn forward_in_turn(inner: &Inner) {
+pub(super) fn forward_in_turn(inner: &Inner) {
     let first_left = inner.lock_left().front().cloned();
     let near = inner.near();
     let Some(left) = first_left else { return forward_some(inner, &near) };
@@ -62,7 +45,7 @@ fn forward_some(inner: &Inner, spool: &Kept) {
         Ok(claimed) => claimed,
         Err(error) => {
             tracing::error!(error = %error, "spool not read, tried again");
-            inner.pause(PAUSE.ceiling(3), STEP);
+            inner.pause(PAUSE.ceiling(3));
             return;
         }
     };
@@ -100,7 +83,7 @@ fn forward(inner: &Inner, spool: &Kept, claimed: Vec<Claimed>) {
             return;
         }
         attempt += 1;
-        inner.pause(PAUSE.ceiling(attempt), STEP);
+        inner.pause(PAUSE.ceiling(attempt));
         let leases: Vec<_> = claimed.iter().map(|job| job.lease).collect();
         // A lease that was lost, because the machine slept, means a second publication of the same id.
         let _ = spool.queue.extend(&leases, LEASE);
@@ -134,7 +117,7 @@ fn one_by_one(inner: &Inner, spool: &Kept, claimed: &[Claimed]) {
             Err(error) if super::is_away(&error) => {
                 inner.note_away(&error);
                 give_back(&spool.queue, &leases_from_here());
-                inner.pause(PAUSE.ceiling(3), STEP);
+                inner.pause(PAUSE.ceiling(3));
                 return;
             }
             Err(error) => {

@@ -4,11 +4,10 @@
 
 use super::Inner;
 use super::kept::{Kept, SpoolFolder, folder_of};
+use crate::QueueError;
 use crate::brokers::embedded::Config;
-use crate::{QueueError, tend};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 use stdx::Clock;
 
@@ -18,8 +17,6 @@ pub(super) const FOLDERS_MAX: usize = 8;
 pub const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(5);
 /// Between two looks at the folders.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// A stop is noticed within this.
-const STEP: Duration = Duration::from_millis(50);
 
 /// A folder of nobody with nothing in it.
 pub(super) struct Empty {
@@ -43,19 +40,10 @@ pub(super) fn open_first(config: &Config, clock: &Arc<dyn Clock>) -> Result<Kept
     Err(QueueError::Owned { folder: config.folder.clone() })
 }
 
-pub(super) fn start(inner: Arc<Inner>) -> JoinHandle<()> {
-    let over = inner.clone();
-    tend::spawn(
-        "spool-takeover",
-        move || over.is_stopping(),
-        move || {
-            while !inner.is_stopping() {
-                inner.pause(LOOK_EVERY, STEP);
-                renew(&inner);
-                take_over(&inner);
-            }
-        },
-    )
+pub(super) fn look_after(inner: &Inner) {
+    inner.pause(LOOK_EVERY);
+    renew(inner);
+    take_over(inner);
 }
 
 /// Takes over every folder that nobody has and that is not empty.

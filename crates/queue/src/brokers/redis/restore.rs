@@ -51,7 +51,7 @@ impl Shared {
     pub(super) fn upkeep(&self) -> Result<(), QueueError> {
         let token = stdx::random::hex::<8>();
         let lock = self.key("upkeep");
-        if !self.take_lock(&lock, &token, UPKEEP_LEASE_MS)? {
+        if !self.take_lock(&lock, &token)? {
             return Ok(());
         }
         let done = self.keep_up();
@@ -59,9 +59,9 @@ impl Shared {
         done
     }
 
-    fn take_lock(&self, key: &str, token: &str, millis: usize) -> Result<bool, QueueError> {
+    fn take_lock(&self, key: &str, token: &str) -> Result<bool, QueueError> {
         let taken: Option<String> = self.link.with(|open| {
-            redis::cmd("SET").arg(key).arg(token).arg("NX").arg("PX").arg(millis).query(&mut open.connection)
+            redis::cmd("SET").arg(key).arg(token).arg("NX").arg("PX").arg(UPKEEP_LEASE_MS).query(&mut open.connection)
         })?;
         Ok(taken.is_some())
     }
