@@ -20,6 +20,9 @@ pub const POLL_MAX: Duration = Duration::from_millis(500);
 /// Why a publisher refuses when its own requests wait for a broker that is slow to answer.
 pub(crate) const CROWDED: &str = "requests waiting to be sent";
 
+/// Why a broker refuses jobs of a key that fills half of it, and takes others.
+pub(crate) const KEYS_SHARE: &str = "half of the queue for one key";
+
 /// What a worker asks for: the first of the queues that has ready jobs is served, by its bounds. Whoever asks rotates
 /// them, so that none starves.
 #[derive(Clone, Debug)]

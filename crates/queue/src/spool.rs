@@ -5,6 +5,7 @@
 //! A broker that gave no answer may have taken the job all the same: the forwarder then publishes it a second time under
 //! the same id, which the broker keeps once while it knows the id, and the task's own fence after that.
 
+mod apart;
 mod forward;
 mod kept;
 mod parcel;
@@ -145,7 +146,7 @@ impl Inner {
     async fn publish(&self, jobs: Vec<NewJob>) -> Result<Vec<Published>, QueueError> {
         let near = self.near();
         // Behind others that wait: order is kept, and a broker that is away is asked by the forwarder alone.
-        if near.held() == 0 {
+        if near.ahead() == 0 {
             match self.ask(jobs.clone()).await {
                 Err(error) if is_away(&error) => self.note_away(&error),
                 published => return published,
@@ -205,6 +206,14 @@ impl Inner {
                 tracing::warn!(why, "broker away, jobs go to the spool");
                 *away = Some(Away { since: self.clock.now(), why });
             }
+        }
+    }
+
+    /// Says that the broker is back. What refuses a job may still be a bound that is known without it.
+    fn note_refused(&self) {
+        let was_away = self.lock_away().is_some();
+        if was_away && !self.far.accepting().is_err_and(|error| is_away(&error)) {
+            self.note_back();
         }
     }
 
@@ -341,8 +350,11 @@ impl Broker for Spool {
 
     fn accepting(&self) -> Result<(), QueueError> {
         let near = self.inner.near();
-        if near.held() == 0 && self.inner.far.accepting().is_ok() {
-            return Ok(());
+        if near.ahead() == 0 {
+            match self.inner.far.accepting() {
+                Err(error) if is_away(&error) => {}
+                answered => return answered,
+            }
         }
         near.queue.accepting().map_err(|error| self.inner.refusal_of(&near, error))
     }

@@ -2,9 +2,10 @@
 //! the broker has.
 
 use crate::support::{Proxy, RedisServer, claim_from, job, redis_is_here, wait_for};
-use queue::brokers::embedded::{Config, Durability};
+use crate::tend::Trapped;
+use queue::brokers::embedded::{Config, Durability, Embedded};
 use queue::brokers::redis::{Redis, RedisConfig};
-use queue::{Broker, JobId, JobOptions, JobState, NewJob, Published, QueueError, Spool};
+use queue::{Broker, Finish, JobId, JobOptions, JobState, NewJob, Published, Queue, QueueError, Spool};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ fn open(folder: &Path, server: &RedisServer, jobs_max: u64) -> Spool {
     open_over(folder, Arc::new(server.live_broker()), jobs_max)
 }
 
-fn open_over(folder: &Path, far: Arc<Redis>, jobs_max: u64) -> Spool {
+fn open_over(folder: &Path, far: Arc<dyn Queue>, jobs_max: u64) -> Spool {
     let config = Config { jobs_max, ..config(folder) };
     Spool::open(config, far, Arc::new(SystemClock)).expect("a spool opens")
 }
@@ -244,4 +245,56 @@ fn bytes_that_a_job_has_elsewhere_count_until_it_is_forwarded() {
     server.start_again();
     wait_until_forwarded(&spool);
     assert_eq!((spool.state().bytes, claimed_ids(&server)), (0, numbered(0..2)));
+}
+
+/// A broker in this process with room for so many jobs; a job of key 1 takes half of it at most.
+fn narrow(folder: &Path, jobs_max: u64) -> Embedded {
+    let config = Config { jobs_max, ..config(&folder.join("far")) };
+    Embedded::open(config, Arc::new(SystemClock)).expect("the broker opens")
+}
+
+fn of_key(fairness_key: u64, id: &str) -> NewJob {
+    NewJob { fairness_key, ..job(id) }
+}
+
+#[test]
+fn a_full_queue_is_not_accepting_although_the_spool_has_room() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = open_over(&folder.path().join("spool"), Arc::new(narrow(folder.path(), 1)), 1_000);
+    spool.accepting().expect("there is room");
+    publish(&spool, 0..1);
+    for refused in [wait_for(spool.publish(vec![job("0001")])).map(drop), spool.accepting()] {
+        assert!(matches!(refused, Err(QueueError::Full { bound: "queue.max-jobs" })), "{refused:?}");
+    }
+    assert_eq!(spool.state().jobs, 0);
+}
+
+#[test]
+fn what_one_key_has_too_much_of_waits_apart_and_holds_nobody_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let far = narrow(folder.path(), 10);
+    let flood = (0..5).map(|number| of_key(1, &format!("flood-{number}")));
+    wait_for(far.publish(flood.chain([of_key(2, "other-0")]).collect())).expect("there is room");
+    let far = Trapped::with(far, "away");
+    let spool = open_over(&folder.path().join("spool"), far.clone(), 1_000);
+    let mixed = [(1, "flood-5"), (2, "other-1"), (1, "flood-6"), (2, "other-2")];
+    wait_for(spool.publish(mixed.map(|(key, id)| of_key(key, id)).to_vec())).expect("it is spooled");
+    wait_until(&spool, "the others wait for the flood", || spool.state().forwarded == 2);
+    wait_until(&spool, "the broker is said to be away", || spool.state().away_since.is_none());
+    assert_eq!(spool.state().jobs, 2);
+
+    wait_for(spool.publish(vec![of_key(2, "other-3")])).expect("there is room");
+    assert_eq!((spool.state().jobs, spool.state().forwarded), (2, 2), "it does not pass through the spool");
+    spool.accepting().expect("there is room");
+    let refused = wait_for(spool.publish(vec![of_key(1, "flood-7")]));
+    assert!(matches!(refused, Err(QueueError::Full { .. })), "the flood is told: {refused:?}");
+
+    let claimed = claim_from(&*far, &["q"], 20);
+    let mut ids: Vec<&str> = claimed.iter().map(|job| job.id.as_str()).filter(|id| id.starts_with("other")).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["other-0", "other-1", "other-2", "other-3"]);
+    far.finish(claimed.iter().map(|job| (job.lease, Finish::Done)).collect()).expect("ended");
+    wait_until_forwarded(&spool);
+    let ids: Vec<String> = claim_from(&*far, &["q"], 20).iter().map(|job| job.id.to_string()).collect();
+    assert_eq!(ids, ["flood-5", "flood-6"]);
 }

@@ -1,6 +1,7 @@
 //! The forwarder: takes what the spool holds in order, publishes it to the broker, and only then lets go of it. A batch that
 //! cannot be published is kept in hand and tried again, so that nothing overtakes it.
 
+use super::apart::Refused;
 use super::kept::Kept;
 use super::{Inner, QUEUE, parcel};
 use crate::brokers::embedded::Embedded;
@@ -18,15 +19,16 @@ const BATCH_BYTES_MAX: usize = 4 << 20;
 const LEASE: Duration = Duration::from_secs(60);
 /// Pauses between two attempts: a broker that is back is noticed within the longest.
 const PAUSE: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
-/// A job that its broker refuses for a bound is tried again after this.
-const REFUSED_PAUSE: Duration = Duration::from_secs(2);
 
 /// A batch of a spool that was taken over, and one of the own: neither waits for the other to be empty.
 pub(super) fn forward_in_turn(inner: &Inner) {
     let first_left = inner.lock_left().front().cloned();
     let near = inner.near();
     let Some(left) = first_left else { return forward_some(inner, &near) };
-    forward_some(inner, &left);
+    // Nothing in it is waited for while the own one has something to forward.
+    if left.ahead() > 0 || near.ahead() == 0 {
+        forward_some(inner, &left);
+    }
     // It is left alone once it is empty, not before: this thread may begin anew. One that somebody removed is over.
     if super::kept::jobs_in(&left.queue).unwrap_or(0) == 0 {
         inner.let_go(&left);
@@ -57,7 +59,7 @@ fn forward_some(inner: &Inner, spool: &Kept) {
 
 /// A batch in hand goes back at once if this thread panics with it, not when its lease ends: nothing overtakes it.
 fn forward_or_give_back(inner: &Inner, spool: &Kept, claimed: Vec<Claimed>) {
-    let leases: Vec<LeaseId> = claimed.iter().map(|job| job.lease).collect();
+    let leases = leases_of(&claimed);
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| forward(inner, spool, claimed))) {
         give_back(&spool.queue, &leases);
         resume_unwind(panic);
@@ -69,72 +71,113 @@ fn forward(inner: &Inner, spool: &Kept, claimed: Vec<Claimed>) {
     let mut attempt = 0;
     while !jobs.is_empty() {
         match wait_for(inner.far.publish(jobs.clone())) {
-            Ok(_) => break,
+            Ok(_) => {
+                inner.note_back();
+                break;
+            }
             Err(error) if super::is_away(&error) => inner.note_away(&error),
             // One of them is too much for a bound: the others must not wait for it.
             Err(error) => {
-                tracing::debug!(error = %error, "batch of the spool refused, its jobs go one by one");
-                one_by_one(inner, spool, &claimed);
-                return;
+                tracing::debug!(error = %error, "batch of the spool refused, its jobs go in parts");
+                return in_parts(inner, spool, claimed);
             }
         }
         if inner.is_stopping() {
-            give_back(&spool.queue, &claimed.iter().map(|job| job.lease).collect::<Vec<_>>());
+            give_back(&spool.queue, &leases_of(&claimed));
             return;
         }
         attempt += 1;
         inner.pause(PAUSE.ceiling(attempt));
-        let leases: Vec<_> = claimed.iter().map(|job| job.lease).collect();
         // A lease that was lost, because the machine slept, means a second publication of the same id.
-        let _ = spool.queue.extend(&leases, LEASE);
+        let _ = spool.queue.extend(&leases_of(&claimed), LEASE);
     }
-    inner.note_back();
-    inner.forwarded.fetch_add(jobs.len() as u64, Ordering::Relaxed);
+    clear(inner, spool, &claimed, finished);
+}
+
+/// The broker has them.
+fn clear(inner: &Inner, spool: &Kept, claimed: &[Claimed], finished: Vec<(LeaseId, Finish)>) {
+    let done = finished.iter().filter(|(_, finish)| matches!(finish, Finish::Done)).count();
+    inner.forwarded.fetch_add(done as u64, Ordering::Relaxed);
     match spool.queue.finish(finished) {
         Ok(lost) => {
             // Whose lease was lost is forwarded once more, and counted out then.
             let cleared = claimed.len().saturating_sub(lost.len());
+            spool.apart.take(claimed.iter().map(|job| &job.id));
             spool.count_out(cleared as u64);
         }
         Err(error) => tracing::error!(error = %error, "spool not cleared of forwarded jobs, they are forwarded again"),
     }
 }
 
-/// Publishes each job of a batch by itself; what is refused waits in the spool and comes again later, behind the others.
-fn one_by_one(inner: &Inner, spool: &Kept, claimed: &[Claimed]) {
-    for (index, parcel) in claimed.iter().enumerate() {
-        let leases_from_here = || claimed[index..].iter().map(|job| job.lease).collect::<Vec<_>>();
-        if inner.is_stopping() {
-            give_back(&spool.queue, &leases_from_here());
-            return;
+/// Publishes a batch in halves of halves, in its order, until what the broker refuses stands alone. That is set apart, and
+/// what would be refused with it is not asked for.
+fn in_parts(inner: &Inner, spool: &Kept, claimed: Vec<Claimed>) {
+    let mut refused = Refused::default();
+    let mut parts = vec![claimed];
+    while let Some(part) = parts.pop() {
+        let mut part = set_apart(spool, &refused, part);
+        let (jobs, finished) = unpack(&part);
+        if jobs.is_empty() {
+            clear(inner, spool, &part, finished);
+            continue;
         }
-        let (jobs, mut finished) = unpack(std::slice::from_ref(parcel));
-        let is_ended = match wait_for(inner.far.publish(jobs)) {
+        if inner.is_stopping() {
+            return give_back(&spool.queue, &leases_of(&rest_of(part, parts)));
+        }
+        let first_key = jobs[0].fairness_key;
+        match wait_for(inner.far.publish(jobs)) {
             Ok(_) => {
                 inner.note_back();
-                true
+                clear(inner, spool, &part, finished);
             }
             Err(error) if super::is_away(&error) => {
                 inner.note_away(&error);
-                give_back(&spool.queue, &leases_from_here());
-                inner.pause(PAUSE.ceiling(3));
-                return;
+                give_back(&spool.queue, &leases_of(&rest_of(part, parts)));
+                return inner.pause(PAUSE.ceiling(3));
             }
-            Err(error) => {
-                tracing::debug!(job.id = %parcel.id, error = %error, "a job of the spool was refused, it is tried again");
-                finished = vec![(parcel.lease, Finish::GiveBack { after: REFUSED_PAUSE })];
-                false
+            Err(error) if part.len() == 1 => {
+                tracing::debug!(job.id = %part[0].id, error = %error, "a job of the spool was refused, it is tried again");
+                inner.note_refused();
+                refused.note(first_key, &error);
+                put_apart(spool, &part);
             }
-        };
-        match spool.queue.finish(finished) {
-            Ok(lost) if is_ended && lost.is_empty() => {
-                inner.forwarded.fetch_add(1, Ordering::Relaxed);
-                spool.count_out(1);
+            Err(_) => {
+                let after = part.split_off(part.len() / 2);
+                parts.extend([after, part]);
             }
-            Ok(_) => {}
-            Err(error) => tracing::error!(error = %error, "spool not cleared of a job, it is forwarded again"),
         }
     }
+}
+
+/// What is not published yet, in its order.
+fn rest_of(part: Vec<Claimed>, parts: Vec<Vec<Claimed>>) -> Vec<Claimed> {
+    std::iter::once(part).chain(parts.into_iter().rev()).flatten().collect()
+}
+
+/// Sets apart what would be refused, and returns the rest.
+fn set_apart(spool: &Kept, refused: &Refused, part: Vec<Claimed>) -> Vec<Claimed> {
+    let key_of = |parcel: &Claimed| parcel::unpack(&parcel.id, &parcel.payload).map(|job| job.fairness_key);
+    let (apart, rest): (Vec<Claimed>, Vec<Claimed>) =
+        part.into_iter().partition(|parcel| key_of(parcel).is_some_and(|key| refused.has(key)));
+    put_apart(spool, &apart);
+    rest
+}
+
+fn put_apart(spool: &Kept, parcels: &[Claimed]) {
+    if parcels.is_empty() {
+        return;
+    }
+    spool.apart.put(parcels.iter().map(|parcel| &parcel.id));
+    let after = spool.apart.pause();
+    let back = parcels.iter().map(|parcel| (parcel.lease, Finish::GiveBack { after })).collect();
+    // They are on disk: without this they wait for the end of their leases.
+    if let Err(error) = spool.queue.finish(back) {
+        tracing::warn!(error = %error, "refused jobs of the spool not given back");
+    }
+}
+
+fn leases_of(claimed: &[Claimed]) -> Vec<LeaseId> {
+    claimed.iter().map(|job| job.lease).collect()
 }
 
 /// A process that was killed with a batch in hand counts as its death, and after three such deaths the job would stop as

@@ -2,6 +2,7 @@
 //! Only the process that has the folder's lock may speak for it.
 
 use super::QUEUE;
+use super::apart::Apart;
 use crate::brokers::embedded::{Config, Embedded};
 use crate::{Broker, QueueError};
 use std::io::Write;
@@ -37,6 +38,8 @@ pub(super) struct Kept {
     pub queue: Embedded,
     /// Jobs in it and not yet forwarded.
     held: AtomicU64,
+    /// Of them, those that hold nobody up.
+    pub apart: Apart,
 }
 
 impl Kept {
@@ -51,11 +54,16 @@ impl Kept {
         super::forward::revive(&queue);
         queue.declare(QUEUE)?;
         let held = AtomicU64::new(jobs_in(&queue)?);
-        Ok(Kept { id, folder, queue, held })
+        Ok(Kept { id, folder, queue, held, apart: Apart::default() })
     }
 
     pub fn held(&self) -> u64 {
         self.held.load(Ordering::SeqCst)
+    }
+
+    /// Jobs behind which whatever is published waits.
+    pub fn ahead(&self) -> u64 {
+        self.held().saturating_sub(self.apart.count())
     }
 
     pub fn count_in(&self, jobs: u64) {

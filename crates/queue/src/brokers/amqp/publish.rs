@@ -467,7 +467,7 @@ impl Room {
             }
             // Unless it is the only one that waits.
             if job.fairness_key != 0 && share != total && share >= self.max / 2 {
-                return Err(QueueError::Full { bound: "half of the queue for one key" });
+                return Err(QueueError::Full { bound: crate::broker::KEYS_SHARE });
             }
             total += 1;
             keys.insert(job.fairness_key, share + 1);

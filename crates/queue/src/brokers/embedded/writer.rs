@@ -401,7 +401,7 @@ impl Batch {
         let share = Share { jobs: waiting.jobs + added.jobs, bytes: waiting.bytes + added.bytes };
         let is_only_one = share.jobs == jobs;
         if !is_only_one && (share.jobs >= config.jobs_max / 2 || share.bytes >= config.bytes_max / 2) {
-            return Err(QueueError::Full { bound: "half of the queue for one key" });
+            return Err(QueueError::Full { bound: crate::broker::KEYS_SHARE });
         }
         Ok(())
     }

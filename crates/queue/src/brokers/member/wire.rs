@@ -379,7 +379,7 @@ pub enum WireError {
 const BOUNDS: &[&str] = &[
     "queue.max-jobs",
     "queue.max-bytes",
-    "half of the queue for one key",
+    crate::broker::KEYS_SHARE,
     "requests waiting to be written",
     "names of queues",
     "bytes of one job",

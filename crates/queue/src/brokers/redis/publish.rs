@@ -159,7 +159,7 @@ fn read_answer(reply: Value) -> Answer {
     })?;
     match answers.first() {
         Some(-1) => return Err(QueueError::Full { bound: "queue.max-jobs" }),
-        Some(-2) => return Err(QueueError::Full { bound: "half of the queue for one key" }),
+        Some(-2) => return Err(QueueError::Full { bound: crate::broker::KEYS_SHARE }),
         Some(-3) => return Err(QueueError::Full { bound: "names of queues" }),
         _ => {}
     }
