@@ -14,9 +14,11 @@ use protocol::item::event::glimpse;
 use protocol::limits::{self, LimitTally};
 use protocol::response::Refusal;
 use protocol::{Encoding, ItemKind};
+use queue::Broker;
 use std::fs::File;
 use std::io::{BufReader, Seek, Write};
-use store::StoreError;
+use std::sync::Arc;
+use store::Stores;
 use tempfile::NamedTempFile;
 
 /// What the file says, before it is kept.
@@ -64,24 +66,24 @@ impl Ingest {
     }
 
     /// Keeps the body, unless nothing in it is.
-    pub(super) async fn keep(&self, mut file: NamedTempFile, examined: &Examined) -> Result<TakenBody, Refusal> {
+    pub(super) async fn keep(&self, file: NamedTempFile, examined: &Examined) -> Result<TakenBody, Refusal> {
         if !examined.is_kept {
             return Ok(TakenBody::Inline(Bytes::new()));
         }
-        // A body that will be refused must not take the disk that the refusal protects.
-        self.broker.accepting().map_err(|error| super::publish::refusal_of(&error))?;
-        let stores = self.stores.clone();
-        let kept = tokio::task::spawn_blocking(move || {
-            let failed = |source| StoreError::File { what: "read a large body".to_owned(), source };
-            file.as_file_mut().rewind().map_err(failed)?;
-            stores.blobs.put_own(file.as_file_mut())
-        });
-        match kept.await {
-            Ok(Ok((key, bytes))) => Ok(TakenBody::Blob { key, bytes }),
-            Ok(Err(error)) => Err(not_written(&error)),
-            Err(_) => Err(Refusal::Internal),
-        }
+        put(self.broker.clone(), self.stores.clone(), file).await
     }
+}
+
+/// A broker may be another machine that does not answer: it is asked where the file is written, off the runtime's threads.
+async fn put(broker: Arc<dyn Broker>, stores: Arc<Stores>, mut file: NamedTempFile) -> Result<TakenBody, Refusal> {
+    let kept = tokio::task::spawn_blocking(move || {
+        // A body that will be refused must not take the disk that the refusal protects.
+        broker.accepting().map_err(|error| super::publish::refusal_of(&error))?;
+        file.as_file_mut().rewind().map_err(|error| not_written(&error))?;
+        stores.blobs.put_own(file.as_file_mut()).map_err(|error| not_written(&error))
+    });
+    let (key, bytes) = kept.await.map_err(|_| Refusal::Internal)??;
+    Ok(TakenBody::Blob { key, bytes })
 }
 
 pub(super) fn not_written(error: &dyn std::error::Error) -> Refusal {
@@ -139,4 +141,69 @@ fn refusal_of(error: StreamError, encoding: Encoding) -> Refusal {
 
 pub(super) fn refusal_of_io(error: std::io::Error, encoding: Encoding) -> Refusal {
     encoding::EncodingError::from_io(error, encoding).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use queue::{BoxFuture, ClaimRequest, Claimed, Finish, JobId, JobState, LeaseId, NewJob, Published};
+    use queue::{QueueDepth, QueueError};
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, channel};
+    use std::time::Duration;
+
+    /// A broker that answers whether it accepts once somebody lets it, and nothing else.
+    struct Slow(Mutex<Receiver<()>>);
+
+    impl Broker for Slow {
+        fn accepting(&self) -> Result<(), QueueError> {
+            let answers = self.0.lock().expect("one asks");
+            answers.recv_timeout(Duration::from_secs(2)).map_err(|_| QueueError::Closed)
+        }
+
+        fn publish(&self, _: Vec<NewJob>) -> BoxFuture<'_, Result<Vec<Published>, QueueError>> {
+            Box::pin(async { Err(QueueError::Closed) })
+        }
+
+        fn claim(&self, _: &ClaimRequest) -> Result<Vec<Claimed>, QueueError> {
+            Err(QueueError::Closed)
+        }
+
+        fn extend(&self, _: &[LeaseId], _: Duration) -> Result<Vec<LeaseId>, QueueError> {
+            Err(QueueError::Closed)
+        }
+
+        fn finish(&self, _: Vec<(LeaseId, Finish)>) -> Result<Vec<LeaseId>, QueueError> {
+            Err(QueueError::Closed)
+        }
+
+        fn declare(&self, _: &str) -> Result<(), QueueError> {
+            Err(QueueError::Closed)
+        }
+
+        fn depths(&self) -> Result<Vec<QueueDepth>, QueueError> {
+            Err(QueueError::Closed)
+        }
+
+        fn locate(&self, _: &JobId) -> Result<Option<JobState>, QueueError> {
+            Err(QueueError::Closed)
+        }
+
+        fn upkeep(&self) -> Result<(), QueueError> {
+            Err(QueueError::Closed)
+        }
+    }
+
+    /// The runtime has one thread: if it waited for the broker, nobody could let it answer.
+    #[tokio::test]
+    async fn a_broker_that_is_slow_to_answer_holds_no_other_request_up() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let stores = Arc::new(Stores::open(folder.path(), stdx::Timestamp::EPOCH).expect("the stores open"));
+        let mut file = NamedTempFile::new_in(folder.path()).expect("a file");
+        file.write_all(b"a large body").expect("written");
+        let (let_answer, answers) = channel();
+        let other_request = async { let_answer.send(()).expect("it is asked") };
+        let (kept, ()) = tokio::join!(put(Arc::new(Slow(Mutex::new(answers))), stores, file), other_request);
+        assert!(matches!(kept, Ok(TakenBody::Blob { bytes: 12, .. })));
+    }
 }
