@@ -7,6 +7,7 @@
 //! | what happens | what becomes of the run |
 //! | --- | --- |
 //! | the child ends by itself or by a signal | it died; the third death of a job that ran alone ends it: `crashed` |
+//! | the child ends before it begins a run | it is tried once more, each job by itself; then as above |
 //! | it is far over its memory during a run | the child is killed; as above, `memory limit` |
 //! | it is over its memory after a run, or has run its number of jobs | the child is replaced; nothing |
 //! | a run is over its time | it is told so; a moment later the child is killed and the run has failed: `time limit` |

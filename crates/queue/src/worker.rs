@@ -9,6 +9,7 @@ mod place;
 mod remote;
 mod run;
 mod seat;
+mod suspects;
 
 use crate::pool::{Children, ChildrenConfig, PoolRow};
 use crate::{Claimed, Queue, QueueBounds, Task, tend};
@@ -130,6 +131,9 @@ struct Shared {
     /// Runs are still waited for; after that their jobs go back.
     is_waited_for: AtomicBool,
     seats: Mutex<Vec<Arc<Seat>>>,
+    /// What threads had in hand that were left alone: the keeper gives it back.
+    left: Seat,
+    suspects: suspects::Suspects,
     /// Threads that may still run something: leases are kept for them.
     working: AtomicUsize,
     /// Threads left alone with a task that did not end at its time limit.
@@ -169,6 +173,8 @@ impl Worker {
             is_stopping: Arc::default(),
             is_waited_for: AtomicBool::new(true),
             seats: Mutex::default(),
+            left: Seat::default(),
+            suspects: suspects::Suspects::default(),
             working: AtomicUsize::new(0),
             hanging: AtomicUsize::new(0),
             unknown: Mutex::default(),

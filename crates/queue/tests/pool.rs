@@ -1,6 +1,7 @@
 //! Runs in processes: what a child does to itself costs its own run. The children are this test program again.
 
 use crate::support::{Rig, job};
+use crate::worker::until;
 use queue::brokers::embedded::Embedded;
 use queue::pool::{self, Child, ChildrenConfig};
 use queue::{Broker, Claimed, DeadLetter, Ledger, NewJob, Outcome, Policy, RunContext, Task, Worker, WorkerConfig};
@@ -8,6 +9,8 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::time::Duration;
 use stdx::Backoff;
 
@@ -23,6 +26,8 @@ struct Hostile {
 
 const ONE: Hostile = Hostile { name: "one", batch_jobs_max: 1 };
 const MANY: Hostile = Hostile { name: "many", batch_jobs_max: 100 };
+/// The child does not know it: it ends when it is given one, before the run begins.
+const UNREAD: Hostile = Hostile { name: "unread", batch_jobs_max: 100 };
 
 impl Task for Hostile {
     fn name(&self) -> &'static str {
@@ -110,7 +115,7 @@ fn start(jobs: Vec<NewJob>, jobs_max: Option<u64>) -> Running {
         children: Some(children(jobs_max)),
         ..WorkerConfig::new("worker@here", 2, Arc::new(stdx::SystemClock))
     };
-    let worker = Worker::start(broker.clone(), vec![Arc::new(ONE), Arc::new(MANY)], config);
+    let worker = Worker::start(broker.clone(), vec![Arc::new(ONE), Arc::new(MANY), Arc::new(UNREAD)], config);
     Running { broker, worker, _folder: folder }
 }
 
@@ -163,12 +168,53 @@ fn each_way_to_end_badly_is_a_dead_letter_with_its_reason_and_the_others_are_don
 #[test]
 fn a_death_in_company_is_nobodys_but_the_killers() {
     let mut jobs: Vec<NewJob> = (0..40).map(|number| asked("many", &format!("fine-{number}"), "")).collect();
-    jobs.insert(23, asked("many", "killer", "abort"));
+    // The first of them is in every half that dies.
+    jobs.insert(0, asked("many", "killer", "abort"));
+    only_the_killer_dies(jobs);
+}
+
+fn only_the_killer_dies(jobs: Vec<NewJob>) {
     let running = start(jobs, None);
     running.drained();
     let letters = running.broker.dead_letters().expect("letters");
-    assert_eq!((letters.len(), letters[0].id.as_str(), letters[0].deaths), (1, "killer", 3));
+    assert_eq!((letters.len(), letters[0].id.as_str(), letters[0].deaths), (1, "killer", 3), "{letters:?}");
+    assert_eq!(letters[0].reason, "crashed");
     running.worker.join();
+}
+
+#[test]
+fn a_job_that_ends_its_child_before_it_begins_is_a_dead_letter() {
+    let mut jobs: Vec<NewJob> = (0..10).map(|number| asked("one", &format!("fine-{number}"), "")).collect();
+    jobs.insert(0, asked("unread", "killer", ""));
+    only_the_killer_dies(jobs);
+}
+
+#[test]
+fn jobs_in_hand_do_not_wait_for_a_child_that_is_slow_to_start() {
+    let rig = Rig::new();
+    rig.publish((0..10).map(|number| asked("one", &format!("fine-{number}"), "")).collect()).expect("kept");
+    let Rig { folder: _folder, broker, .. } = rig;
+    let broker = Arc::new(broker);
+    let (first, slow) = (children(Some(1)), AtomicBool::new(false));
+    let command = move || match slow.swap(true, Ordering::SeqCst) {
+        false => (first.command)(),
+        true => {
+            let mut command = Command::new("sleep");
+            command.arg("60");
+            command
+        }
+    };
+    let children = ChildrenConfig { command: Box::new(command), ..children(Some(1)) };
+    let config =
+        WorkerConfig { children: Some(children), ..WorkerConfig::new("worker@here", 1, Arc::new(stdx::SystemClock)) };
+    // Claims as many as the larger batch of the two.
+    let worker = Worker::start(broker.clone(), vec![Arc::new(ONE), Arc::new(MANY)], config);
+    until("the first does not run", || worker.progress().finished.load(Ordering::Relaxed) == 1);
+    assert_eq!(worker.pool().replaced, 1);
+    until("the others wait for a child", || broker.depths().expect("depths")[0].ready == 9);
+    let others = crate::support::claim_from(&*broker, &["q"], 20);
+    assert!(others.len() == 9 && others.iter().all(|job| job.attempt == 1), "{others:?}");
+    worker.join();
 }
 
 #[test]
@@ -177,7 +223,7 @@ fn a_child_is_replaced_after_its_jobs_and_none_is_lost() {
     let running = start(jobs, Some(5));
     running.drained();
     let progress = running.worker.progress();
-    assert_eq!(progress.finished.load(std::sync::atomic::Ordering::Relaxed), 30);
+    assert_eq!(progress.finished.load(Ordering::Relaxed), 30);
     let row = running.worker.pool();
     assert!(row.replaced >= 5 && row.died == 0 && row.children.len() <= 2, "{row:?}");
     assert!(running.broker.dead_letters().expect("letters").is_empty());
@@ -213,11 +259,21 @@ fn a_child_that_cannot_start_is_said_and_no_job_is_spent_on_it() {
     let config =
         WorkerConfig { children: Some(no_child), ..WorkerConfig::new("worker@here", 1, Arc::new(stdx::SystemClock)) };
     let worker = Worker::start(broker.clone(), vec![Arc::new(ONE)], config);
-    let started = std::time::Instant::now();
-    while worker.pool().died < 2 {
-        assert!(started.elapsed() < Duration::from_secs(20), "it is tried again");
-        std::thread::park_timeout(Duration::from_millis(20));
-    }
+    until("it is not said", || {
+        let rows = broker.workers().expect("asked");
+        let said = rows.first().and_then(|row| row.last_error.as_deref()).unwrap_or_default();
+        said.contains("a child process did not become ready: crashed: exit code 1")
+    });
+    assert!(worker.pool().died >= 2, "it is tried again");
     assert_eq!(broker.depths().expect("depths")[0].ready, 1, "nothing is claimed without a child");
+    worker.join();
+    let (sender, ran) = channel();
+    let config = WorkerConfig {
+        children: Some(children(None)),
+        on_run: Arc::new(move |run| sender.send(run.jobs[0].attempt).expect("the test listens")),
+        ..WorkerConfig::new("worker@here", 1, Arc::new(stdx::SystemClock))
+    };
+    let worker = Worker::start(broker, vec![Arc::new(ONE)], config);
+    assert_eq!(ran.recv_timeout(Duration::from_secs(20)).expect("it runs"), 1, "no attempt was spent");
     worker.join();
 }

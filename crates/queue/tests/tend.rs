@@ -25,6 +25,10 @@ impl Trapped {
         Arc::new(Trapped { inner, traps: Mutex::new([(call, 2)].into()) })
     }
 
+    pub(crate) fn set(&self, call: &'static str, times: u32) {
+        self.traps.lock().expect("nobody panics with it").insert(call, times);
+    }
+
     fn step_on(&self, call: &'static str) {
         assert!(!self.takes(call), "stepped on a trap in {call}");
     }
@@ -223,7 +227,7 @@ fn a_spools_forwarder_that_panics_loses_nothing() {
         reassert_grace: Duration::ZERO,
     };
     let far = Trapped::with(Embedded::open(config("far"), Arc::new(SystemClock)).expect("it opens"), "publish");
-    far.traps.lock().expect("nobody panics with it").insert("away", 1);
+    far.set("away", 1);
     let spool = Spool::open(config("spool"), far.clone(), Arc::new(SystemClock)).expect("a spool opens");
     for id in ["a", "b"] {
         wait_for(spool.publish(vec![job(id)])).expect("it is kept");

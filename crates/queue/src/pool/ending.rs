@@ -16,6 +16,10 @@ impl Death {
         Death { reason: DeadReason::Crashed, error: format!("crashed: {how}") }
     }
 
+    pub fn gone() -> Death {
+        Death::crashed("it is gone")
+    }
+
     pub fn memory(resident: u64, allowed: u64) -> Death {
         let mib = |bytes: u64| bytes >> 20;
         let error = format!("memory limit: {} MiB resident, {} MiB allowed", mib(resident), mib(allowed));

@@ -25,14 +25,14 @@ const FRAME_WITHIN: Duration = Duration::from_secs(30);
 const OVER_TIME_GRACE: Duration = Duration::from_secs(3);
 /// A child whose socket is closed ends by itself; one that dumps its core takes its time.
 const ENDS_WITHIN: Duration = Duration::from_secs(3);
-/// Before a child is started again that ended unasked, doubled while no run succeeds.
+/// Before a child is started again that ended unasked, doubled while none begins a run.
 const RESTART: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
 
 /// A child's place: there is one, or there will be.
 pub struct Process {
     children: Arc<Children>,
     living: Option<Living>,
-    /// Children that ended unasked since the last run that ended.
+    /// Children that ended unasked since one began a run.
     failures: u32,
     not_before: Instant,
 }
@@ -57,8 +57,8 @@ pub struct Watch<'a> {
 /// How a run in a child ended.
 pub enum Ran {
     Outcomes(Vec<Outcome>),
-    /// The child was gone before it began.
-    NotBegun,
+    /// The child was gone before it began: by itself, or because it was given this run.
+    NotBegun(Death),
     Died(Death),
     /// It did not end at its time limit and was killed.
     OverTime,
@@ -139,7 +139,7 @@ impl Process {
 
     /// Runs jobs in the child. `ready` was asked before.
     pub fn run(&mut self, task: &str, jobs: &[Claimed], watch: &Watch<'_>) -> Ran {
-        let Some(living) = &mut self.living else { return Ran::NotBegun };
+        let Some(living) = &mut self.living else { return Ran::NotBegun(Death::gone()) };
         let (order, tail) = frames::order_run(task, jobs);
         match frames::say(&mut living.socket, &order, &tail) {
             Ok(()) => {}
@@ -148,14 +148,10 @@ impl Process {
                 let error = format!("ValueError: too large for a child process: {error}");
                 return Ran::Outcomes(vec![Outcome::Dead { error }; jobs.len()]);
             }
-            Err(_) => {
-                self.kill();
-                return Ran::NotBegun;
-            }
+            Err(_) => return Ran::NotBegun(self.kill()),
         }
         let ran = self.follow(watch);
         if matches!(ran, Ran::Outcomes(_)) {
-            self.failures = 0;
             self.count(jobs.len() as u64);
             self.replace_if_due();
         }
@@ -168,18 +164,22 @@ impl Process {
         let since = Instant::now();
         let (mut has_begun, mut is_told_time, mut is_told_stop) = (false, false, false);
         loop {
-            let Some(living) = &mut self.living else { return Ran::NotBegun };
+            let Some(living) = &mut self.living else { return Ran::NotBegun(Death::gone()) };
             match living.hear() {
                 Ok(None) => {}
                 Ok(Some((Word::Ready, _))) => {}
-                Ok(Some((Word::Began, _))) => has_begun = true,
+                Ok(Some((Word::Began, _))) => {
+                    has_begun = true;
+                    self.failures = 0;
+                    continue;
+                }
                 Ok(Some((Word::Ended { outcomes }, report))) => {
                     (self.config().on_report)(&report);
                     return Ran::Outcomes(outcomes);
                 }
                 Err(_) => {
                     let death = self.bury();
-                    return if has_begun { Ran::Died(death) } else { Ran::NotBegun };
+                    return if has_begun { Ran::Died(death) } else { Ran::NotBegun(death) };
                 }
             }
             let resident = living.look(&self.children);
@@ -255,7 +255,7 @@ impl Process {
     /// The child has ended, or is about to; says how.
     fn bury(&mut self) -> Death {
         let Some(Living { mut process, socket, resident, .. }) = self.living.take() else {
-            return Death::crashed("it is gone");
+            return Death::gone();
         };
         drop(socket);
         let status = end(&mut process);
@@ -265,7 +265,7 @@ impl Process {
         self.note_failure();
         let death = match status {
             Some(status) => Death::of(status, resident, self.config().memory_max),
-            None => Death::crashed("it is gone"),
+            None => Death::gone(),
         };
         tracing::info!(child.pid = pid, how = death.error, "child process ended unasked or was killed");
         death

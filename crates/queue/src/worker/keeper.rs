@@ -18,6 +18,8 @@ const EXTEND_EVERY: Duration = Duration::from_secs(1);
 const WAITS_MAX: Duration = Duration::from_secs(1);
 /// A task that is told that its time is over has so long to end by itself.
 pub(super) const HARD_GRACE: Duration = Duration::from_secs(5);
+/// What a thread had in hand that was left alone is kept so long for a broker that does not take it back.
+const LEFT_MAX: Duration = Duration::from_secs(600);
 /// Threads that hang in a task, for each seat; beyond it the worker takes nothing more and says so.
 const HANGING_MAX: usize = 4;
 
@@ -212,14 +214,13 @@ impl Shared {
     fn look(self: &Arc<Self>) {
         let seats: Vec<Arc<Seat>> = lock(&self.seats).clone();
         for seat in seats {
-            let Some(current) = seat.current() else { continue };
+            let Some(held_up) = seat.held_up() else { continue };
             self.tell_once(&seat);
-            let age = current.since.elapsed();
-            if age >= WAITS_MAX
-                && let Err(error) = self.give_back(&seat, seat.take_waiting())
-            {
-                tracing::warn!(error = %error, "jobs behind a long run not given back yet, tried again");
+            if held_up >= WAITS_MAX {
+                self.give_waiting_back(&seat);
             }
+            let Some(current) = seat.current() else { continue };
+            let age = current.since.elapsed();
             if age >= current.time_limit && !current.is_over_time.swap(true, Ordering::SeqCst) {
                 tracing::warn!(task = current.task, limit_s = current.time_limit.as_secs(), "a run is over its time");
             }
@@ -227,6 +228,25 @@ impl Shared {
                 self.abandon(&seat);
             }
         }
+        self.tell_once(&self.left);
+        self.give_waiting_back(&self.left);
+    }
+
+    fn give_waiting_back(&self, seat: &Seat) {
+        if let Err(error) = self.give_back(seat, seat.take_waiting()) {
+            tracing::warn!(error = %error, "jobs that wait not given back yet, tried again");
+        }
+    }
+
+    /// Takes over what a thread had in hand that was left alone: nobody looks at its seat any more, and leases that end would
+    /// count as deaths of what never ran.
+    pub(super) fn take_over(&self, seat: &Seat) {
+        let waiting = seat.take_waiting();
+        for run in &waiting {
+            self.leases.wait(&run.leases, run.policy.lease, LEFT_MAX);
+        }
+        self.left.fill(waiting);
+        self.left.note_ended(seat.take_ended(Duration::ZERO));
     }
 
     /// A run that does not end: its jobs fail, its thread is left alone, and another takes its place.
@@ -241,6 +261,7 @@ impl Shared {
             self.note_error(Some(text.clone()));
         }
         self.end_from_outside(&current, &text);
+        self.take_over(seat);
         let hanging = self.hanging.fetch_add(1, Ordering::SeqCst) + 1;
         lock(&self.seats).retain(|other| !Arc::ptr_eq(other, seat));
         if hanging <= HANGING_MAX * self.config.threads {
@@ -270,8 +291,8 @@ impl Shared {
     pub(super) fn part(&self) {
         let seats: Vec<Arc<Seat>> = lock(&self.seats).clone();
         let mut back: Vec<(LeaseId, Finish)> = Vec::new();
-        for seat in seats {
-            self.tell_once(&seat);
+        for seat in seats.iter().map(|seat| &**seat).chain([&self.left]) {
+            self.tell_once(seat);
             let waiting = seat.take_waiting();
             let running = seat.abandon();
             let leases = running.iter().flat_map(|current| current.jobs.iter().map(|job| job.lease));

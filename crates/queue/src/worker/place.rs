@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// With jobs in hand a thread does not wait long for a new child: others may run them.
+/// With jobs in hand a thread does not wait long before it starts a new child: others may run them. While the child starts
+/// the keeper gives back what waits.
 const PATIENCE_WITH_JOBS: Duration = FAILED_PAUSE;
 
 pub(super) enum Place {
@@ -32,8 +33,11 @@ impl Shared {
     }
 
     /// Whether what was claimed can be run soon.
-    pub(super) fn is_ready_soon(&self, place: &mut Place) -> bool {
-        match self.ready(place, PATIENCE_WITH_JOBS) {
+    pub(super) fn is_ready_soon(&self, seat: &Seat, place: &mut Place) -> bool {
+        if matches!(place, Place::Thread) {
+            return true;
+        }
+        match seat.wait_for_child(|| self.ready(place, PATIENCE_WITH_JOBS)) {
             Ok(()) => true,
             Err(why) => {
                 tracing::debug!(why, "jobs go back");
@@ -98,7 +102,7 @@ impl Shared {
         let failed = match ran {
             Ran::Outcomes(outcomes) => outcomes.iter().filter(is_failure).count(),
             Ran::OverTime | Ran::Died(_) => run.jobs.len(),
-            Ran::NotBegun | Ran::Abandoned => return,
+            Ran::NotBegun(_) | Ran::Abandoned => return,
         };
         let (task, jobs, time_limit) = (run.task.name(), run.jobs.as_slice(), run.time_limit);
         (self.config.on_run)(&RunEnd { task, jobs, failed, took, time_limit });
@@ -114,15 +118,35 @@ impl Shared {
                 vec![Outcome::Retry { error }; run.jobs.len()]
             }
             Ran::Died(death) => return self.note_death(seat, run, &death, how.took),
-            Ran::NotBegun => return seat.put_first([run]),
+            Ran::NotBegun(death) => return self.note_unbegun(seat, run, &death, how.took),
             // Whoever left it has ended it.
             Ran::Abandoned => return,
         };
+        self.suspects.forget(&run.jobs);
         seat.note_ended(self.ends_of(&run.jobs, outcomes, how));
     }
 
+    /// The child was gone before it began. It may have been about to end anyway; but a job can be what ends it, as by its
+    /// size. So they run again one by one, and the second time it is the run that died.
+    fn note_unbegun(&self, seat: &Seat, run: Run, death: &Death, took: Duration) {
+        if run.jobs.len() == 1 && self.suspects.has(&run.jobs[0]) {
+            return self.note_death(seat, run, death, took);
+        }
+        tracing::warn!(
+            task = run.task.name(),
+            jobs = run.jobs.len(),
+            how = death.error,
+            "a child ended before its run"
+        );
+        self.suspects.note(&run.jobs);
+        let at_most = run.time_limit * u32::try_from(run.jobs.len()).unwrap_or(u32::MAX);
+        self.leases.wait(&run.leases, run.policy.lease, at_most);
+        seat.put_first(run.each_alone());
+    }
+
     /// Exactly these jobs were in the process that died. Of several nobody knows which was to blame: they run again in
-    /// halves, so that the deaths of the others are not counted for the one that kills.
+    /// halves, so that the deaths of the others are not counted for the one that kills; and alone, if they went back before
+    /// that was known.
     fn note_death(&self, seat: &Seat, run: Run, death: &Death, took: Duration) {
         let text = format!("{} in {}", death.error, run.task.name());
         tracing::error!(
@@ -134,6 +158,7 @@ impl Shared {
         );
         self.note_error(Some(text));
         if run.jobs.len() > 1 {
+            self.suspects.note(&run.jobs);
             let halves = run.halves();
             for half in &halves {
                 self.leases.wait(&half.leases, half.policy.lease, half.time_limit * 2);

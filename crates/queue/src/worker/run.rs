@@ -101,7 +101,7 @@ impl Shared {
         }
         seat.fill(runs);
         let mut result = self.park(strange);
-        while !self.is_stopping() && !seat.is_abandoned() && self.is_ready_soon(place) {
+        while !self.is_stopping() && !seat.is_abandoned() && self.is_ready_soon(seat, place) {
             let Some(run) = seat.next() else { break };
             self.run_batch(seat, place, run);
             result = result.and(self.tell(seat.take_ended(ENDS_WITHIN)));
@@ -123,10 +123,15 @@ impl Shared {
                 continue;
             };
             let policy = task.policy();
+            let (suspects, jobs) = self.suspects.part(jobs);
+            let alone = suspects.into_iter().map(|job| vec![job]);
             let mut jobs = jobs.into_iter();
-            loop {
-                let jobs: Vec<Claimed> = jobs.by_ref().take(policy.batch_jobs_max.max(1)).collect();
-                let Some(first) = jobs.first() else { break };
+            let batches = std::iter::from_fn(|| {
+                let batch: Vec<Claimed> = jobs.by_ref().take(policy.batch_jobs_max.max(1)).collect();
+                (!batch.is_empty()).then_some(batch)
+            });
+            for jobs in alone.chain(batches) {
+                let first = &jobs[0];
                 let own = first.options.time_limit_s.filter(|_| policy.batch_jobs_max <= 1);
                 let time_limit = own.map_or(policy.time_limit, |seconds| Duration::from_secs(seconds.into()));
                 let leases = jobs.iter().map(|job| job.lease).collect();
@@ -190,13 +195,11 @@ impl Shared {
                 self.leases.let_go(&leases);
                 Ok(())
             }
-            // Nobody looks at a thread's seat that was left alone.
-            Err(error) if seat.is_abandoned() => {
-                self.leases.let_go(&leases);
-                Err(error)
-            }
             Err(error) => {
                 seat.put_first(runs);
+                if seat.is_abandoned() {
+                    self.take_over(seat);
+                }
                 Err(error)
             }
         }

@@ -22,6 +22,13 @@ impl Run {
         over_time_text(self.task.name(), self.time_limit)
     }
 
+    /// A run of each job.
+    pub fn each_alone(self) -> Vec<Run> {
+        let Run { task, policy, jobs, leases, time_limit } = self;
+        let alone = |(job, lease)| Run { task: task.clone(), policy, jobs: vec![job], leases: vec![lease], time_limit };
+        jobs.into_iter().zip(leases).map(alone).collect()
+    }
+
     /// Of more than one job.
     pub fn halves(mut self) -> [Run; 2] {
         let jobs = self.jobs.split_off(self.jobs.len() / 2);
@@ -62,6 +69,8 @@ pub struct Seat {
     ended: Mutex<Ended>,
     waiting: Mutex<VecDeque<Run>>,
     current: Mutex<Option<Current>>,
+    /// Since when its thread has waited for a child process with jobs in hand.
+    childless_since: Mutex<Option<Instant>>,
     is_abandoned: AtomicBool,
 }
 
@@ -118,6 +127,20 @@ impl Seat {
 
     pub fn current(&self) -> Option<Current> {
         lock(&self.current).clone()
+    }
+
+    /// Does what its thread must do before anything can run.
+    pub fn wait_for_child<T>(&self, wait: impl FnOnce() -> T) -> T {
+        *lock(&self.childless_since) = Some(Instant::now());
+        let waited = wait();
+        *lock(&self.childless_since) = None;
+        waited
+    }
+
+    /// How long what waits has been held up by a run, or for want of a child.
+    pub fn held_up(&self) -> Option<Duration> {
+        let since = lock(&self.current).as_ref().map(|current| current.since);
+        since.or(*lock(&self.childless_since)).map(|since| since.elapsed())
     }
 
     /// Ends the run from outside; the thread is left alone with it. Returns what ran, unless it ended just now.
