@@ -138,7 +138,8 @@ pub async fn retry(cx: &Ops, caller: &Caller, selection: &Selection) -> Result<R
 
 async fn retry_each(cx: &Ops, ids: impl Iterator<Item = &str>, retried: &mut Retried) -> Result<(), ApiError> {
     for id in ids.map(str::to_owned) {
-        match cx.queue.retry_dead(&id).await {
+        let asked = id.clone();
+        match cx.ask("retry a dead letter", move |queue| Ok(queue.retry_dead(&asked))).await? {
             Ok(true) => retried.gone_back.push(id),
             Ok(false) => retried.stays.push(Stays { id, why: UNFIT.to_owned() }),
             // The next may be another matter.

@@ -277,11 +277,11 @@ pub trait Ledger: Send + Sync + 'static {
     fn dead_letter(&self, id: &str) -> Result<Option<DeadLetter>, QueueError>;
 
     /// Puts a dead letter back into its queue with fresh attempts. Returns whether there was one; one whose payload was
-    /// damaged cannot go back.
+    /// damaged cannot go back. Like all that follows it waits for the broker, however long that takes.
     ///
     /// # Errors
     /// If it cannot be published; `Lives` while a job of its id or its unique key does. It stays then.
-    fn retry_dead<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, QueueError>>;
+    fn retry_dead(&self, id: &str) -> Result<bool, QueueError>;
 
     /// Forgets dead letters, batch by batch, each once it was accounted for. Returns how many of them there were.
     ///
@@ -337,12 +337,7 @@ pub trait Ledger: Send + Sync + 'static {
     ///
     /// # Errors
     /// If the job cannot be kept; the occurrence is then still to be fired.
-    fn fire<'a>(
-        &'a self,
-        entry: &'a str,
-        scheduled_at: Timestamp,
-        job: NewJob,
-    ) -> BoxFuture<'a, Result<bool, QueueError>>;
+    fn fire(&self, entry: &str, scheduled_at: Timestamp, job: NewJob) -> Result<bool, QueueError>;
 
     /// How far each entry has come that was ever fired.
     fn cursors(&self) -> Result<Vec<Cursor>, QueueError>;

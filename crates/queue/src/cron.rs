@@ -6,7 +6,6 @@ mod steps;
 mod when;
 
 use crate::pool::PoolRow;
-use crate::waiting::wait_for;
 use crate::{
     Cursor, DeadLetter, JobId, JobOptions, JobResult, JobState, NewJob, Queue, QueueError, WORKER_BEAT_EVERY,
     WorkerRow, tend,
@@ -164,7 +163,7 @@ impl Cron {
             due.drain(..due.len() - 1);
         }
         for scheduled_at in due {
-            let fired = wait_for(self.queue.fire(&line.name, scheduled_at, job_of(entry, scheduled_at, now)))?;
+            let fired = self.queue.fire(&line.name, scheduled_at, job_of(entry, scheduled_at, now))?;
             if fired {
                 tracing::debug!(entry = entry.name, at = %scheduled_at, "occurrence published");
             }

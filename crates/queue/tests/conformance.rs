@@ -1,6 +1,6 @@
 //! What every broker must do.
 
-use crate::support::{AnyRig as Rig, Kind, LEASE, job, unaccounted, wait_for};
+use crate::support::{AnyRig as Rig, Kind, LEASE, job, unaccounted};
 use queue::{
     ClaimRequest, DeadReason, Finish, JobId, JobOptions, JobState, NewJob, Published, QueueBounds, QueueError,
 };
@@ -186,9 +186,8 @@ fn dead_letters_are_listed_retried_and_discarded(kind: Kind) {
     }
     assert_eq!(rig.broker.locate(&JobId::new("a")).expect("the broker answers"), Some(JobState::Dead));
     assert_eq!(rig.broker.depths().expect("depths")[0].dead, 2);
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    assert!(runtime.block_on(rig.broker.retry_dead("a")).expect("retried"));
-    assert!(!runtime.block_on(rig.broker.retry_dead("a")).expect("gone"));
+    assert!(rig.broker.retry_dead("a").expect("retried"));
+    assert!(!rig.broker.retry_dead("a").expect("gone"));
     assert!(rig.broker.discard_dead("b", &mut unaccounted).expect("discarded"));
     assert!(!rig.broker.discard_dead("b", &mut unaccounted).expect("gone"));
     let again = rig.claim(2);
@@ -207,7 +206,7 @@ fn a_dead_letter_stays_while_its_like_lives(kind: Kind) {
     }
     assert_eq!(rig.publish(vec![unique("c"), job("b")]).expect("kept"), [Published::Accepted; 2]);
     for (id, by) in [("a", "unique key"), ("b", "id")] {
-        let refused = wait_for(rig.broker.retry_dead(id));
+        let refused = rig.broker.retry_dead(id);
         assert!(matches!(&refused, Err(QueueError::Lives { by: said, .. }) if said == &by), "{id}: {refused:?}");
     }
     assert_eq!(rig.broker.dead_letters().expect("letters").len(), 2, "both stay");
@@ -215,7 +214,7 @@ fn a_dead_letter_stays_while_its_like_lives(kind: Kind) {
     ran.iter().for_each(|claimed| rig.finish(claimed, Finish::Done));
     ran.sort_by_key(|claimed| claimed.id.to_string());
     assert_eq!(ran.iter().map(|claimed| claimed.id.as_str()).collect::<Vec<_>>(), ["b", "c"], "each once");
-    assert!(wait_for(rig.broker.retry_dead("a")).expect("retried"));
+    assert!(rig.broker.retry_dead("a").expect("retried"));
     assert_eq!(
         rig.publish(vec![unique("d")]).expect("asked"),
         [Published::AlreadyThere],

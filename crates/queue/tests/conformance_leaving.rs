@@ -2,7 +2,7 @@
 //! for.
 
 use crate::conformance::on_every_broker;
-use crate::support::{AnyRig as Rig, Kind, job, unaccounted, wait_for};
+use crate::support::{AnyRig as Rig, Kind, job, unaccounted};
 use queue::{DeadReason, Finish, Leaving, NewJob, QueueError};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -108,7 +108,7 @@ fn a_letter_is_discarded_once_it_was_accounted_for(kind: Kind) {
     rig.finish(&rig.claim(1)[0], dead());
     assert!(rig.broker.discard_dead("a", &mut |_| Err(refusal())).is_err());
     let rig = rig.restart();
-    assert!(wait_for(rig.broker.retry_dead("a")).expect("retried"), "it stayed");
+    assert!(rig.broker.retry_dead("a").expect("retried"), "it stayed");
     rig.finish(&rig.claim(1)[0], dead());
     let mut shown = Vec::new();
     let discarded = rig.broker.discard_dead("a", &mut |leaving| {

@@ -1,7 +1,7 @@
 //! What every ledger must keep, and what every broker must make of a job's options.
 
 use crate::conformance::on_every_broker;
-use crate::support::{AnyRig as Rig, Kind, job, unaccounted, wait_for};
+use crate::support::{AnyRig as Rig, Kind, job, unaccounted};
 use queue::{
     Cursor, DeadReason, Finish, JobId, JobOptions, JobResult, JobState, NewJob, Parked, Published, QueueDepth,
     RateLimitRow, RunningRow, WorkerRow,
@@ -197,7 +197,7 @@ fn an_occurrence_is_fired_once_and_never_after_a_later_one(kind: Kind) {
     let later = at.plus(Duration::from_secs(60));
     rig.clock.advance(Duration::from_secs(1));
     assert!(rig.broker.cursors().expect("asked").is_empty());
-    let fire = |rig: &Rig, entry: &str, at, id: &str| wait_for(rig.broker.fire(entry, at, job(id))).expect("asked");
+    let fire = |rig: &Rig, entry: &str, at, id: &str| rig.broker.fire(entry, at, job(id)).expect("asked");
     assert!(fire(&rig, "nightly", at, "n1"));
     assert!(!fire(&rig, "nightly", at, "n2"));
     assert!(fire(&rig, "nightly", later, "n3"));
@@ -267,7 +267,7 @@ fn a_dead_letter_that_is_retried_has_fresh_attempts_and_its_options(kind: Kind) 
     let rig = rig.restart();
     let letter = rig.broker.dead_letter("a").expect("asked").expect("a letter");
     assert_eq!((letter.attempts, letter.task.as_str(), letter.error.as_str()), (2, "t", "no"));
-    assert!(wait_for(rig.broker.retry_dead("a")).expect("asked"));
+    assert!(rig.broker.retry_dead("a").expect("asked"));
     assert_eq!(rig.publish(vec![job("a")]).expect("answered"), [Published::AlreadyThere]);
     assert_eq!(rig.publish(vec![with("b", options.clone())]).expect("answered"), [Published::AlreadyThere]);
     let claimed = rig.claim(1);
@@ -282,7 +282,7 @@ fn a_letter_that_expired_runs_when_it_is_retried(kind: Kind) {
     rig.clock.advance(Duration::from_secs(10));
     assert!(rig.claim(1).is_empty());
     assert_eq!(state(&rig, "late"), Some(JobState::Dead));
-    assert!(wait_for(rig.broker.retry_dead("late")).expect("asked"));
+    assert!(rig.broker.retry_dead("late").expect("asked"));
     let claimed = rig.claim(1);
     assert_eq!((claimed[0].id.as_str(), claimed[0].options.expires_at), ("late", None));
     assert!(rig.broker.dead_letters().expect("asked").is_empty());
@@ -301,7 +301,7 @@ fn a_job_that_dies_again_while_it_is_retried_is_a_letter_again(kind: Kind) {
             }
         });
         for _ in 0..5 {
-            assert!(wait_for(rig.broker.retry_dead("a")).expect("asked"));
+            assert!(rig.broker.retry_dead("a").expect("asked"));
             let began = Instant::now();
             while state(&rig, "a") != Some(JobState::Dead) {
                 assert!(began.elapsed() < Duration::from_secs(20), "neither a job nor a letter");

@@ -1,7 +1,7 @@
 //! What every broker must do with dead letters as a list: name them, page them, keep each until it was accounted for.
 
 use crate::conformance::on_every_broker;
-use crate::support::{AnyRig as Rig, Kind, job, unaccounted, wait_for};
+use crate::support::{AnyRig as Rig, Kind, job, unaccounted};
 use queue::{DeadLetter, DeadName, DeadReason, Finish, JobId, JobState, LETTERS_KEPT, LetterPage, NewJob, QueueError};
 use std::time::Duration;
 use stdx::Timestamp;
@@ -69,7 +69,7 @@ fn letters_are_named_with_their_queue_and_the_time_since_when_their_jobs_wait(ki
     assert_eq!(names(&rig, since(5)), all[1..], "the older one is not asked for");
     let rig = rig.restart();
     assert_eq!(names(&rig, Timestamp::EPOCH), all, "also after a restart");
-    assert!(wait_for(rig.broker.retry_dead("1-a")).expect("retried"));
+    assert!(rig.broker.retry_dead("1-a").expect("retried"));
     assert!(rig.broker.discard_dead("2-a", &mut unaccounted).expect("discarded"));
     assert_eq!(names(&rig, Timestamp::EPOCH), all[1..2]);
 }
@@ -86,17 +86,17 @@ fn a_letter_of_another_job_of_the_same_id_takes_nobodys_place(kind: Kind) {
     assert_eq!(letters[0].id, "a", "whoever had the name keeps it");
     assert_eq!(rig.broker.dead_letter(&letters[1].id).expect("asked").as_ref(), Some(&letters[1]));
     // The same job may go back and stop again: its letter is its own.
-    assert!(wait_for(rig.broker.retry_dead(&letters[1].id)).expect("retried"));
+    assert!(rig.broker.retry_dead(&letters[1].id).expect("retried"));
     let run = rig.claim(1).remove(0);
     assert_eq!((run.id.as_str(), run.enqueued_at), ("a", since(2)));
-    let refused = wait_for(rig.broker.retry_dead("a"));
+    let refused = rig.broker.retry_dead("a");
     assert!(matches!(&refused, Err(QueueError::Lives { by: "id", .. })), "{refused:?}");
     rig.finish(&run, Finish::Dead { reason: DeadReason::Rejected, error: "again".to_owned() });
     let times = |rig: &Rig| -> Vec<Timestamp> {
         names(rig, Timestamp::EPOCH).into_iter().map(|name| name.enqueued_at).collect()
     };
     assert_eq!(times(&rig), [since(1), since(2)]);
-    assert!(wait_for(rig.broker.retry_dead("a")).expect("retried"));
+    assert!(rig.broker.retry_dead("a").expect("retried"));
     rig.finish(&rig.claim(1)[0], Finish::Done);
     assert_eq!(rig.broker.locate(&JobId::new("a")).expect("asked"), Some(JobState::Dead), "the other is still there");
     bury(&rig, vec![waiting_since("a", "q", 1)]);
@@ -172,7 +172,7 @@ fn a_letter_that_took_the_name_of_one_that_was_shown_stays(kind: Kind) {
     bury(&rig, vec![waiting_since("a", "q", 1)]);
     let gone = rig.broker.discard_dead("a", &mut |leaving| {
         assert_eq!(leaving[0].enqueued_at, since(1));
-        assert!(wait_for(rig.broker.retry_dead("a")).expect("retried"));
+        assert!(rig.broker.retry_dead("a").expect("retried"));
         rig.finish(&rig.claim(1)[0], Finish::Done);
         bury(&rig, vec![waiting_since("a", "q", 2)]);
         Ok(())

@@ -27,7 +27,7 @@ fn a_job_that_dies_again_before_its_retry_is_answered_stays_a_letter() {
     assert!(polled(&mut kept).is_pending());
     broker.commit();
     die(&broker, "first");
-    let mut retried = broker.retry_dead("a");
+    let mut retried = Box::pin(broker.retry_letter("a")) as BoxFuture<'_, _>;
     assert!(polled(&mut retried).is_pending());
     broker.commit();
     die(&broker, "second");

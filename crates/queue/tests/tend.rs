@@ -108,7 +108,7 @@ impl Ledger for Trapped {
         self.inner.dead_letter(id)
     }
 
-    fn retry_dead<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, QueueError>> {
+    fn retry_dead(&self, id: &str) -> Result<bool, QueueError> {
         self.inner.retry_dead(id)
     }
 
@@ -152,12 +152,7 @@ impl Ledger for Trapped {
         self.inner.workers()
     }
 
-    fn fire<'a>(
-        &'a self,
-        entry: &'a str,
-        scheduled_at: Timestamp,
-        job: NewJob,
-    ) -> BoxFuture<'a, Result<bool, QueueError>> {
+    fn fire(&self, entry: &str, scheduled_at: Timestamp, job: NewJob) -> Result<bool, QueueError> {
         self.inner.fire(entry, scheduled_at, job)
     }
 

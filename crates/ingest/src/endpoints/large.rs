@@ -151,13 +151,15 @@ mod tests {
     use std::sync::Mutex;
     use std::sync::mpsc::{Receiver, channel};
     use std::time::Duration;
+    use tokio::sync::Notify;
 
-    /// A broker that answers whether it accepts once somebody lets it, and nothing else.
-    struct Slow(Mutex<Receiver<()>>);
+    /// A broker that says that it is asked whether it accepts, answers once somebody lets it, and does nothing else.
+    struct Slow(Arc<Notify>, Mutex<Receiver<()>>);
 
     impl Broker for Slow {
         fn accepting(&self) -> Result<(), QueueError> {
-            let answers = self.0.lock().expect("one asks");
+            self.0.notify_one();
+            let answers = self.1.lock().expect("one asks");
             answers.recv_timeout(Duration::from_secs(2)).map_err(|_| QueueError::Closed)
         }
 
@@ -202,8 +204,13 @@ mod tests {
         let mut file = NamedTempFile::new_in(folder.path()).expect("a file");
         file.write_all(b"a large body").expect("written");
         let (let_answer, answers) = channel();
-        let other_request = async { let_answer.send(()).expect("it is asked") };
-        let (kept, ()) = tokio::join!(put(Arc::new(Slow(Mutex::new(answers))), stores, file), other_request);
+        let asked = Arc::new(Notify::new());
+        let broker = Arc::new(Slow(asked.clone(), Mutex::new(answers)));
+        let other_request = async {
+            asked.notified().await;
+            let_answer.send(()).expect("it is asked");
+        };
+        let (kept, ()) = tokio::join!(put(broker, stores, file), other_request);
         assert!(matches!(kept, Ok(TakenBody::Blob { bytes: 12, .. })));
     }
 }

@@ -26,6 +26,7 @@ use crate::broker::{
     Account, BoxFuture, Broker, ClaimRequest, Cursor, DeadLetter, Ledger, POLL_MAX, Parked, WorkerRow, lives_already,
 };
 use crate::letters::{self, DeadNames, LetterPage, Letters};
+use crate::waiting::wait_for;
 use crate::{Claimed, Finish, JobId, JobResult, JobState, LeaseId, NewJob, Published, QueueDepth, QueueError};
 use cursors::Cursors;
 use dead::DeadLetters;
@@ -231,6 +232,30 @@ fn unwritable(error: std::io::Error) -> QueueError {
     QueueError::Unwritable { why: error.to_string() }
 }
 
+impl Embedded {
+    /// As `retry_dead`, for whoever commits by hand and so must not wait on the same thread.
+    ///
+    /// # Errors
+    /// See `retry_dead`.
+    pub async fn retry_letter(&self, id: &str) -> Result<bool, QueueError> {
+        let read = self.shared.lock().dead.read(id);
+        let Some((job, position)) = read.map_err(|error| self.shared.failed(error))? else { return Ok(false) };
+        let hash = hash_id(job.id.as_str());
+        if self.shared.lock().schedule.find(hash).is_some() {
+            return Err(lives_already(id, "id"));
+        }
+        // Published first: a crash between the two leaves a letter too many, not a job too few.
+        let published = self.publish(vec![job]).await?;
+        if published != [Published::Accepted] && self.shared.lock().schedule.find(hash).is_none() {
+            // Discarding the letter would lose this job.
+            return Err(lives_already(id, "unique key"));
+        }
+        // The job may have died again since: its new letter stays.
+        self.shared.lock().dead.discard_read(id, position);
+        Ok(true)
+    }
+}
+
 impl Broker for Embedded {
     fn publish(&self, jobs: Vec<NewJob>) -> BoxFuture<'_, Result<Vec<Published>, QueueError>> {
         Box::pin(self.writer.publish(jobs))
@@ -338,24 +363,8 @@ impl Ledger for Embedded {
         Ok(self.shared.lock().dead.get(id).cloned())
     }
 
-    fn retry_dead<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, QueueError>> {
-        Box::pin(async move {
-            let read = self.shared.lock().dead.read(id);
-            let Some((job, position)) = read.map_err(|error| self.shared.failed(error))? else { return Ok(false) };
-            let hash = hash_id(job.id.as_str());
-            if self.shared.lock().schedule.find(hash).is_some() {
-                return Err(lives_already(id, "id"));
-            }
-            // Published first: a crash between the two leaves a letter too many, not a job too few.
-            let published = self.publish(vec![job]).await?;
-            if published != [Published::Accepted] && self.shared.lock().schedule.find(hash).is_none() {
-                // Discarding the letter would lose this job.
-                return Err(lives_already(id, "unique key"));
-            }
-            // The job may have died again since: its new letter stays.
-            self.shared.lock().dead.discard_read(id, position);
-            Ok(true)
-        })
+    fn retry_dead(&self, id: &str) -> Result<bool, QueueError> {
+        wait_for(self.retry_letter(id))
     }
 
     fn discard_letters(&self, ids: &[String], account: Account<'_>) -> Result<u64, QueueError> {
@@ -402,13 +411,8 @@ impl Ledger for Embedded {
         Ok(self.shared.lock().roster.list(self.shared.wall.now()))
     }
 
-    fn fire<'a>(
-        &'a self,
-        entry: &'a str,
-        scheduled_at: Timestamp,
-        job: NewJob,
-    ) -> BoxFuture<'a, Result<bool, QueueError>> {
-        Box::pin(self.fire_once(entry, scheduled_at, job))
+    fn fire(&self, entry: &str, scheduled_at: Timestamp, job: NewJob) -> Result<bool, QueueError> {
+        wait_for(self.fire_once(entry, scheduled_at, job))
     }
 
     fn cursors(&self) -> Result<Vec<Cursor>, QueueError> {

@@ -185,7 +185,7 @@ fn leases_of(claimed: &[Claimed]) -> Vec<LeaseId> {
 pub(super) fn revive(spool: &Embedded) {
     let Ok(letters) = spool.dead_letters() else { return };
     for letter in letters.iter().filter(|letter| letter.reason == DeadReason::Poison.as_str()) {
-        if let Err(error) = wait_for(spool.retry_dead(&letter.id)) {
+        if let Err(error) = spool.retry_dead(&letter.id) {
             tracing::error!(error = %error, "a job that had stopped in the spool does not go on");
         }
     }

@@ -7,7 +7,7 @@ use super::tables::letters::{self, Letter};
 use super::tables::messages;
 use super::tables::rows;
 use super::{Amqp, Shared};
-use crate::broker::{Account, BoxFuture, Cursor, DeadLetter, Ledger, Parked, WorkerRow, lives_already};
+use crate::broker::{Account, Cursor, DeadLetter, Ledger, Parked, WorkerRow, lives_already};
 use crate::celery::{self, Edit};
 use crate::letters::{self as paging, DeadNames, Going, LetterPage, Letters, NAMES_MAX};
 use crate::{JobId, JobResult, JobState, NewJob, QueueError};
@@ -165,8 +165,8 @@ impl Ledger for Amqp {
         Ok(letter.map(|letter| letter.letter))
     }
 
-    fn retry_dead<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, QueueError>> {
-        Box::pin(async move { self.shared.retry_dead(id) })
+    fn retry_dead(&self, id: &str) -> Result<bool, QueueError> {
+        self.shared.retry_dead(id)
     }
 
     fn discard_letters(&self, ids: &[String], account: Account<'_>) -> Result<u64, QueueError> {
@@ -230,13 +230,8 @@ impl Ledger for Amqp {
         Ok(documents.iter().filter_map(|document| serde_json::from_str(document).ok()).collect())
     }
 
-    fn fire<'a>(
-        &'a self,
-        entry: &'a str,
-        scheduled_at: Timestamp,
-        job: NewJob,
-    ) -> BoxFuture<'a, Result<bool, QueueError>> {
-        Box::pin(async move { self.shared.fire(entry, scheduled_at, &job) })
+    fn fire(&self, entry: &str, scheduled_at: Timestamp, job: NewJob) -> Result<bool, QueueError> {
+        self.shared.fire(entry, scheduled_at, &job)
     }
 
     fn cursors(&self) -> Result<Vec<Cursor>, QueueError> {

@@ -40,7 +40,8 @@ impl Cursors {
 }
 
 impl super::Embedded {
-    pub(super) async fn fire_once(
+    /// As `fire`, for whoever commits by hand and so must not wait on the same thread.
+    pub(crate) async fn fire_once(
         &self,
         entry: &str,
         scheduled_at: Timestamp,

@@ -14,8 +14,8 @@ use crate::{
 };
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
+use std::sync::Weak;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use stdx::Timestamp;
 use tokio::sync::oneshot;
@@ -158,25 +158,6 @@ impl Place {
     }
 }
 
-/// Asks on a thread of its own, for the few calls that callers await.
-fn offload<T: Send + 'static>(
-    place: &Arc<Place>,
-    call: impl FnOnce(&Place) -> Result<T, QueueError> + Send + 'static,
-) -> BoxFuture<'static, Result<T, QueueError>> {
-    let (sender, receiver) = oneshot::channel();
-    let (place, asked) = (place.clone(), place.clone());
-    let spawned = std::thread::Builder::new().name("queue-call".to_owned()).spawn(move || {
-        // Whoever asked may have gone.
-        let _ = sender.send(call(&place));
-    });
-    Box::pin(async move {
-        if let Err(error) = spawned {
-            return Err(asked.unreachable(format!("no thread to ask it: {error}")));
-        }
-        receiver.await.map_err(|_| QueueError::Closed)?
-    })
-}
-
 impl Broker for Member {
     fn publish(&self, jobs: Vec<NewJob>) -> BoxFuture<'_, Result<Vec<Published>, QueueError>> {
         if let Role::Owner(owner) = self.0.role()
@@ -273,12 +254,8 @@ impl Ledger for Member {
         self.0.ask_only(&Request::DeadLetter { id: id.to_owned() }, |queue| queue.dead_letter(id))
     }
 
-    fn retry_dead<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, QueueError>> {
-        let id = id.to_owned();
-        offload(&self.0, move |place| {
-            let request = Request::RetryDead { id: id.clone() };
-            place.ask_only(&request, |queue| wait_for(queue.retry_dead(&id)))
-        })
+    fn retry_dead(&self, id: &str) -> Result<bool, QueueError> {
+        self.0.ask_only(&Request::RetryDead { id: id.to_owned() }, |queue| queue.retry_dead(id))
     }
 
     fn discard_letters(&self, ids: &[String], account: Account<'_>) -> Result<u64, QueueError> {
@@ -322,20 +299,12 @@ impl Ledger for Member {
         self.0.ask_only(&Request::Workers, |queue| queue.workers())
     }
 
-    fn fire<'a>(
-        &'a self,
-        entry: &'a str,
-        scheduled_at: Timestamp,
-        job: NewJob,
-    ) -> BoxFuture<'a, Result<bool, QueueError>> {
-        let entry = entry.to_owned();
-        offload(&self.0, move |place| {
-            let mut tail = Vec::new();
-            let head = Box::new(JobHead::new(&job, &mut tail));
-            let request = Request::Fire { entry: entry.clone(), scheduled_at, job: head };
-            let here = |queue: &Embedded| wait_for(queue.fire(&entry, scheduled_at, job.clone()));
-            place.ask(&request, &tail, here).map(|(fired, _)| fired)
-        })
+    fn fire(&self, entry: &str, scheduled_at: Timestamp, job: NewJob) -> Result<bool, QueueError> {
+        let mut tail = Vec::new();
+        let head = Box::new(JobHead::new(&job, &mut tail));
+        let request = Request::Fire { entry: entry.to_owned(), scheduled_at, job: head };
+        let here = |queue: &Embedded| queue.fire(entry, scheduled_at, job.clone());
+        self.0.ask(&request, &tail, here).map(|(fired, _)| fired)
     }
 
     fn cursors(&self) -> Result<Vec<Cursor>, QueueError> {

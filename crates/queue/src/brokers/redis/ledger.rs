@@ -5,7 +5,7 @@ use super::publish::{check_lengths, lane_of, new_tag, step_of};
 use super::scripts::Script;
 use super::{ID_KEPT, Redis, Shared, seconds, time};
 use crate::broker::{
-    Account, BoxFuture, Cursor, DeadLetter, LEAVING_BYTES_MAX, LEAVING_JOBS_MAX, Leaving, Ledger, Parked, WorkerRow,
+    Account, Cursor, DeadLetter, LEAVING_BYTES_MAX, LEAVING_JOBS_MAX, Leaving, Ledger, Parked, WorkerRow,
 };
 use crate::celery;
 use crate::letters::{DeadNames, LetterPage, Letters};
@@ -201,8 +201,8 @@ impl Ledger for Redis {
         self.shared.dead_letter(id)
     }
 
-    fn retry_dead<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, QueueError>> {
-        Box::pin(async move { self.shared.retry_dead(id) })
+    fn retry_dead(&self, id: &str) -> Result<bool, QueueError> {
+        self.shared.retry_dead(id)
     }
 
     fn discard_letters(&self, ids: &[String], account: Account<'_>) -> Result<u64, QueueError> {
@@ -245,13 +245,8 @@ impl Ledger for Redis {
         self.shared.workers()
     }
 
-    fn fire<'a>(
-        &'a self,
-        entry: &'a str,
-        scheduled_at: Timestamp,
-        job: NewJob,
-    ) -> BoxFuture<'a, Result<bool, QueueError>> {
-        Box::pin(async move { self.shared.fire(entry, scheduled_at, &job) })
+    fn fire(&self, entry: &str, scheduled_at: Timestamp, job: NewJob) -> Result<bool, QueueError> {
+        self.shared.fire(entry, scheduled_at, &job)
     }
 
     fn cursors(&self) -> Result<Vec<Cursor>, QueueError> {

@@ -96,7 +96,7 @@ impl World {
             return Ok(());
         }
         let broker = self.broker();
-        let answer = self.answered(broker.retry_dead(name))?;
+        let answer = self.answered(Box::pin(broker.retry_letter(name)))?;
         self.note(format!("retry letter {name}: {answer:?}"));
         if matches!(answer, Ok(true)) {
             self.letters.remove(&key_of(&letter));
@@ -165,7 +165,7 @@ impl World {
             false => entry.to_owned(),
         };
         let broker = self.broker();
-        self.answered(broker.fire(&named, occurrence(number), job))
+        self.answered(Box::pin(broker.fire_once(&named, occurrence(number), job)))
     }
 
     /// What the next process knows of pauses and occurrences must be what was answered.

@@ -70,7 +70,7 @@ impl Hall {
             Request::Letters(page) => of(queue.letters(&page)),
             Request::DeadNames(since, from) => of(queue.dead_names(since, from.as_deref())),
             Request::DeadLetter { id } => of(queue.dead_letter(&id)),
-            Request::RetryDead { id } => of(wait_for(queue.retry_dead(&id))),
+            Request::RetryDead { id } => of(queue.retry_dead(&id)),
             Request::ShowLetters(ids) => leaving::answer_letters(queue.show_letters(&ids)),
             Request::DropLetters(shown) => of(queue.drop_letters(&shown)),
             Request::Pause { queue: name } => of(queue.pause(&name)),
@@ -86,9 +86,7 @@ impl Hall {
             Request::Beat { worker } => of(queue.beat(&worker)),
             Request::Leave { name } => of(queue.leave(&name)),
             Request::Workers => of(queue.workers()),
-            Request::Fire { entry, scheduled_at, job } => {
-                of(wait_for(queue.fire(&entry, scheduled_at, job.into_job(tail)?)))
-            }
+            Request::Fire { entry, scheduled_at, job } => of(queue.fire(&entry, scheduled_at, job.into_job(tail)?)),
             Request::Cursors => of(queue.cursors()),
             other => return Err(io::Error::new(io::ErrorKind::InvalidData, format!("nobody answers {other:?}"))),
         })
