@@ -4,16 +4,15 @@
 
 use super::config::{AmqpConfig, LaneKind, Server, Tls};
 use super::lanes::Lane;
+use super::post::{Post, Said};
 use super::wire::Message;
 use crate::QueueError;
-use lapin::options::{
-    BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
-};
+use lapin::options::{ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
-use lapin::{Channel, Confirmation, Connection, ConnectionProperties, ErrorKind, ExchangeKind, PublisherConfirm};
-use std::collections::{HashSet, VecDeque};
+use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, ExchangeKind};
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,8 +25,6 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// For a farewell.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
-/// Messages sent and not confirmed. A server that is busy confirms each within its deadline, which counts from its sending.
-const UNDER_WAY_MAX: usize = 256;
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 pub(super) const NOT_FOUND: u16 = 404;
@@ -83,8 +80,7 @@ impl Fault {
 pub(super) struct Open {
     pub epoch: u64,
     pub connection: Connection,
-    /// With confirms.
-    publishing: Channel,
+    pub post: Post,
     /// For declarations; the server closes a channel to say that a queue is not there.
     asking: Mutex<Option<Channel>>,
     declared: Mutex<HashSet<Arc<str>>>,
@@ -222,7 +218,7 @@ impl Link {
         Ok(Open {
             epoch,
             connection,
-            publishing,
+            post: Post::on(publishing, &self.handle),
             asking: Mutex::default(),
             declared: Mutex::default(),
             is_broken: AtomicBool::new(false),
@@ -391,74 +387,19 @@ impl Link {
         })
     }
 
-    /// Sends messages, many under way at once, and returns for each what the server said of it: `None` where it said nothing
-    /// before the deadline or the end of the connection.
+    /// Sends messages and waits until it is known what the server says of each.
     pub fn send(&self, open: &Arc<Open>, messages: Vec<(Arc<str>, Message)>) -> Vec<Option<Said>> {
         let count = messages.len();
-        let channel = open.publishing.clone();
-        // Each wait of it has its own deadline, and the first that passes ends it.
         let (sender, receiver) = sync_channel(1);
-        self.handle.spawn(async move {
-            // Nobody waits any more only if the broker is closed.
-            let _ = sender.send(send_all(&channel, messages).await);
-        });
+        // Nobody waits any more only if the broker is closed.
+        open.post.send(messages, move |said| drop(sender.send(said)));
+        // Each message has its own deadline, and the first that passes ends the wait.
         let mut said = receiver.recv().unwrap_or_default();
         said.resize(count, None);
         if said.contains(&None) {
             self.end(open.epoch);
         }
         said
-    }
-}
-
-/// Stops at the first message that cannot be sent, or of which nothing is heard in time.
-async fn send_all(channel: &Channel, messages: Vec<(Arc<str>, Message)>) -> Vec<Option<Said>> {
-    let mut said = Vec::with_capacity(messages.len());
-    let mut under_way = VecDeque::with_capacity(UNDER_WAY_MAX.min(messages.len()));
-    for (queue, message) in messages {
-        if under_way.len() >= UNDER_WAY_MAX
-            && let Some(first) = under_way.pop_front()
-        {
-            said.push(heard(first).await);
-        }
-        if said.last() == Some(&None) {
-            return said;
-        }
-        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-        let published = channel.basic_publish("".into(), (&*queue).into(), options, &message.body, message.properties);
-        let Ok(Ok(confirm)) = tokio::time::timeout(ANSWER_MAX, published).await else { break };
-        under_way.push_back((confirm, tokio::time::Instant::now() + ANSWER_MAX));
-    }
-    for one in under_way {
-        said.push(heard(one).await);
-    }
-    said
-}
-
-async fn heard((confirm, until): (PublisherConfirm, tokio::time::Instant)) -> Option<Said> {
-    match tokio::time::timeout_at(until, confirm).await {
-        Ok(Ok(confirmation)) => Some(Said::of(confirmation)),
-        Ok(Err(_)) | Err(_) => None,
-    }
-}
-
-/// What a server says of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Said {
-    Kept,
-    /// It takes no more of them.
-    Refused,
-    /// There is no such queue.
-    Unroutable,
-}
-
-impl Said {
-    fn of(confirmation: Confirmation) -> Said {
-        match confirmation {
-            Confirmation::Ack(None) => Said::Kept,
-            Confirmation::Ack(Some(_)) => Said::Unroutable,
-            Confirmation::Nack(_) | Confirmation::NotRequested => Said::Refused,
-        }
     }
 }
 

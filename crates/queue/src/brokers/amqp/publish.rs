@@ -1,100 +1,30 @@
-//! The thread that publishes: it takes all requests that wait, writes their names into the ledger in one transaction, has all
-//! messages under way at once, and answers when the server has confirmed them. A name that was written and not confirmed
-//! is sent again under the same tag, so that whoever repeats a request keeps its jobs once.
+//! What it takes to publish: names are written into the ledger in one transaction, then the messages are sent, and whoever
+//! asked is answered when the server has confirmed them. A name that was written and not confirmed is sent again under the
+//! same tag, so that whoever repeats a request keeps its jobs once.
 
 use super::super::redis::{check_lengths, new_tag};
 use super::Shared;
 use super::lanes::{Lane, Seat};
-use super::link::{Open, Said, lock};
+use super::link::{Open, lock};
+use super::post::Said;
+use super::publisher::{Answer, Request, Settled, Ticket, Turn};
 use super::tables::jobs::{self, NewRow, State};
 use super::tables::messages;
 use super::wire::Message;
-use crate::broker::CROWDED;
 use crate::celery::{self, Edit};
-use crate::{NewJob, Published, QueueError, tend};
+use crate::{NewJob, Published, QueueError};
 use db::Tx;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
 use std::time::Duration;
 use stdx::Timestamp;
 use tokio::sync::oneshot;
 
-/// Requests that wait for the thread; further ones are refused as a full queue.
-const REQUESTS_MAX: usize = 8_192;
-/// Requests and bytes sent at once: bounds the memory of a batch and the wait of its first request.
-const BATCH_REQUESTS_MAX: usize = 512;
-const BATCH_BYTES_MAX: usize = 16 << 20;
 /// Delayed jobs sent by one call.
 const DUE_MAX: usize = 200;
 const DUE_ROUNDS_MAX: usize = 20;
 /// What was taken to be sent so long ago was not: its process died.
 const ABANDONED_AFTER: Duration = Duration::from_secs(60);
-
-type Answer = Result<Vec<Published>, QueueError>;
-
-struct Request {
-    jobs: Vec<NewJob>,
-    answer: oneshot::Sender<Answer>,
-}
-
-pub(super) struct Publisher {
-    requests: Option<SyncSender<Request>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Publisher {
-    pub fn start(shared: Arc<Shared>) -> Publisher {
-        let (requests, waiting) = sync_channel(REQUESTS_MAX);
-        let thread = tend::spawn("amqp-publish", || false, move || run(&shared, &waiting));
-        Publisher { requests: Some(requests), thread: Some(thread) }
-    }
-
-    pub fn stop(&mut self) {
-        self.requests = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the amqp publisher was lost");
-        }
-    }
-
-    /// Whether anybody answers requests.
-    pub fn is_alive(&self) -> bool {
-        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
-    }
-
-    pub fn publish(&self, jobs: Vec<NewJob>) -> impl Future<Output = Answer> + Send + use<> {
-        let (answer, answered) = oneshot::channel();
-        let sent = match &self.requests {
-            None => Err(QueueError::Closed),
-            Some(requests) => match requests.try_send(Request { jobs, answer }) {
-                Ok(()) => Ok(()),
-                Err(TrySendError::Full(_)) => Err(QueueError::Full { bound: CROWDED }),
-                Err(TrySendError::Disconnected(_)) => Err(QueueError::Closed),
-            },
-        };
-        async move {
-            sent?;
-            answered.await.map_err(|_| QueueError::Closed)?
-        }
-    }
-}
-
-fn run(shared: &Shared, waiting: &Receiver<Request>) {
-    while let Ok(first) = waiting.recv() {
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        let mut next = Some(first);
-        while let Some(request) = next {
-            bytes += request.jobs.iter().map(|job| job.payload.len()).sum::<usize>();
-            batch.push(request);
-            let is_full = batch.len() >= BATCH_REQUESTS_MAX || bytes >= BATCH_BYTES_MAX;
-            next = if is_full { None } else { waiting.try_recv().ok() };
-        }
-        shared.keep_batch(batch);
-    }
-}
 
 /// A request whose jobs are known to be within their bounds, with where each goes.
 struct Ready {
@@ -110,11 +40,31 @@ pub(super) struct Outgoing {
     pub message: Message,
 }
 
+/// What is known of messages before they are sent, and the place, job, tag and lane of each that is sent.
+struct Parcel {
+    results: Vec<Result<(), QueueError>>,
+    names: Vec<(usize, String, String, Arc<str>)>,
+}
+
 /// What the ledger says of one request: what becomes of each job, and which messages that takes.
 type Planned = Result<(Vec<Published>, Vec<Outgoing>), QueueError>;
 
 impl Shared {
-    fn keep_batch(&self, requests: Vec<Request>) {
+    /// Notes what was settled, and sends a batch, whose requests are answered when the server has confirmed it.
+    pub(super) fn publish_turn(&self, Turn { settled, batch }: Turn) {
+        let Some((requests, ticket)) = batch else { return self.note_settled(&settled) };
+        let ready = self.place_all(requests);
+        let planned = self.open_for_publishing().and_then(|open| Ok((open, self.plan_batch(&ready, &settled)?)));
+        match planned {
+            Ok((open, planned)) => self.send_batch(&open, ready, planned, ticket),
+            Err(error) => {
+                self.note_settled(&settled);
+                ready.into_iter().for_each(|one| drop(one.answer.send(Err(copy_of(&error)))));
+            }
+        }
+    }
+
+    fn place_all(&self, requests: Vec<Request>) -> Vec<Ready> {
         let mut ready = Vec::with_capacity(requests.len());
         for Request { jobs, answer } in requests {
             match self.place(jobs) {
@@ -123,32 +73,40 @@ impl Shared {
                 Err(refusal) => drop(answer.send(Err(refusal))),
             }
         }
-        if ready.is_empty() {
-            return;
-        }
-        let open = match self.open_for_publishing() {
-            Ok(open) => open,
-            Err(error) => return ready.into_iter().for_each(|one| drop(one.answer.send(Err(copy_of(&error))))),
-        };
-        let planned = match self.plan_batch(&ready) {
-            Ok(planned) => planned,
-            Err(error) => return ready.into_iter().for_each(|one| drop(one.answer.send(Err(copy_of(&error))))),
-        };
-        let (mut outgoing, mut counts, mut answers) = (Vec::new(), Vec::new(), Vec::new());
+        ready
+    }
+
+    fn send_batch(&self, open: &Arc<Open>, ready: Vec<Ready>, planned: Vec<Planned>, mut ticket: Ticket) {
+        let (mut outgoing, mut answers) = (Vec::new(), Vec::new());
         for (one, plan) in ready.into_iter().zip(planned) {
             match plan {
                 Ok((published, messages)) => {
-                    counts.push(messages.len());
+                    answers.push((one.answer, published, messages.len()));
                     outgoing.extend(messages);
-                    answers.push((one.answer, published));
                 }
                 Err(refusal) => drop(one.answer.send(Err(refusal))),
             }
         }
-        let mut sent = self.send(&open, outgoing).into_iter();
-        for ((answer, published), count) in answers.into_iter().zip(counts) {
-            let problem = sent.by_ref().take(count).filter_map(Result::err).reduce(|first, _| first);
-            let _ = answer.send(problem.map_or(Ok(published), Err));
+        let (parcel, messages) = self.pack(open, outgoing);
+        let (shared, opened) = (self.own.clone(), open.clone());
+        open.post.send(messages, move |said| {
+            let Some(shared) = shared.upgrade() else { return };
+            let mut sent = shared.read_answers(&opened, parcel, said, &mut ticket.settled).into_iter();
+            for (answer, published, count) in answers {
+                let problem = sent.by_ref().take(count).filter_map(Result::err).reduce(|first, _| first);
+                let _ = answer.send(problem.map_or(Ok(published), Err));
+            }
+        });
+    }
+
+    /// A confirmation that is not noted means that the same message is sent once more, and recognised.
+    fn note_settled(&self, settled: &Settled) {
+        if settled.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        if let Err(error) = self.tables.note(|tx| note_in(tx, settled, now)) {
+            tracing::warn!(error = %error, jobs = settled.kept.len(), "confirmations not noted");
         }
     }
 
@@ -174,16 +132,16 @@ impl Shared {
         Ok(placed)
     }
 
-    fn plan_batch(&self, ready: &[Ready]) -> Result<Vec<Planned>, QueueError> {
+    fn plan_batch(&self, ready: &[Ready], settled: &Settled) -> Result<Vec<Planned>, QueueError> {
         let now = self.clock.now();
         let jobs: usize = ready.iter().map(|one| one.jobs.len()).sum();
         let jobs_max = self.jobs_max_if_near(jobs as u64)?;
         let work = |tx: &mut Tx<'_>| {
+            note_in(tx, settled, now)?;
             let mut room = jobs_max.map(|max| Room::count(tx, max)).transpose()?;
-            let mut seen = HashSet::new();
             let mut planned = Vec::with_capacity(ready.len());
             for one in ready {
-                match self.plan(tx, &one.jobs, &mut seen, room.as_mut(), now) {
+                match self.plan(tx, &one.jobs, room.as_mut(), now) {
                     Err(refusal @ QueueError::Full { .. }) => planned.push(Err(refusal)),
                     Err(error) => return Err(error),
                     Ok(plan) => planned.push(Ok(plan)),
@@ -202,7 +160,6 @@ impl Shared {
         &self,
         tx: &mut Tx<'_>,
         jobs: &[(NewJob, Lane)],
-        seen: &mut HashSet<String>,
         room: Option<&mut Room>,
         now: Timestamp,
     ) -> Result<(Vec<Published>, Vec<Outgoing>), QueueError> {
@@ -210,7 +167,7 @@ impl Shared {
         let (mut ids, mut keys) = (HashSet::new(), HashSet::new());
         for (job, _) in jobs {
             let plan = match jobs::find(tx, job.id.as_str())? {
-                _ if seen.contains(job.id.as_str()) || ids.contains(job.id.as_str()) => Plan::Known,
+                _ if ids.contains(job.id.as_str()) => Plan::Known,
                 Some(row) if row.state == State::Sending => Plan::Again { tag: row.tag },
                 Some(row) if row.state != State::Ended => Plan::Known,
                 row => match job.options.unique_key.as_deref() {
@@ -219,7 +176,7 @@ impl Shared {
                 },
             };
             if !matches!(plan, Plan::Known) {
-                ids.insert(job.id.to_string());
+                ids.insert(job.id.as_str());
                 keys.extend(job.options.unique_key.as_deref());
             }
             plans.push(plan);
@@ -247,7 +204,6 @@ impl Shared {
                 }
             }
         }
-        seen.extend(ids);
         Ok((published, outgoing))
     }
 
@@ -278,56 +234,67 @@ impl Shared {
 
     /// Sends messages and notes what the server has confirmed. Returns what became of each.
     fn send(&self, open: &Arc<Open>, outgoing: Vec<Outgoing>) -> Vec<Result<(), QueueError>> {
-        let mut results: Vec<Result<(), QueueError>> = Vec::with_capacity(outgoing.len());
+        let (parcel, messages) = self.pack(open, outgoing);
+        let said = if messages.is_empty() { Vec::new() } else { self.link.send(open, messages) };
+        let mut settled = Settled::default();
+        let results = self.read_answers(open, parcel, said, &mut settled);
+        self.note_settled(&settled);
+        results
+    }
+
+    /// Sees to it that there are queues for messages; those that have one go.
+    fn pack(&self, open: &Arc<Open>, outgoing: Vec<Outgoing>) -> (Parcel, Vec<(Arc<str>, Message)>) {
         let mut declared: HashMap<Arc<str>, Option<QueueError>> = HashMap::new();
         let mut coming: BTreeMap<Arc<str>, u64> = BTreeMap::new();
-        let (mut messages, mut names) = (Vec::with_capacity(outgoing.len()), Vec::with_capacity(outgoing.len()));
+        let mut messages = Vec::with_capacity(outgoing.len());
+        let mut parcel = Parcel { results: Vec::with_capacity(outgoing.len()), names: Vec::new() };
         for Outgoing { id, tag, lane, message } in outgoing {
             let declaring =
                 declared.entry(lane.name.clone()).or_insert_with(|| self.link.declare(open, &lane).err()).as_ref();
-            results.push(declaring.map_or(Ok(()), |error| Err(copy_of(error))));
+            parcel.results.push(declaring.map_or(Ok(()), |error| Err(copy_of(error))));
             if declaring.is_none() {
                 *coming.entry(lane.name.clone()).or_default() += 1;
-                names.push((results.len() - 1, id, tag, lane.name.clone()));
+                parcel.names.push((parcel.results.len() - 1, id, tag, lane.name.clone()));
                 messages.push((lane.name, message));
             }
         }
         coming.iter().for_each(|(lane, count)| lock(&self.streams).expect(lane, *count));
-        let said = if messages.is_empty() { Vec::new() } else { self.link.send(open, messages) };
-        let mut kept = Vec::with_capacity(said.len());
-        for ((index, id, tag, lane), said) in names.into_iter().zip(said) {
-            match said {
-                Some(Said::Kept) => kept.push((id, tag)),
-                other => {
-                    lock(&self.streams).expect_no_more(&lane);
-                    results[index] = Err(self.unsent(open, other, &id, &tag, &lane));
-                }
-            }
-        }
-        let now = self.clock.now();
-        // A confirmation that is not noted means that the same message is sent once more, and recognised.
-        if let Err(error) = self.tables.note(|tx| jobs::confirm(tx, &kept, now)) {
-            tracing::warn!(error = %error, jobs = kept.len(), "confirmations not noted");
-        }
-        results
+        (parcel, messages)
     }
 
-    fn unsent(&self, open: &Arc<Open>, said: Option<Said>, id: &str, tag: &str, lane: &str) -> QueueError {
-        let unreachable =
-            |why: &str| QueueError::Unreachable { broker: self.link.name().to_owned(), why: why.to_owned() };
-        match said {
-            Some(Said::Refused) => {
-                if let Err(error) = self.tables.note(|tx| jobs::refuse(tx, id, tag)) {
-                    tracing::warn!(error = %error, job = id, "name of a refused job not freed yet");
-                }
-                QueueError::Unwritable { why: format!("{} refused the message", self.link.name()) }
-            }
-            Some(Said::Unroutable) => {
-                self.link.forget_declared(open, lane);
-                unreachable("the queue had been deleted; it is declared again")
-            }
-            Some(Said::Kept) | None => unreachable("it did not confirm in time"),
+    /// Sorts what the server said of the messages of a parcel. What it said nothing of ends the connection.
+    fn read_answers(
+        &self,
+        open: &Arc<Open>,
+        Parcel { mut results, names }: Parcel,
+        said: Vec<Option<Said>>,
+        settled: &mut Settled,
+    ) -> Vec<Result<(), QueueError>> {
+        if said.contains(&None) {
+            self.link.end(open.epoch);
         }
+        for ((index, id, tag, lane), said) in names.into_iter().zip(said) {
+            let unreachable =
+                |why: &str| QueueError::Unreachable { broker: self.link.name().to_owned(), why: why.to_owned() };
+            let problem = match said {
+                Some(Said::Kept) => {
+                    settled.kept.push((id, tag));
+                    continue;
+                }
+                Some(Said::Refused) => {
+                    settled.refused.push((id, tag));
+                    QueueError::Unwritable { why: format!("{} refused the message", self.link.name()) }
+                }
+                Some(Said::Unroutable) => {
+                    self.link.forget_declared(open, &lane);
+                    unreachable("the queue had been deleted; it is declared again")
+                }
+                None => unreachable("it did not confirm in time"),
+            };
+            lock(&self.streams).expect_no_more(&lane);
+            results[index] = Err(problem);
+        }
+        results
     }
 
     /// Sends the delayed jobs whose time has come. Returns how many.
@@ -475,6 +442,11 @@ impl Room {
         (self.total, self.keys) = (total, keys);
         Ok(())
     }
+}
+
+fn note_in(tx: &mut Tx<'_>, Settled { kept, refused }: &Settled, now: Timestamp) -> Result<(), QueueError> {
+    jobs::confirm(tx, kept, now)?;
+    refused.iter().try_for_each(|(id, tag)| jobs::refuse(tx, id, tag))
 }
 
 /// The same error for each of those who waited.
