@@ -8,7 +8,7 @@ use super::lanes::{Lane, Seat};
 use super::link::{Open, lock};
 use super::post::Said;
 use super::publisher::{Answer, Request, Settled, Ticket, Turn};
-use super::tables::jobs::{self, NewRow, State};
+use super::tables::jobs::{self, Confirmed, NewRow, State};
 use super::tables::messages;
 use super::wire::Message;
 use crate::celery::{self, Edit};
@@ -104,8 +104,7 @@ impl Shared {
         if settled.is_empty() {
             return;
         }
-        let now = self.clock.now();
-        if let Err(error) = self.tables.note(|tx| note_in(tx, settled, now)) {
+        if let Err(error) = self.tables.note(|tx| note_in(tx, settled)) {
             tracing::warn!(error = %error, jobs = settled.kept.len(), "confirmations not noted");
         }
     }
@@ -137,7 +136,7 @@ impl Shared {
         let jobs: usize = ready.iter().map(|one| one.jobs.len()).sum();
         let jobs_max = self.jobs_max_if_near(jobs as u64)?;
         let work = |tx: &mut Tx<'_>| {
-            note_in(tx, settled, now)?;
+            note_in(tx, settled)?;
             let mut room = jobs_max.map(|max| Room::count(tx, max)).transpose()?;
             let mut planned = Vec::with_capacity(ready.len());
             for one in ready {
@@ -273,12 +272,13 @@ impl Shared {
         if said.contains(&None) {
             self.link.end(open.epoch);
         }
+        let now = self.clock.now();
         for ((index, id, tag, lane), said) in names.into_iter().zip(said) {
             let unreachable =
                 |why: &str| QueueError::Unreachable { broker: self.link.name().to_owned(), why: why.to_owned() };
             let problem = match said {
                 Some(Said::Kept) => {
-                    settled.kept.push((id, tag));
+                    settled.kept.push(Confirmed { id, tag, at: now });
                     continue;
                 }
                 Some(Said::Refused) => {
@@ -444,8 +444,8 @@ impl Room {
     }
 }
 
-fn note_in(tx: &mut Tx<'_>, Settled { kept, refused }: &Settled, now: Timestamp) -> Result<(), QueueError> {
-    jobs::confirm(tx, kept, now)?;
+fn note_in(tx: &mut Tx<'_>, Settled { kept, refused }: &Settled) -> Result<(), QueueError> {
+    jobs::confirm(tx, kept)?;
     refused.iter().try_for_each(|(id, tag)| jobs::refuse(tx, id, tag))
 }
 

@@ -4,6 +4,7 @@
 
 use super::Shared;
 use super::link::lock;
+use super::tables::jobs::Confirmed;
 use crate::broker::CROWDED;
 use crate::{NewJob, Published, QueueError, tend};
 use std::collections::{HashSet, VecDeque};
@@ -42,10 +43,11 @@ impl Request {
     }
 }
 
-/// What the server said of messages whose rows still say that they are being sent: job and tag.
+/// What the server said of messages whose rows still say that they are being sent.
 #[derive(Default)]
 pub(super) struct Settled {
-    pub kept: Vec<(String, String)>,
+    pub kept: Vec<Confirmed>,
+    /// Job and tag.
     pub refused: Vec<(String, String)>,
 }
 
@@ -219,6 +221,7 @@ impl Publisher {
 mod tests {
     use super::*;
     use crate::{JobId, JobOptions};
+    use stdx::Timestamp;
 
     fn request(id: &str, key: Option<&str>) -> Request {
         let mut job = NewJob::new(JobId::new(id), "task", "queue", Vec::new().into());
@@ -262,7 +265,8 @@ mod tests {
         inbox.put(request("late", None)).unwrap();
         inbox.close();
         assert!(inbox.put(request("later", None)).is_err());
-        let settle = |mut ticket: Ticket| ticket.settled.kept.push(("id".to_owned(), "tag".to_owned()));
+        let confirmed = || Confirmed { id: "id".to_owned(), tag: "tag".to_owned(), at: Timestamp::EPOCH };
+        let settle = |mut ticket: Ticket| ticket.settled.kept.push(confirmed());
         tickets.into_iter().for_each(settle);
         let turn = inbox.next().expect("what came before the end is done");
         assert_eq!(turn.settled.kept.len(), BATCHES_MAX);

@@ -169,9 +169,16 @@ pub(in super::super) fn doubt(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Resu
     Ok(())
 }
 
-/// The server has the message; it may have been claimed meanwhile.
-pub(in super::super) fn confirm(tx: &mut Tx<'_>, sent: &[(String, String)], now: Timestamp) -> Result<(), QueueError> {
-    let rows = sent.iter().map(|(id, tag)| [Val::Text(id), Val::Text(tag), Val::from(now)]);
+/// A message that the server has, since when.
+pub(in super::super) struct Confirmed {
+    pub id: String,
+    pub tag: String,
+    pub at: Timestamp,
+}
+
+/// The server has the messages; they may have been claimed meanwhile.
+pub(in super::super) fn confirm(tx: &mut Tx<'_>, sent: &[Confirmed]) -> Result<(), QueueError> {
+    let rows = sent.iter().map(|one| [Val::Text(&one.id), Val::Text(&one.tag), Val::from(one.at)]);
     tx.execute_many(
         "UPDATE queue_job SET state = 2, changed_at = $3, session = NULL WHERE id = $1 AND tag = $2 AND state = 1",
         rows,
