@@ -36,6 +36,10 @@ struct LostLane {
 }
 
 impl Missing {
+    fn has_unconfirmed(&self) -> bool {
+        self.suspected.len() > self.lanes.len()
+    }
+
     /// Jobs without a message, by queue.
     pub fn by_queue(&self) -> BTreeMap<String, u64> {
         let mut sums = BTreeMap::new();
@@ -106,6 +110,11 @@ impl Shared {
     /// Ends the jobs that have no message. A message that comes after all is then known to be over.
     pub(super) fn write_off(&self) -> Result<bool, QueueError> {
         self.look_for_missing()?;
+        // A process that was just started, as a command is, has not seen them missing before.
+        if lock(&self.missing).has_unconfirmed() {
+            std::thread::sleep(LOOK_EVERY);
+            self.look_for_missing()?;
+        }
         let lost = lock(&self.missing).lanes.clone();
         let now = self.clock.now();
         self.tables.write(|tx| {
