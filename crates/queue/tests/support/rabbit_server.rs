@@ -14,6 +14,7 @@ use stdx::{Clock, ManualClock, SystemClock};
 
 /// The server itself: what lies on the path becomes another user first.
 const PROGRAM: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+const CONTROL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
 const START_MAX: Duration = Duration::from_secs(120);
 
 /// Whether the program is installed. Where tests must not be skipped (`VIGIE_TESTS_NEED_SERVERS=1` when they are built)
@@ -83,6 +84,25 @@ impl RabbitServer {
 
     pub fn url(&self) -> String {
         format!("amqp://guest:guest@127.0.0.1:{}/", self.port)
+    }
+
+    /// Messages that were delivered and neither acknowledged nor given back, as the server says.
+    pub fn unacknowledged(&self) -> u64 {
+        self.count("messages_unacknowledged")
+    }
+
+    /// Messages that wait to be delivered.
+    pub fn ready(&self) -> u64 {
+        self.count("messages_ready")
+    }
+
+    fn count(&self, column: &str) -> u64 {
+        let mut command = environment(Command::new(CONTROL), self.folder.path(), self.port, self.epmd_port);
+        command.args(["-q", "--no-table-headers", "list_queues", column]).stdout(Stdio::piped());
+        let said = command.output().expect("rabbitmqctl runs");
+        assert!(said.status.success(), "rabbitmqctl does not reach the server");
+        let text = String::from_utf8_lossy(&said.stdout).into_owned();
+        text.split_whitespace().map(|count| count.parse::<u64>().expect("a number")).sum()
     }
 }
 
