@@ -15,14 +15,14 @@ use std::time::{Duration, Instant};
 use stdx::{ManualClock, SystemClock, Timestamp};
 
 /// A client of the server's that is not ours.
-struct Stranger {
+pub struct Stranger {
     runtime: tokio::runtime::Runtime,
     _connection: Connection,
     channel: Channel,
 }
 
 impl Stranger {
-    fn on(place: &RabbitPlace) -> Stranger {
+    pub fn on(place: &RabbitPlace) -> Stranger {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let (connection, channel) = runtime.block_on(async {
@@ -37,7 +37,7 @@ impl Stranger {
     }
 
     /// As Celery declares a queue; another declaration of it than ours would be refused.
-    fn declare(&self, queue: &str) -> u32 {
+    pub fn declare(&self, queue: &str) -> u32 {
         self.runtime.block_on(async {
             let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
             let exchange =
@@ -49,7 +49,7 @@ impl Stranger {
         })
     }
 
-    fn send(&self, exchange: &str, key: &str, properties: BasicProperties, body: &[u8]) {
+    pub fn send(&self, exchange: &str, key: &str, properties: BasicProperties, body: &[u8]) {
         self.runtime.block_on(async {
             let options = BasicPublishOptions::default();
             let sent = self.channel.basic_publish(exchange.into(), key.into(), options, body, properties).await;
@@ -57,7 +57,7 @@ impl Stranger {
         });
     }
 
-    fn get(&self, queue: &str) -> Option<(BasicProperties, Vec<u8>)> {
+    pub fn get(&self, queue: &str) -> Option<(BasicProperties, Vec<u8>)> {
         let options = BasicGetOptions { no_ack: true };
         let got = self.runtime.block_on(self.channel.basic_get(queue.into(), options)).expect("asked");
         got.map(|message| (message.delivery.properties, message.delivery.data))

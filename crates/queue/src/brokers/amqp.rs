@@ -5,7 +5,7 @@
 //! `link` is the connection, `lanes` and `registry` which queues of the server carry ours, `wire` the messages, `publish` the
 //! thread that publishes, `streams` the consumers, `desk` what they brought and `acks` what the server is told of it, `claim`
 //! and `leases` what is taken and held, `finish` how it ends, `leave` what is taken out by hand, `tables` the ledger, `watch`
-//! what is looked at each second, `missing` what RabbitMQ lost, `copy` what a backup takes,
+//! what is looked at each second, `room` how much more fits, `missing` what RabbitMQ lost, `copy` what a backup takes,
 //! `broadcast` what Celery's tools say and hear, `replies` what Python workers answer.
 
 mod acks;
@@ -26,6 +26,7 @@ mod publish;
 mod publisher;
 mod registry;
 mod replies;
+mod room;
 mod streams;
 mod tables;
 mod watch;
@@ -46,6 +47,7 @@ use link::{Link, Open, lock};
 use missing::Missing;
 use publisher::Publisher;
 use registry::Registry;
+use room::Sizes;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::thread::JoinHandle;
@@ -80,6 +82,7 @@ struct Shared {
     arrived: Condvar,
     registry: Mutex<Registry>,
     watched: Mutex<Watched>,
+    sizes: Mutex<Sizes>,
     missing: Mutex<Missing>,
     /// The connection whose deliveries are on the desk.
     epoch: Mutex<u64>,
@@ -116,6 +119,7 @@ impl Amqp {
             arrived: Condvar::new(),
             registry: Mutex::default(),
             watched: Mutex::default(),
+            sizes: Mutex::default(),
             missing: Mutex::default(),
             epoch: Mutex::new(0),
             is_closed: AtomicBool::new(false),

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 type Hook = Box<dyn FnOnce() + Send>;
 
@@ -14,6 +15,8 @@ struct State {
     streams: Mutex<Vec<TcpStream>>,
     /// What the server says is swallowed.
     is_deaf: AtomicBool,
+    /// Each answer is under way for so long.
+    delay: Mutex<Duration>,
     /// What the client says ends its connection.
     is_broken: AtomicBool,
     is_closed: AtomicBool,
@@ -47,6 +50,16 @@ impl Proxy {
     /// From now on the client hears nothing, and the server hears everything.
     pub fn swallow_answers(&self) {
         self.state.is_deaf.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on each answer takes so long.
+    pub fn delay_answers(&self, delay: Duration) {
+        *self.state.delay.lock().expect("nobody panicked") = delay;
+    }
+
+    /// Connections that were made since the last cut.
+    pub fn connections(&self) -> usize {
+        self.state.streams.lock().expect("nobody panicked").len() / 2
     }
 
     /// From now on nothing that the client says arrives, and saying it costs the connection.
@@ -104,13 +117,22 @@ impl State {
         }
     }
 
+    fn wait(&self) {
+        let until = Instant::now() + *self.delay.lock().expect("nobody panicked");
+        while let left @ 1.. = until.saturating_duration_since(Instant::now()).as_nanos() {
+            std::thread::park_timeout(Duration::from_nanos(left as u64));
+        }
+    }
+
     fn pass_on(&self, mut from: TcpStream, mut to: TcpStream, is_answer: bool) {
         let mut buffer = [0; 16 << 10];
         while let Ok(length @ 1..) = from.read(&mut buffer) {
             if !is_answer && self.is_broken.load(Ordering::SeqCst) {
                 break;
             }
-            if !is_answer {
+            if is_answer {
+                self.wait();
+            } else {
                 self.meet(&buffer[..length]);
             }
             let is_swallowed = is_answer && self.is_deaf.load(Ordering::SeqCst);

@@ -6,8 +6,9 @@ use super::lanes::Lane;
 use super::leases::{Blame, Held};
 use super::link::lock;
 use super::tables::jobs::{self, Next, State};
+use super::tables::leaving;
 use super::tables::letters::{self, Letter};
-use super::tables::messages;
+use super::tables::messages::{self, Due};
 use super::tables::rows;
 use super::wire::{self, Message};
 use super::{POISON_DEATHS, Shared};
@@ -25,6 +26,9 @@ use stdx::Timestamp;
 const ERROR_BYTES_MAX: usize = 8 << 10;
 /// A value for whoever asks; what a run without one leaves.
 const NOTHING: Value = Value::Null;
+
+/// Why a message of the ledger's own stops.
+const DAMAGED: &str = "the ledger kept its message, and cannot read it any more";
 
 /// What is to be done with the delivery after an end.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -282,6 +286,28 @@ impl Shared {
         }
         self.acknowledge(done);
         self.give_back(back);
+    }
+
+    /// A message of the ledger's own that it does not give back becomes a dead letter, bytes and all.
+    pub(super) fn bury_damaged(&self, due: Due, now: Timestamp) -> Result<(), QueueError> {
+        tracing::error!(job = due.id, "a message that the ledger kept cannot be read, it became a dead letter");
+        self.tables.write(|tx| {
+            let Some(row) = jobs::find(tx, &due.id)?.filter(|row| row.tag == due.tag) else { return Ok(()) };
+            let letter = DeadLetter {
+                task: jobs::task(tx, &due.id)?,
+                id: due.id,
+                queue: due.queue,
+                reason: DeadReason::Damaged.as_str().to_owned(),
+                attempts: row.attempts,
+                deaths: row.deaths,
+                error: DAMAGED.to_owned(),
+                at: now,
+                enqueued_at: row.enqueued_at,
+            };
+            let fairness_key = jobs::fairness_key(tx, &row.id)?;
+            letters::keep(tx, &Letter { letter, lane: due.lane, seat: due.seat, fairness_key, body: Some(due.body) })?;
+            leaving::leave(tx, &[&row.id], now).map(drop)
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::Shared;
 use super::desk::Entry;
-use super::link::{ANSWER_MAX, NOT_FOUND, Open, lock};
+use super::link::{ANSWER_MAX, Fault, NOT_FOUND, Open, lock};
 use super::tables::jobs::{self, State};
 use super::tables::leaving;
 use super::wire::Message;
@@ -16,7 +16,11 @@ use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicGetOptions};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use stdx::Timestamp;
+
+/// Messages are taken one by one for so long. Well below what is waited for an answer, which the last one may take.
+const TAKE_MAX: Duration = Duration::from_secs(2);
 
 /// What a message says, and the name that we gave it.
 struct Shown<'a> {
@@ -36,7 +40,9 @@ impl Shared {
             let most = self.link.count(&open, &lane.name)?.map_or(0, |(messages, _)| messages);
             let mut taken = 0;
             while taken < most {
-                let Some((channel, deliveries)) = self.take_messages(&open, &lane.name)? else { break };
+                let Some((channel, deliveries)) = self.take_messages(&open, &lane.name, LEAVING_JOBS_MAX)? else {
+                    break;
+                };
                 taken += deliveries.len() as u64;
                 if deliveries.is_empty() {
                     break;
@@ -49,13 +55,19 @@ impl Shared {
     }
 
     /// Takes some messages, and the channel on which they are to be acknowledged: when it closes, what was not comes again.
-    /// `None` if there is no such queue.
-    fn take_messages(&self, open: &Arc<Open>, lane: &str) -> Result<Option<(Channel, Vec<Delivery>)>, QueueError> {
-        let (connection, name) = (open.clone(), lane.to_owned());
+    /// `None` if there is no such queue. On a slow line there are fewer: that a round takes long is no fault, and what
+    /// goes wrong here costs the channel, not the connection on which everything else is under way.
+    pub(super) fn take_messages(
+        &self,
+        open: &Arc<Open>,
+        queue: &str,
+        most: usize,
+    ) -> Result<Option<(Channel, Vec<Delivery>)>, QueueError> {
+        let (connection, name) = (open.clone(), queue.to_owned());
         let taken = self.link.run(ANSWER_MAX, async move {
             let channel = connection.connection.create_channel().await?;
-            let (mut deliveries, mut bytes) = (Vec::new(), 0);
-            while deliveries.len() < LEAVING_JOBS_MAX && bytes < LEAVING_BYTES_MAX {
+            let (mut deliveries, mut bytes, began) = (Vec::new(), 0, Instant::now());
+            while deliveries.len() < most && bytes < LEAVING_BYTES_MAX && began.elapsed() < TAKE_MAX {
                 let got = channel.basic_get(name.as_str().into(), BasicGetOptions { no_ack: false }).await?;
                 let Some(got) = got else { break };
                 bytes += got.delivery.data.len();
@@ -66,8 +78,18 @@ impl Shared {
         match taken {
             Ok(taken) => Ok(Some(taken)),
             Err(fault) if fault.code() == Some(NOT_FOUND) => Ok(None),
-            Err(fault) => Err(self.link.failed(open, &fault)),
+            Err(fault) => Err(self.link.error(&fault)),
         }
+    }
+
+    /// Acknowledges what was taken, if it is done with, and closes its channel.
+    pub(super) fn let_go(&self, channel: Channel, done: Option<u64>) -> Result<(), Fault> {
+        self.link.run(ANSWER_MAX, async move {
+            if let Some(last) = done {
+                channel.basic_ack(last, BasicAckOptions { multiple: true }).await?;
+            }
+            Ok(channel.close(200, "done".into()).await?)
+        })
     }
 
     fn purge_deliveries(
@@ -85,13 +107,7 @@ impl Shared {
         let shown = jobs.iter().zip(&messages).map(|(job, message)| Shown { job: job.as_ref(), tag: message.tag() });
         let removed = self.purge_shown(&shown.collect::<Vec<_>>(), account);
         let done = last.filter(|_| removed.is_ok());
-        let said = self.link.run(ANSWER_MAX, async move {
-            if let Some(last) = done {
-                channel.basic_ack(last, BasicAckOptions { multiple: true }).await?;
-            }
-            Ok(channel.close(200, "done".into()).await?)
-        });
-        if let Err(fault) = said {
+        if let Err(fault) = self.let_go(channel, done) {
             // They come again, and have ended.
             tracing::warn!(error = %self.link.error(&fault), "messages that were purged not acknowledged");
         }

@@ -8,23 +8,22 @@ use super::lanes::{Lane, Seat};
 use super::link::{Open, lock};
 use super::post::Said;
 use super::publisher::{Answer, Request, Settled, Ticket, Turn};
+use super::room::Room;
 use super::tables::jobs::{self, Confirmed, NewRow, State};
 use super::tables::messages;
 use super::wire::Message;
 use crate::celery::{self, Edit};
 use crate::{NewJob, Published, QueueError};
 use db::Tx;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 use stdx::Timestamp;
 use tokio::sync::oneshot;
 
 /// Delayed jobs sent by one call.
 const DUE_MAX: usize = 200;
 const DUE_ROUNDS_MAX: usize = 20;
-/// What was taken to be sent so long ago was not: its process died.
-const ABANDONED_AFTER: Duration = Duration::from_secs(60);
 
 /// A request whose jobs are known to be within their bounds, with where each goes.
 struct Ready {
@@ -133,11 +132,9 @@ impl Shared {
 
     fn plan_batch(&self, ready: &[Ready], settled: &Settled) -> Result<Vec<Planned>, QueueError> {
         let now = self.clock.now();
-        let jobs: usize = ready.iter().map(|one| one.jobs.len()).sum();
-        let jobs_max = self.jobs_max_if_near(jobs as u64)?;
+        let mut room = self.room_for(ready.iter().flat_map(|one| &one.jobs).map(|(job, _)| job))?;
         let work = |tx: &mut Tx<'_>| {
             note_in(tx, settled)?;
-            let mut room = jobs_max.map(|max| Room::count(tx, max)).transpose()?;
             let mut planned = Vec::with_capacity(ready.len());
             for one in ready {
                 match self.plan(tx, &one.jobs, room.as_mut(), now) {
@@ -150,7 +147,8 @@ impl Shared {
         };
         let has_delayed = ready.iter().flat_map(|one| &one.jobs).any(|(job, _)| !job.delay.is_zero());
         let planned = if has_delayed { self.tables.write(work) } else { self.tables.note(work) }?;
-        self.note_published(jobs as u64);
+        let kept = ready.iter().zip(&planned).filter(|(_, plan)| plan.is_ok()).flat_map(|(one, _)| &one.jobs);
+        self.note_published(kept.map(|(job, _)| job));
         Ok(planned)
     }
 
@@ -183,7 +181,7 @@ impl Shared {
         if let Some(room) = room {
             let new =
                 jobs.iter().zip(&plans).filter(|(_, plan)| matches!(plan, Plan::New { .. })).map(|((job, _), _)| job);
-            room.take(tx, new)?;
+            room.take(new)?;
         }
         let (mut published, mut outgoing) = (Vec::with_capacity(jobs.len()), Vec::new());
         for ((job, lane), plan) in jobs.iter().zip(plans) {
@@ -307,7 +305,7 @@ impl Shared {
         let open = self.open_for_publishing()?;
         let mut sent = 0;
         for _ in 0..DUE_ROUNDS_MAX {
-            let due = self.tables.note(|tx| messages::take_due(tx, now, now.minus(ABANDONED_AFTER), DUE_MAX))?;
+            let due = self.tables.note(|tx| messages::take_due(tx, now, DUE_MAX))?;
             if due.is_empty() {
                 break;
             }
@@ -320,9 +318,9 @@ impl Shared {
         let mut outgoing = Vec::with_capacity(due.len());
         for one in due {
             let edit = Edit { deaths: (one.deaths != (0, 0)).then_some(one.deaths), ..Edit::default() };
-            let text = celery::rewrite(&one.body, &edit).unwrap_or(one.body);
+            let text = celery::rewrite(&one.body, &edit).map_or(Cow::Borrowed(&one.body[..]), Cow::Owned);
             let Some(message) = Message::of_text(&text) else {
-                tracing::error!(job = one.id, "the ledger does not give a message back");
+                self.bury_damaged(one, taken_at)?;
                 continue;
             };
             let lane = self.lane_named(&one.lane, &one.queue, one.seat);
@@ -407,41 +405,6 @@ fn insert(
         lease: None,
     };
     write(tx, &row, now)
-}
-
-/// How much more fits.
-struct Room {
-    max: u64,
-    total: u64,
-    keys: HashMap<u64, u64>,
-}
-
-impl Room {
-    fn count(tx: &mut Tx<'_>, max: u64) -> Result<Room, QueueError> {
-        Ok(Room { max, total: jobs::count(tx)?, keys: HashMap::new() })
-    }
-
-    /// Takes room for all or for none.
-    fn take<'a>(&mut self, tx: &mut Tx<'_>, new: impl Iterator<Item = &'a NewJob>) -> Result<(), QueueError> {
-        let (mut total, mut keys) = (self.total, self.keys.clone());
-        for job in new {
-            let share = match keys.get(&job.fairness_key) {
-                Some(share) => *share,
-                None => jobs::count_key(tx, job.fairness_key)?,
-            };
-            if total >= self.max {
-                return Err(QueueError::Full { bound: "queue.max-jobs" });
-            }
-            // Unless it is the only one that waits.
-            if job.fairness_key != 0 && share != total && share >= self.max / 2 {
-                return Err(QueueError::Full { bound: crate::broker::KEYS_SHARE });
-            }
-            total += 1;
-            keys.insert(job.fairness_key, share + 1);
-        }
-        (self.total, self.keys) = (total, keys);
-        Ok(())
-    }
 }
 
 fn note_in(tx: &mut Tx<'_>, Settled { kept, refused }: &Settled) -> Result<(), QueueError> {

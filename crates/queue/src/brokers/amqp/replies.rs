@@ -3,11 +3,10 @@
 
 use super::Shared;
 use super::lanes::{Lane, Seat};
-use super::link::{ANSWER_MAX, Open};
-use super::tables::rows;
+use super::link::Open;
+use super::tables::{elsewhere, rows};
 use crate::celery::{self, Meta};
 use crate::{JobId, JobResult, NewJob, QueueError, RESULT_BYTES_MAX};
-use lapin::options::{BasicAckOptions, BasicGetOptions};
 use std::sync::Arc;
 
 /// Behind the prefix of our queues. A colon first: no queue has that name.
@@ -56,18 +55,7 @@ impl Shared {
         if self.link.count(&open, &queue)?.is_none_or(|(waiting, _)| waiting == 0) {
             return Ok(());
         }
-        let opened = open.clone();
-        let taken = self.link.run(ANSWER_MAX, async move {
-            let channel = opened.connection.create_channel().await?;
-            let mut taken = Vec::new();
-            while taken.len() < TAKEN_MAX
-                && let Some(reply) = channel.basic_get(queue.as_str().into(), BasicGetOptions::default()).await?
-            {
-                taken.push(reply.delivery);
-            }
-            Ok((channel, taken))
-        });
-        let (channel, taken) = taken.map_err(|fault| self.link.failed(&open, &fault))?;
+        let Some((channel, taken)) = self.take_messages(&open, &queue, TAKEN_MAX)? else { return Ok(()) };
         let now = self.clock.now();
         self.tables.write(|tx| {
             for reply in &taken {
@@ -75,19 +63,19 @@ impl Shared {
                 if reply.data.len() > RESULT_BYTES_MAX {
                     let why = format!("its result has {} bytes, at most {RESULT_BYTES_MAX} are kept", reply.data.len());
                     rows::keep_result(tx, id.as_str(), &Meta::Failure(&why).to_text(id.as_str(), None, now), now)?;
-                } else if celery::read_result(&reply.data).is_some() {
+                    elsewhere::end_answered(tx, id.as_str(), now)?;
+                } else if let Some(result) = celery::read_result(&reply.data) {
                     rows::keep_result(tx, id.as_str(), &reply.data, now)?;
+                    // A retry is another message of the same job.
+                    if !matches!(result, JobResult::Retry { .. }) {
+                        elsewhere::end_answered(tx, id.as_str(), now)?;
+                    }
                 }
             }
             Ok(())
         })?;
         let last = taken.last().map(|reply| reply.delivery_tag);
-        let told = self.link.run(ANSWER_MAX, async move {
-            if let Some(last) = last {
-                channel.basic_ack(last, BasicAckOptions { multiple: true }).await?;
-            }
-            Ok(channel.close(200, "bye".into()).await?)
-        });
-        told.map_err(|fault| self.link.failed(&open, &fault))
+        // Where this is not heard they come again, and say the same.
+        self.let_go(channel, last).map_err(|fault| self.link.error(&fault))
     }
 }

@@ -2,11 +2,15 @@
 //! the disk before it returns, one by the second survives the end of the process. Where RabbitMQ still has the message
 //! the second is enough: a row that a power cut takes only costs a job's name or a second run.
 
+pub(super) mod elsewhere;
+pub(super) mod forgotten;
 pub(super) mod jobs;
 pub(super) mod leaving;
 pub(super) mod letters;
 pub(super) mod messages;
 pub(super) mod names;
+#[cfg(test)]
+mod plans;
 pub(super) mod revoked;
 pub(super) mod rows;
 pub(super) mod unsent;
@@ -20,6 +24,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "ledger", sql: include_str!("tables/0001_ledger.sql") },
     Migration { number: 2, name: "looks", sql: include_str!("tables/0002_looks.sql") },
     Migration { number: 3, name: "letters", sql: include_str!("tables/0003_letters.sql") },
+    Migration { number: 4, name: "bounds", sql: include_str!("tables/0004_bounds.sql") },
 ];
 
 /// Pages of jobs that live; beyond it they are read again from the system's cache. Taken only where there are so many.

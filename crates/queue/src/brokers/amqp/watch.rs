@@ -4,10 +4,10 @@
 use super::Shared;
 use super::link::{Link, lock};
 use super::tables::jobs::{self, State, Tally};
-use super::tables::{letters, messages, names, rows};
+use super::tables::{elsewhere, forgotten, letters, messages, names, rows};
 use crate::broker::WORKER_DEAD_AFTER;
 use crate::{QueueDepth, QueueError, RESULT_KEPT};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 use stdx::Timestamp;
 
@@ -16,23 +16,23 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const STOP_LOOK: Duration = Duration::from_millis(50);
 /// A look at all rows takes at most this share of the time.
 pub(super) const LOOK_SHARE: u32 = 20;
-/// What was seen longer ago counts for nothing.
-const STALE_AFTER: Duration = Duration::from_secs(5);
 const FORGET_EVERY: Duration = Duration::from_secs(60);
-/// So long the name of a job is kept whose message may still come, or that a Python worker ran.
+/// So long the name of a job is kept whose message may still come.
 const NAMES_KEPT: Duration = Duration::from_secs(24 * 3_600);
+/// Names forgotten in one go, in a transaction for which others wait.
+const FORGOTTEN_MAX: usize = 2_000;
+/// What was taken to be sent so long ago was not: its process died.
+const ABANDONED_AFTER: Duration = Duration::from_secs(60);
+/// So long a job of a shared queue is on its way, or in a buffer of which we have not heard.
+const ELSEWHERE_AFTER: Duration = Duration::from_secs(60);
 /// So long a name is kept that was never confirmed: its publisher was told so, and may ask again.
 const UNSENT_KEPT: Duration = Duration::from_secs(3_600);
 
 #[derive(Default)]
 pub(super) struct Watched {
-    seen_at: Option<Instant>,
-    took: Duration,
-    jobs: u64,
-    bytes: u64,
-    /// By us since then.
-    published: u64,
     forgot_at: Option<Instant>,
+    /// Jobs of shared queues that are neither on the server nor in a buffer, as the last upkeep found them.
+    elsewhere: HashMap<String, u64>,
 }
 
 /// What a server is.
@@ -107,23 +107,7 @@ impl Shared {
                 }
             }
         }
-        let is_due = {
-            let watched = lock(&self.watched);
-            watched.seen_at.is_none_or(|seen_at| seen_at.elapsed() >= watched.took * LOOK_SHARE)
-        };
-        if !is_due {
-            return Ok(());
-        }
-        let began = Instant::now();
-        let now = self.clock.now();
-        let tallies = self.tables.read(|tx| jobs::tallies(tx, now))?;
-        let mut watched = lock(&self.watched);
-        watched.jobs = tallies.iter().map(|tally| tally.jobs).sum();
-        watched.bytes = tallies.iter().map(|tally| tally.bytes).sum();
-        watched.published = 0;
-        watched.took = began.elapsed();
-        watched.seen_at = Some(Instant::now());
-        Ok(())
+        self.look_at_size()
     }
 
     fn running_lanes(&self) -> Vec<super::lanes::Lane> {
@@ -147,8 +131,10 @@ impl Shared {
         self.free_own()?;
         self.free_others(now)?;
         self.forget_old(now)?;
+        self.take_back_abandoned(now)?;
         self.send_due()?;
-        self.take_replies()
+        self.take_replies()?;
+        self.forget_elsewhere(now)
     }
 
     fn forget_old(&self, now: Timestamp) -> Result<(), QueueError> {
@@ -159,28 +145,52 @@ impl Shared {
             }
             watched.forgot_at = Some(Instant::now());
         }
-        self.tables.note(|tx| {
-            jobs::forget_old(tx, now.minus(NAMES_KEPT), now.minus(UNSENT_KEPT))?;
-            messages::forget_orphans(tx)?;
-            rows::forget_results(tx, now.minus(RESULT_KEPT)).map(drop)
-        })
-    }
-
-    pub(super) fn note_published(&self, jobs: u64) {
-        lock(&self.watched).published += jobs;
-    }
-
-    /// Returns the bound of jobs where it may be met by so many more, `None` where it is far away: only then rows are counted.
-    pub(super) fn jobs_max_if_near(&self, more: u64) -> Result<Option<u64>, QueueError> {
-        let watched = lock(&self.watched);
-        if watched.bytes >= self.config.bytes_max {
-            return Err(QueueError::Full { bound: "queue.max-bytes" });
+        let orphans = self.tables.read(|tx| messages::orphans(tx, FORGOTTEN_MAX))?;
+        let forgotten = self.tables.note(|tx| {
+            messages::forget_orphans(tx, &orphans)?;
+            rows::forget_results(tx, now.minus(RESULT_KEPT))?;
+            let ended = forgotten::ended(tx, now.minus(NAMES_KEPT), FORGOTTEN_MAX)?;
+            Ok(ended.max(forgotten::unsent(tx, now.minus(UNSENT_KEPT), FORGOTTEN_MAX)?))
+        })?;
+        if forgotten.max(orphans.len()) >= FORGOTTEN_MAX {
+            // There may be more: the next upkeep goes on.
+            lock(&self.watched).forgot_at = None;
         }
-        let stale_after = STALE_AFTER.max(watched.took * LOOK_SHARE * 2);
-        let is_stale = watched.seen_at.is_none_or(|seen_at| seen_at.elapsed() > stale_after);
-        let estimate = watched.jobs.saturating_add(watched.published).saturating_add(more);
-        let is_near = is_stale || estimate.saturating_mul(2) >= self.config.jobs_max;
-        Ok(is_near.then_some(self.config.jobs_max))
+        Ok(())
+    }
+
+    /// Jobs that somebody took to send and did not wait for their time again, which has come.
+    fn take_back_abandoned(&self, now: Timestamp) -> Result<(), QueueError> {
+        let abandoned = self.tables.read(|tx| messages::abandoned(tx, now.minus(ABANDONED_AFTER)))?;
+        if abandoned.is_empty() { Ok(()) } else { self.tables.note(|tx| messages::put_off(tx, &abandoned, now)) }
+    }
+
+    /// Forgets what Python workers took out of a shared queue: where the oldest are neither on the server nor in a buffer,
+    /// two looks in a row, others have them. Their rows would count against our bounds, and hold their unique keys, for
+    /// ever. A message that comes back after all is run like any that has no row.
+    fn forget_elsewhere(&self, now: Timestamp) -> Result<(), QueueError> {
+        let before = now.minus(ELSEWHERE_AFTER);
+        let old = self.tables.read(|tx| elsewhere::ready_since(tx, before))?;
+        let mut found = HashMap::new();
+        for (queue, jobs) in old.into_iter().filter(|(_, jobs)| *jobs > 0) {
+            let beyond = jobs.unsigned_abs().saturating_sub(self.count_shared(&queue, now)?);
+            let taken = lock(&self.watched).elsewhere.get(&queue).map_or(0, |last| beyond.min(*last));
+            let forgotten = match taken.min(FORGOTTEN_MAX as u64) {
+                0 => 0,
+                taken => self.tables.note(|tx| elsewhere::forget_oldest(tx, &queue, before, taken))?,
+            };
+            found.insert(queue, beyond - forgotten as u64);
+        }
+        lock(&self.watched).elsewhere = found;
+        Ok(())
+    }
+
+    /// Messages of a shared queue on the server, and in the buffers of processes that live.
+    fn count_shared(&self, queue: &str, now: Timestamp) -> Result<u64, QueueError> {
+        let on_server = self.link.count(&self.open()?, queue)?.map_or(0, |(messages, _)| messages);
+        let buffered = self.tables.read(|tx| names::buffered(tx, &self.session, now.minus(WORKER_DEAD_AFTER)))?;
+        let elsewhere: u64 = buffered.iter().map(|text| buffered_in(text, queue)).sum();
+        Ok(on_server + lock(&self.desk).count(queue) as u64 + elsewhere)
     }
 
     pub(super) fn accepting(&self) -> Result<(), QueueError> {
@@ -189,9 +199,7 @@ impl Shared {
             let why = format!("{} takes no more: an alarm of its memory or disk is on", self.link.name());
             return Err(QueueError::Unwritable { why });
         }
-        let Some(jobs_max) = self.jobs_max_if_near(0)? else { return Ok(()) };
-        let jobs = self.tables.read(jobs::count)?;
-        if jobs >= jobs_max { Err(QueueError::Full { bound: "queue.max-jobs" }) } else { Ok(()) }
+        self.room_for(std::iter::empty())?.map_or(Ok(()), |room| room.check())
     }
 
     pub(super) fn depths(&self) -> Result<Vec<QueueDepth>, QueueError> {

@@ -30,12 +30,23 @@ pub(in super::super) fn drop_sent(tx: &mut Tx<'_>, ids: &[String], taken_at: Tim
     Ok(())
 }
 
-/// Forgets messages of jobs that have ended.
-pub(in super::super) fn forget_orphans(tx: &mut Tx<'_>) -> Result<(), QueueError> {
-    tx.execute(
+/// Messages of jobs that have ended.
+pub(in super::super) fn orphans(tx: &mut Tx<'_>, most: usize) -> Result<Vec<String>, QueueError> {
+    let ids: Vec<(String,)> = tx.query(
+        "SELECT id FROM queue_message
+         WHERE NOT EXISTS (SELECT 1 FROM queue_job WHERE queue_job.id = queue_message.id AND state <> 6)
+         LIMIT $1",
+        &[Val::Int(most as i64)],
+    )?;
+    Ok(ids.into_iter().map(|(id,)| id).collect())
+}
+
+/// Forgets those of the messages whose jobs have ended.
+pub(in super::super) fn forget_orphans(tx: &mut Tx<'_>, ids: &[String]) -> Result<(), QueueError> {
+    tx.execute_many(
         "DELETE FROM queue_message
-         WHERE NOT EXISTS (SELECT 1 FROM queue_job WHERE queue_job.id = queue_message.id AND state <> 6)",
-        &[],
+         WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM queue_job WHERE queue_job.id = $1 AND state <> 6)",
+        ids.iter().map(|id| [Val::Text(id)]),
     )?;
     Ok(())
 }
@@ -66,13 +77,8 @@ impl FromRow for Due {
     }
 }
 
-/// Takes jobs whose time has come, to be sent; and those that somebody took before `abandoned` and did not send.
-pub(in super::super) fn take_due(
-    tx: &mut Tx<'_>,
-    now: Timestamp,
-    abandoned: Timestamp,
-    most: usize,
-) -> Result<Vec<Due>, QueueError> {
+/// Takes jobs whose time has come, to be sent.
+pub(in super::super) fn take_due(tx: &mut Tx<'_>, now: Timestamp, most: usize) -> Result<Vec<Due>, QueueError> {
     let due: Vec<Due> = tx.query(
         "SELECT queue_job.id, tag, queue, lane, seat, deaths, company_deaths, body
          FROM queue_job JOIN queue_message ON queue_message.id = queue_job.id
@@ -82,12 +88,18 @@ pub(in super::super) fn take_due(
     )?;
     let rows = due.iter().map(|due| [Val::Text(&due.id), Val::from(now)]);
     tx.execute_many("UPDATE queue_job SET state = 1, due_at = NULL, changed_at = $2 WHERE id = $1", rows)?;
-    tx.execute(
-        "UPDATE queue_job SET state = 4, due_at = $2, is_doubtful = 1, changed_at = $2
-         WHERE state = 1 AND changed_at <= $1 AND id IN (SELECT id FROM queue_message)",
-        &[Val::from(abandoned), Val::from(now)],
-    )?;
     Ok(due)
+}
+
+/// Jobs that somebody took before and did not send.
+pub(in super::super) fn abandoned(tx: &mut Tx<'_>, before: Timestamp) -> Result<Vec<String>, QueueError> {
+    let ids: Vec<(String,)> = tx.query(
+        "SELECT id FROM queue_job
+         WHERE state = 1 AND changed_at <= $1
+             AND EXISTS (SELECT 1 FROM queue_message WHERE queue_message.id = queue_job.id)",
+        &[Val::from(before)],
+    )?;
+    Ok(ids.into_iter().map(|(id,)| id).collect())
 }
 
 /// What was taken could not be sent for certain.
