@@ -5,24 +5,45 @@ use std::borrow::Cow;
 
 /// Returns the statement with SQLite's numbered placeholders. Text in quotes is left alone.
 ///
-/// It runs before each statement, so it changes single bytes of a copy and nothing moves: a tenth of a microsecond.
+/// It runs before each statement, so it changes single bytes of a copy and nothing moves.
 pub fn to_sqlite(sql: &str) -> Cow<'_, str> {
     if !sql.contains('$') {
         return Cow::Borrowed(sql);
     }
     let mut rewritten = sql.as_bytes().to_vec();
-    let mut quote: Option<u8> = None;
-    for index in 0..rewritten.len() {
-        let byte = rewritten[index];
-        match quote {
-            Some(open) if byte == open => quote = None,
-            Some(_) => {}
-            None if matches!(byte, b'\'' | b'"') => quote = Some(byte),
-            None if byte == b'$' && rewritten.get(index + 1).is_some_and(u8::is_ascii_digit) => rewritten[index] = b'?',
-            None => {}
+    let is_placeholder = |index: &usize| sql.as_bytes().get(index + 1).is_some_and(u8::is_ascii_digit);
+    let mut quotes = Quotes::default();
+    // Few statements have quotes, and none is read byte by byte.
+    let has_quotes = sql.contains(['\'', '"']);
+    for index in sql.match_indices('$').map(|(index, _)| index).filter(is_placeholder) {
+        if !has_quotes || quotes.are_closed_at(sql, index) {
+            rewritten[index] = b'?';
         }
     }
     Cow::Owned(String::from_utf8(rewritten).expect("one ASCII byte was put in the place of another"))
+}
+
+/// How far a statement was read, and the quote that is open there.
+#[derive(Default)]
+struct Quotes {
+    read: usize,
+    open: Option<char>,
+}
+
+impl Quotes {
+    /// Reads on to a place behind the last one.
+    fn are_closed_at(&mut self, sql: &str, index: usize) -> bool {
+        for (_, quote) in sql[self.read..index].match_indices(['\'', '"']) {
+            let quote = quote.chars().next();
+            match self.open {
+                Some(_) if self.open == quote => self.open = None,
+                Some(_) => {}
+                None => self.open = quote,
+            }
+        }
+        self.read = index;
+        self.open.is_none()
+    }
 }
 
 #[cfg(test)]
