@@ -34,6 +34,11 @@ impl HeldSpool {
     }
 }
 
+/// What it means that a spool of so many events is forgotten, as pages and commands say it.
+pub fn forgotten(folder: &str, jobs: i64) -> String {
+    format!("{folder} is forgotten; the ledger misses {jobs} events")
+}
+
 /// Returns the spools that hold something.
 ///
 /// # Errors

@@ -71,6 +71,8 @@ pub fn router(state: WebState) -> Router {
         .route("/settings/account/sessions/{id}/end/", post(account::end_session))
         .route("/settings/theme/", post(theme::set))
         .route("/system/", get(system::pipeline::show))
+        .route("/system/spools/forget/", post(system::spools::forget))
+        .route("/system/write-off/", post(system::ledger::write_off))
         .route("/system/queues/", get(system::queues::show))
         .route("/system/queues/pause/", post(system::queues::pause))
         .route("/system/queues/purge/", post(system::queues::purge))

@@ -4,6 +4,7 @@
 mod pages {
     mod access;
     mod browser;
+    mod console;
     mod forms;
     mod guards;
     mod hostile;

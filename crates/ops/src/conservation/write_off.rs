@@ -21,6 +21,14 @@ pub struct WrittenOff {
     pub was_emptied: bool,
 }
 
+impl WrittenOff {
+    /// As pages, commands and the audit log say it.
+    pub fn said(&self) -> String {
+        let emptied = if self.was_emptied { "; the broker's loss is seen" } else { "" };
+        format!("{} events are counted as lost{emptied}", self.events)
+    }
+}
+
 /// Counts as dead what the ledger misses, and takes back the broker's word that it was emptied.
 ///
 /// What waits now was accepted after what is lost, so the oldest hours lose first; between projects of the one hour in
@@ -43,12 +51,21 @@ pub async fn write_off(cx: &Ops, caller: &Caller) -> Result<WrittenOff, ApiError
         cx.ask("look at the queues", |queue| queue.depths()).await?;
         return Err(ApiError::Conflict { detail: "The queue answers again. Try again.".to_owned() });
     };
-    let rows = rows_of(&last.rows, missing);
+    let note = |detail: &str| Note::new("queue.write-off", "the ledger").detail(detail);
+    audit::note_alone(cx, caller, note(&format!("begins: {missing} events"))).await?;
+    let written = count_as_lost(cx, rows_of(&last.rows, missing), missing).await;
+    let told = match &written {
+        Ok(written) => written.said(),
+        Err(error) => format!("stopped: {}", stdx::causes::on_one_line(error)),
+    };
+    audit::note_alone(cx, caller, note(&told)).await?;
+    written
+}
+
+async fn count_as_lost(cx: &Ops, rows: Vec<OutcomeRow>, events: i64) -> Result<WrittenOff, ApiError> {
     cx.write("write off lost events", move |tx| Ok(store::outcomes::add(tx, &rows)?)).await?;
     let was_emptied = cx.ask("write off what the broker lost", |queue| queue.write_off()).await?;
-    let note = Note::new("queue.write-off", "the ledger").detail(&format!("{missing} events"));
-    audit::note_alone(cx, caller, note).await?;
-    Ok(WrittenOff { events: missing, was_emptied })
+    Ok(WrittenOff { events, was_emptied })
 }
 
 fn rows_of(balance: &[BalanceRow], missing: i64) -> Vec<OutcomeRow> {

@@ -77,8 +77,7 @@ fn write_off(local: &Local, listing: Listing) -> anyhow::Result<ExitCode> {
     if listing.json {
         output::json(&ops::shapes::written_off(&written))?;
     } else {
-        let emptied = if written.was_emptied { "; the broker's loss is seen" } else { "" };
-        output::line(&format!("{} events are counted as lost{emptied}", written.events))?;
+        output::line(&written.said())?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,10 +6,12 @@ pub mod config;
 pub mod dead_letters;
 pub mod events;
 pub mod itself;
+pub mod ledger;
 pub mod pipeline;
 pub mod queues;
 mod reasons;
 pub mod schedules;
+pub mod spools;
 pub mod storage;
 pub mod workers;
 

@@ -11,7 +11,7 @@ pub fn run(local: &Local, command: Spools) -> anyhow::Result<ExitCode> {
         Spools::List(listing) => list(local, listing),
         Spools::Forget { id } => {
             let row = local.wait(spools::forget(&local.ops, &local.caller(), &id))?;
-            output::line(&format!("{} is forgotten; the ledger misses {} events", row.folder, row.jobs))?;
+            output::line(&spools::forgotten(&row.folder, row.jobs))?;
             Ok(ExitCode::SUCCESS)
         }
     }

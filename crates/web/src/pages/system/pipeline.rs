@@ -1,32 +1,35 @@
 //! `/system/`: the pipeline from the endpoints to the stores: what comes in, what waits, what goes out and why not, and
 //! the ledger that proves it.
 
+use super::ledger::Ledger;
 use super::reasons::{self, Reason};
+use super::spools::SpoolView;
 use super::{Tab, count};
 use crate::components::sparkline::Sparkline;
 use crate::error::PageError;
-use crate::format::{absolute, bytes, grouped, percent, span};
+use crate::format::{bytes, grouped, percent, span};
 use crate::pages::html;
 use crate::shell::{Nav, Shell};
 use crate::state::WebState;
 use crate::viewer::Viewer;
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::response::Response;
-use ops::conservation::{Balance, BalanceRow};
+use ops::conservation::WrittenOff;
 use ops::pulse::{self, Pulse, Rate, SpoolState, Tendency};
 use ops::queues::QueueDepth;
 use ops::schedules::{self, ScheduleRow};
-use ops::spools::HeldSpool;
+use ops::spools;
 use ops::status::{self, OutcomeCount, Status};
+use serde::Deserialize;
 use std::time::Duration;
 use stdx::Timestamp;
 
-/// Rows of the ledger on the page; the API has all.
-const LEDGER_ROWS_MAX: usize = 24;
 /// Projects in the table.
 const PROJECTS_MAX: usize = 20;
 const BARS_MAX: usize = 40;
+/// The check that says what a broker lost.
+const BROKER_CHECK: &str = "broker";
 /// The outcome that is followed by another.
 const ACCEPTED: &str = "accepted";
 
@@ -42,6 +45,9 @@ pub struct PipelinePage {
     pub outcomes: Vec<OutcomeRow>,
     pub spools: Vec<SpoolView>,
     pub ledger: Ledger,
+    /// The ledger misses events, or the broker says that it lost some.
+    pub may_write_off: bool,
+    pub said: Option<String>,
     pub public_url: String,
     pub organizations: String,
     pub project_count: String,
@@ -79,56 +85,6 @@ pub struct OutcomeRow {
     pub quantity: String,
 }
 
-pub struct Ledger {
-    pub is_bad: bool,
-    /// Whether the queue says what it holds.
-    pub is_known: bool,
-    pub word: &'static str,
-    pub sentence: String,
-    pub rows: Vec<LedgerRow>,
-    pub is_cut: bool,
-}
-
-pub struct LedgerRow {
-    pub hour: String,
-    pub project: String,
-    pub accepted: String,
-    pub is_unwitnessed: bool,
-    pub stored: String,
-    pub filtered: String,
-    pub duplicate: String,
-    pub expired: String,
-    pub dead: String,
-    pub has_dead: bool,
-    pub in_flight: String,
-}
-
-/// A folder of a spool that holds something.
-pub struct SpoolView {
-    pub holder: String,
-    pub folder: String,
-    pub jobs: String,
-    pub size: String,
-    pub oldest: String,
-    pub heard: String,
-    pub is_heard: bool,
-}
-
-impl SpoolView {
-    fn of(spool: &HeldSpool) -> SpoolView {
-        let number = |number: i64| u64::try_from(number).unwrap_or(0);
-        SpoolView {
-            holder: spool.row.holder.clone(),
-            folder: spool.row.folder.clone(),
-            jobs: grouped(spool.row.jobs),
-            size: bytes(number(spool.row.bytes)),
-            oldest: spool.oldest_age.map_or_else(|| "–".to_owned(), span),
-            heard: span(spool.silent),
-            is_heard: spool.is_heard,
-        }
-    }
-}
-
 /// What the page is made of.
 pub struct Facts {
     pub status: Status,
@@ -137,8 +93,28 @@ pub struct Facts {
     pub schedules: Vec<ScheduleRow>,
 }
 
+/// What a form has just done.
+#[derive(Default, Deserialize)]
+pub struct PipelineQuery {
+    forgotten: Option<i64>,
+    lost: Option<i64>,
+    emptied: Option<String>,
+}
+
+impl PipelineQuery {
+    fn said(&self) -> Option<String> {
+        let forgotten = self.forgotten.map(|jobs| spools::forgotten("The spool", jobs));
+        let written = self.lost.map(|events| WrittenOff { events, was_emptied: self.emptied.is_some() }.said());
+        forgotten.or(written).map(|said| format!("{said}."))
+    }
+}
+
 /// `GET /system/`
-pub async fn show(State(state): State<WebState>, viewer: Viewer) -> Result<Response, PageError> {
+pub async fn show(
+    State(state): State<WebState>,
+    viewer: Viewer,
+    Query(query): Query<PipelineQuery>,
+) -> Result<Response, PageError> {
     let facts = Facts {
         status: status::get(&state.ops, &viewer.caller).await?,
         pulse: pulse::get(&state.ops, &viewer.caller).await?,
@@ -146,11 +122,11 @@ pub async fn show(State(state): State<WebState>, viewer: Viewer) -> Result<Respo
         // A queue that does not answer is told of once, above.
         schedules: schedules::list(&state.ops, &viewer.caller).await.unwrap_or_default(),
     };
-    html(&PipelinePage::of(Shell::of(&state, &viewer, Nav::System, "System"), facts))
+    html(&PipelinePage::of(Shell::of(&state, &viewer, Nav::System, "System"), facts, query.said()))
 }
 
 impl PipelinePage {
-    pub fn of(shell: Shell, facts: Facts) -> PipelinePage {
+    pub fn of(shell: Shell, facts: Facts, said: Option<String>) -> PipelinePage {
         let Facts { status, pulse, outcomes, schedules } = facts;
         let (checks, queues) = (&shell.health.checks, status.queues.as_deref());
         let reasons = reasons::of(&reasons::Facts {
@@ -160,6 +136,7 @@ impl PipelinePage {
             schedules: &schedules,
         });
         let number = |number: u64| grouped(i64::try_from(number).unwrap_or(i64::MAX));
+        let ledger = Ledger::of(&pulse.balance);
         PipelinePage {
             reasons,
             over: match pulse.flow.over {
@@ -171,7 +148,9 @@ impl PipelinePage {
             // What became of items, and so not that they came.
             outcomes: outcomes.into_iter().filter(|count| count.outcome != ACCEPTED).map(OutcomeRow::of).collect(),
             spools: pulse.spools.iter().map(SpoolView::of).collect(),
-            ledger: Ledger::of(&pulse.balance),
+            may_write_off: ledger.is_bad || checks.iter().any(|check| check.name == BROKER_CHECK && !check.ok),
+            ledger,
+            said,
             public_url: status.public_url,
             organizations: number(status.organizations),
             project_count: number(status.projects),
@@ -332,61 +311,6 @@ impl OutcomeRow {
             category: count.category,
             outcome: count.outcome,
             reason: count.reason,
-        }
-    }
-}
-
-impl Ledger {
-    fn of(balance: &Balance) -> Ledger {
-        let missing = balance.missing().unwrap_or(0);
-        let is_known = balance.queued.is_some();
-        let accepted: i64 = balance.rows.iter().map(|row| row.accepted.max(row.settled())).sum();
-        let settled: i64 = balance.rows.iter().map(BalanceRow::settled).sum();
-        let mut sentence = format!(
-            "{} events were accepted in the last 48 hours: {} are settled, {} are in flight.",
-            grouped(accepted),
-            grouped(settled),
-            grouped(balance.in_flight() - balance.withdrawn.min(balance.in_flight()))
-        );
-        if balance.withdrawn > 0 {
-            sentence.push_str(&format!(
-                " {} more that could not be read were taken out by an operator.",
-                grouped(balance.withdrawn)
-            ));
-        }
-        if missing > 0 {
-            sentence.push_str(&format!(" {} are nowhere.", grouped(missing)));
-        }
-        Ledger {
-            is_bad: missing > 0,
-            word: match missing {
-                _ if !is_known => "not known now",
-                0 => "balances",
-                _ => "does not balance",
-            },
-            is_known,
-            sentence,
-            rows: balance.rows.iter().take(LEDGER_ROWS_MAX).map(LedgerRow::of).collect(),
-            is_cut: balance.rows.len() > LEDGER_ROWS_MAX,
-        }
-    }
-}
-
-impl LedgerRow {
-    fn of(row: &BalanceRow) -> LedgerRow {
-        let start = Timestamp::from_seconds(row.hour.0 * 3_600);
-        LedgerRow {
-            hour: absolute(start).chars().take(16).collect(),
-            project: if row.project.is_empty() { "(deleted)".to_owned() } else { row.project.clone() },
-            accepted: grouped(row.accepted.max(row.settled())),
-            is_unwitnessed: row.unwitnessed() > 0,
-            stored: grouped(row.stored),
-            filtered: grouped(row.filtered),
-            duplicate: grouped(row.duplicate),
-            expired: grouped(row.expired),
-            dead: grouped(row.dead),
-            has_dead: row.dead > 0,
-            in_flight: grouped(row.in_flight()),
         }
     }
 }

@@ -61,9 +61,11 @@ fn of_check(check: &HealthCheck) -> Reason {
     let link = match check.name.as_str() {
         "workers" | "rates" => link(Tab::Workers, "Workers"),
         "cron" | "schedule" => link(Tab::Schedules, "Schedules"),
-        "pipeline" | "queue" | "broker" | "tasks" => link(Tab::Queues, "Queues"),
+        "pipeline" | "queue" | "tasks" => link(Tab::Queues, "Queues"),
         "disk" | "retention" => link(Tab::Storage, "Storage"),
-        "conservation" => Some(Link { url: format!("{}#ledger", Tab::Pipeline.path()), text: "Ledger" }),
+        "spools" => Some(Link { url: format!("{}#spools", Tab::Pipeline.path()), text: "Spools" }),
+        // What a broker has lost is written off there.
+        "conservation" | "broker" => Some(Link { url: format!("{}#ledger", Tab::Pipeline.path()), text: "Ledger" }),
         _ => None,
     };
     Reason { topic: "failing", is_bad: true, text: format!("{}: {}", check.name, check.detail), link }

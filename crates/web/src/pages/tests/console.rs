@@ -36,7 +36,7 @@ pub fn pages(text: &str) -> Vec<(&'static str, String)> {
     let shown = dead_letters::Shown { queue: Some(text.to_owned()), ..dead_letters::Shown::default() };
     let said = Some(text.to_owned());
     vec![
-        ("system/pipeline.html", render(&pipeline::PipelinePage::of(shell(true), facts(text)))),
+        ("system/pipeline.html", render(&pipeline::PipelinePage::of(shell(true), facts(text), said.clone()))),
         (
             "system/queues.html",
             render(&queues::QueuesPage::of(shell(true), &[depth(text)], &parked, &pulse(text), said.clone())),
@@ -292,7 +292,7 @@ fn schedule(text: &str) -> ScheduleRow {
 /// What an operator must find on the first page, in words.
 #[test]
 fn the_first_page_names_what_is_wrong_and_where_to_look() {
-    let page = render(&pipeline::PipelinePage::of(shell(true), facts("events")));
+    let page = render(&pipeline::PipelinePage::of(shell(true), facts("events"), None));
     for reason in [
         "workers: none was heard",
         "The broker has not answered for 3 min. Events are accepted into the spool: 7 wait there",
@@ -314,6 +314,6 @@ fn what_a_silent_queue_holds_is_not_shown_as_nothing() {
     let mut facts = facts("events");
     facts.status.queues = None;
     facts.pulse.flow = Flow { finished: None, tendency: Tendency::Unknown, ..facts.pulse.flow };
-    let page = render(&pipeline::PipelinePage::of(shell(true), facts));
+    let page = render(&pipeline::PipelinePage::of(shell(true), facts, None));
     assert_eq!(page.matches("not known, the queue does not answer").count(), 2, "{page}");
 }
