@@ -9,6 +9,9 @@ pub use store::spools::SpoolRow;
 /// Who holds something says so every few seconds; after this nobody has it.
 pub const UNHEARD_AFTER: Duration = Duration::from_secs(30);
 
+/// Processes that one sentence names.
+const HOLDERS_NAMED: usize = 5;
+
 /// A folder that holds something, and whether anybody has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldSpool {
@@ -37,6 +40,25 @@ impl HeldSpool {
 /// What it means that a spool of so many events is forgotten, as pages and commands say it.
 pub fn forgotten(folder: &str, jobs: i64) -> String {
     format!("{folder} is forgotten; the ledger misses {jobs} events")
+}
+
+/// Says that what is not found may be in spools that this process cannot look into: all but `own`. `None` if there are none.
+/// Whose they are is for superusers.
+pub(crate) fn elsewhere(rows: &[SpoolRow], own: &[String], names_them: bool) -> Option<String> {
+    let others: Vec<&SpoolRow> = rows.iter().filter(|row| row.jobs > 0 && !own.contains(&row.id)).collect();
+    let jobs: i64 = others.iter().map(|row| row.jobs).sum();
+    let whose = match (others.len(), names_them) {
+        (0, _) => return None,
+        (_, true) => {
+            let named = others.iter().take(HOLDERS_NAMED).map(|row| row.holder.as_str()).collect::<Vec<_>>().join(", ");
+            let more = others.len().saturating_sub(HOLDERS_NAMED);
+            if more > 0 { format!("{named} and {more} more") } else { named }
+        }
+        (1, false) => "another web process".to_owned(),
+        (more, false) => format!("{more} other web processes"),
+    };
+    let events = if jobs == 1 { "1 event waits".to_owned() } else { format!("{jobs} events wait") };
+    Some(format!("{events} in spools of {whose}, which cannot be looked into from here"))
 }
 
 /// Returns the spools that hold something.
@@ -74,4 +96,34 @@ pub async fn forget(cx: &Ops, caller: &Caller, id: &str) -> Result<SpoolRow, Api
         Ok(row)
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stdx::Timestamp;
+
+    #[test]
+    fn spools_of_others_are_told_of_and_named_to_superusers_alone() {
+        let row = |id: &str, jobs| SpoolRow {
+            id: id.to_owned(),
+            holder: format!("web@{id} (7)"),
+            folder: String::new(),
+            jobs,
+            bytes: 0,
+            oldest_at: None,
+            heard_at: Timestamp::EPOCH,
+        };
+        let check = |rows: &[SpoolRow], names_them, expected: Option<&str>| {
+            let expected = expected.map(|text| format!("{text}, which cannot be looked into from here"));
+            assert_eq!(elsewhere(rows, &["own".to_owned()], names_them), expected);
+        };
+        check(&[row("own", 4), row("b", 0)], true, None);
+        check(&[row("own", 4), row("b", 1)], true, Some("1 event waits in spools of web@b (7)"));
+        check(&[row("b", 1), row("c", 2)], true, Some("3 events wait in spools of web@b (7), web@c (7)"));
+        check(&[row("b", 1), row("c", 2)], false, Some("3 events wait in spools of 2 other web processes"));
+        check(&[row("b", 2)], false, Some("2 events wait in spools of another web process"));
+        let many: Vec<SpoolRow> = (0..7).map(|number| row(&number.to_string(), 1)).collect();
+        assert!(elsewhere(&many, &[], true).expect("others").contains("web@4 (7) and 2 more,"));
+    }
 }

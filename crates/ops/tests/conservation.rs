@@ -323,6 +323,10 @@ async fn what_waits_in_the_spool_of_any_web_is_in_flight_until_it_is_forgotten()
     assert_eq!((balance.missing(), balance.spooled, balance.queued), (Some(1), 4, Some(4)), "one is lost all the same");
     say(5);
     assert_eq!(house.balance().await.missing(), Some(0));
+    let elsewhere = "not known here; 5 events wait in spools of web@elsewhere (7), which cannot be looked into from here";
+    assert_eq!(house.receipt("shop", 1).await, ("unknown".to_owned(), Some(elsewhere.to_owned())));
+    let search = receipts::search(&house.ops, &Actor::System, &"01".repeat(16)).await.unwrap();
+    assert_eq!((search.found.len(), search.unseen.as_deref()), (0, Some(elsewhere)));
     let caller = Caller::of_task("test");
     let refused = spools::forget(&house.ops, &caller, "a").await.unwrap_err().to_string();
     assert!(refused.contains("web@elsewhere (7) has this spool"), "{refused}");
@@ -333,4 +337,5 @@ async fn what_waits_in_the_spool_of_any_web_is_in_flight_until_it_is_forgotten()
     assert_eq!(house.balance().await.missing(), Some(5));
     let written = conservation::write_off(&house.ops, &caller).await.unwrap();
     assert_eq!((written.events, house.balance().await.missing()), (5, Some(0)));
+    assert_eq!(house.receipt("shop", 1).await, ("unknown".to_owned(), None), "it is nowhere");
 }

@@ -8,12 +8,12 @@ use crate::cli::Event as Command;
 use crate::config::{Config, Flags};
 use crate::local::Local;
 use anyhow::Context as _;
-use ops::events::EventRef;
-use ops::projects::ProjectRef;
+use ops::projects::Project;
+use ops::receipts::{Receipt, ReceiptStep, Search};
 use processing::Context;
 use protocol::event::Event;
 use protocol::{EventId, json};
-use serde_json::json as object;
+use serde_json::{Value, json as object};
 use std::path::Path;
 use std::process::ExitCode;
 use stdx::{Clock, SystemClock};
@@ -61,40 +61,40 @@ fn parse<'a>(bytes: &'a [u8], repaired: &'a mut Vec<u8>) -> anyhow::Result<Event
 /// The event may be in any project: each is asked, and those that know it answer.
 fn lookup(config: &Config, event_id: &str, as_json: bool) -> anyhow::Result<()> {
     let local = Local::open(config)?;
-    let projects = local.wait(ops::projects::list(&local.ops, &local.caller(), None))?;
-    let mut found = Vec::new();
-    for project in projects {
-        let project_ref = ProjectRef { org: project.organization.slug.clone(), project: project.slug.clone() };
-        let input = EventRef { project: project_ref, event_id: event_id.to_owned() };
-        let receipt = local.wait(ops::receipts::get(&local.ops, &local.caller(), &input))?;
-        if receipt.state != ops::receipts::ReceiptState::Unknown {
-            found.push((format!("{}/{}", project.organization.slug, project.slug), receipt));
-        }
-    }
+    let Search { found, unseen } = local.wait(ops::receipts::search(&local.ops, &local.caller(), event_id))?;
     if as_json {
-        let step =
-            |step: &ops::receipts::ReceiptStep| object!({ "step": step.step, "at": step.at.map(|at| at.to_rfc3339()) });
-        let shape = |(project, receipt): &(String, ops::receipts::Receipt)| {
-            object!({
-                "event_id": receipt.event_id, "project": project, "state": receipt.state.as_str(),
-                "reason": receipt.reason, "issue_id": receipt.issue_id.map(|id| id.to_string()),
-                "steps": receipt.steps.iter().map(step).collect::<Vec<_>>(),
-            })
-        };
-        return output::json(&found.iter().map(shape).collect());
+        let mut shapes: Vec<Value> = found.iter().map(|(project, receipt)| shape(&name_of(project), receipt)).collect();
+        if let (true, Some(unseen)) = (found.is_empty(), unseen) {
+            shapes.push(object!({ "event_id": event_id, "project": null, "state": "unknown", "reason": unseen }));
+        }
+        return output::json(&shapes.into());
     }
     if found.is_empty() {
-        return output::line(&format!("{event_id}: unknown"));
+        let unseen = unseen.map(|unseen| format!(" ({unseen})")).unwrap_or_default();
+        return output::line(&format!("{event_id}: unknown{unseen}"));
     }
     for (project, receipt) in found {
         let reason = receipt.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-        output::line(&format!("{event_id} in {project}: {}{reason}", receipt.state.as_str()))?;
+        output::line(&format!("{event_id} in {}: {}{reason}", name_of(&project), receipt.state.as_str()))?;
         for step in receipt.steps {
             let at = step.at.map(|at| at.to_rfc3339()).unwrap_or_default();
             output::line(&format!("  {:<12} {at}", step.step))?;
         }
     }
     Ok(())
+}
+
+fn name_of(project: &Project) -> String {
+    format!("{}/{}", project.organization.slug, project.slug)
+}
+
+fn shape(project: &str, receipt: &Receipt) -> Value {
+    let step = |step: &ReceiptStep| object!({ "step": step.step, "at": step.at.map(|at| at.to_rfc3339()) });
+    object!({
+        "event_id": receipt.event_id, "project": project, "state": receipt.state.as_str(),
+        "reason": receipt.reason, "issue_id": receipt.issue_id.map(|id| id.to_string()),
+        "steps": receipt.steps.iter().map(step).collect::<Vec<_>>(),
+    })
 }
 
 #[cfg(test)]

@@ -137,6 +137,20 @@ async fn the_main_job_reads_as_scripts_expect() {
     assert_eq!((receipt["state"].as_str(), receipt["issue_id"].as_str()), (Some("stored"), Some("1")));
     let unknown = api.get(&format!("/projects/acme/shop/events/{}/receipt/", "0".repeat(32))).await;
     assert_eq!((unknown.status, unknown.json()["state"].as_str().map(str::to_owned)), (200, Some("unknown".into())));
+    assert_eq!(unknown.json()["reason"], Value::Null);
+    let spool = store::spools::SpoolRow {
+        id: "b".to_owned(),
+        holder: "web@inside (7)".to_owned(),
+        folder: String::new(),
+        jobs: 3,
+        bytes: 0,
+        oldest_at: None,
+        heard_at: NOON,
+    };
+    api.world.ops.stores.db.write_blocking(|tx| store::spools::say(tx, &spool)).expect("it is said");
+    let unseen = api.get(&format!("/projects/acme/shop/events/{}/receipt/", "0".repeat(32))).await.json();
+    let said = "not known here; 3 events wait in spools of another web process, which cannot be looked into from here";
+    assert_eq!((unseen["state"].as_str(), unseen["reason"].as_str()), (Some("unknown"), Some(said)), "no names inside");
     assert_eq!(api.get(&format!("/projects/acme/shop/events/{}/", "0".repeat(32))).await.status, 404);
     assert_eq!(api.get("/projects/acme/shop/events/?per_page=100").await.json().as_array().map(Vec::len), Some(1));
 

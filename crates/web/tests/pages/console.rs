@@ -48,6 +48,9 @@ async fn a_lost_spool_is_forgotten_and_written_off_on_the_page_that_shows_it() {
     assert_eq!(root.post(forget, &meant[..1]).await.status, StatusCode::BAD_REQUEST, "it must be meant");
     assert_eq!(root.post(write_off, &[]).await.status, StatusCode::BAD_REQUEST, "it must be meant");
     let page = root.read("/system/").await;
+    let looked_up = root.read(&format!("/system/events/?event={}", "01".repeat(16))).await;
+    let elsewhere = "not known here; 5 events wait in spools of web@gone (7), which cannot be looked into from here";
+    assert!(looked_up.contains(elsewhere) && !looked_up.contains("No project knows"), "{looked_up}");
     assert!(page.contains("Forget /gone/spool/0") && !page.contains(write_off), "nothing is missed yet");
 
     let answer = root.post(forget, &meant).await;

@@ -3,6 +3,7 @@
 use super::Tab;
 use crate::components::receipt::Receipt;
 use crate::error::PageError;
+use crate::format::url_part;
 use crate::pages::html;
 use crate::shell::{Nav, Shell};
 use crate::state::WebState;
@@ -10,13 +11,11 @@ use crate::viewer::Viewer;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use ops::events::EventRef;
-use ops::projects::{self, ProjectRef};
-use ops::receipts::{self, ReceiptState};
+use ops::ApiError;
+use ops::projects::Project;
+use ops::receipts;
 use serde::Deserialize;
 
-/// Projects in which an id is looked up; each costs a few reads by key.
-const PROJECTS_SEARCHED_MAX: usize = 500;
 /// Characters of an id that are read; one with its hyphens has 36.
 const ID_CHARS_MAX: usize = 64;
 
@@ -26,6 +25,8 @@ pub struct EventsPage {
     pub shell: Shell,
     pub event_id: String,
     pub found: Vec<FoundEvent>,
+    /// Where it may be, if no project knows it.
+    pub unseen: Option<String>,
 }
 
 /// An event id in one project.
@@ -49,8 +50,8 @@ pub async fn show(
 ) -> Result<Response, PageError> {
     viewer.caller.require_superuser()?;
     let event_id: String = query.event.trim().chars().filter(|c| *c != '-').take(ID_CHARS_MAX).collect();
-    let found = if event_id.is_empty() { Vec::new() } else { look_up(&state, &viewer, &event_id).await? };
-    html(&EventsPage { shell: Shell::of(&state, &viewer, Nav::System, "Event lookup"), event_id, found })
+    let (found, unseen) = if event_id.is_empty() { Default::default() } else { look_up(&state, &viewer, &event_id).await? };
+    html(&EventsPage { shell: Shell::of(&state, &viewer, Nav::System, "Event lookup"), event_id, found, unseen })
 }
 
 impl EventsPage {
@@ -59,25 +60,20 @@ impl EventsPage {
     }
 }
 
-async fn look_up(state: &WebState, viewer: &Viewer, event_id: &str) -> Result<Vec<FoundEvent>, PageError> {
-    let mut found = Vec::new();
-    let projects = projects::list(&state.ops, &viewer.caller, None).await?;
-    for project in projects.iter().take(PROJECTS_SEARCHED_MAX) {
-        let reference = ProjectRef { org: project.organization.slug.clone(), project: project.slug.clone() };
-        let wanted = EventRef { project: reference, event_id: event_id.to_owned() };
-        let receipt = match receipts::get(&state.ops, &viewer.caller, &wanted).await {
-            Ok(receipt) if receipt.state != ReceiptState::Unknown => receipt,
-            // What is not an event id is in no project.
-            Ok(_) | Err(ops::ApiError::NotFound | ops::ApiError::Invalid { .. }) => continue,
-            Err(error) => return Err(error.into()),
-        };
-        let url =
-            receipt.issue_id.map(|issue| format!("/issues/{issue}/events/{}/", crate::format::url_part(event_id)));
-        found.push(FoundEvent {
-            project: format!("{}/{}", project.organization.slug, project.slug),
-            url,
-            receipt: Receipt::of(&receipt),
-        });
-    }
-    Ok(found)
+async fn look_up(
+    state: &WebState,
+    viewer: &Viewer,
+    event_id: &str,
+) -> Result<(Vec<FoundEvent>, Option<String>), PageError> {
+    let search = match receipts::search(&state.ops, &viewer.caller, event_id).await {
+        // What is not an event id is in no project.
+        Err(ApiError::NotFound | ApiError::Invalid { .. }) => return Ok(Default::default()),
+        search => search?,
+    };
+    let of_event = |(project, receipt): (Project, receipts::Receipt)| FoundEvent {
+        project: format!("{}/{}", project.organization.slug, project.slug),
+        url: receipt.issue_id.map(|issue| format!("/issues/{issue}/events/{}/", url_part(event_id))),
+        receipt: Receipt::of(&receipt),
+    };
+    Ok((search.found.into_iter().map(of_event).collect(), search.unseen))
 }

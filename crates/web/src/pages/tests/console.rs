@@ -55,7 +55,21 @@ pub fn pages(text: &str) -> Vec<(&'static str, String)> {
         ("system/audit.html", render(&audit::AuditPage::of(shell(true), log(text)))),
         (
             "system/events.html",
-            render(&events::EventsPage { shell: shell(true), event_id: text.to_owned(), found: vec![found] }),
+            render(&events::EventsPage {
+                shell: shell(true),
+                event_id: text.to_owned(),
+                found: vec![found],
+                unseen: None,
+            }),
+        ),
+        (
+            "system/events.html",
+            render(&events::EventsPage {
+                shell: shell(true),
+                event_id: text.to_owned(),
+                found: Vec::new(),
+                unseen: Some(text.to_owned()),
+            }),
         ),
         (
             "system/config.html",
