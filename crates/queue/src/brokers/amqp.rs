@@ -74,6 +74,8 @@ struct Shared {
     /// Names the process in messages, as Celery's clients do.
     origin: String,
     next_lease: AtomicU64,
+    /// The connection whose deliveries are on the desk.
+    epoch: Mutex<u64>,
     leases: Mutex<Leases>,
     claims: Mutex<Turn>,
     desk: Mutex<Desk>,
@@ -84,8 +86,6 @@ struct Shared {
     watched: Mutex<Watched>,
     sizes: Mutex<Sizes>,
     missing: Mutex<Missing>,
-    /// The connection whose deliveries are on the desk.
-    epoch: Mutex<u64>,
     is_closed: AtomicBool,
 }
 

@@ -131,7 +131,7 @@ impl Streams {
 }
 
 impl Shared {
-    /// Sees to it that all lanes of a queue are consumed, with a credit for what is asked. Returns whether all are.
+    /// Sees to it that all lanes of a queue are consumed, with a credit for what is asked.
     pub(super) fn consume(&self, open: &Arc<Open>, bounds: &QueueBounds) -> Result<(), QueueError> {
         let lanes = self.lanes_of(&bounds.queue);
         let held = lock(&self.leases).count(&bounds.queue);

@@ -101,17 +101,15 @@ impl Shared {
         self.look_at_names()?;
         self.arrived.notify_all();
         if let Some(open) = self.link.if_open() {
-            for lane in self.running_lanes() {
+            // Not in the `for`, which would hold the lock over its body.
+            let running = lock(&self.streams).running();
+            for lane in running {
                 if let Some((_, consumers)) = self.link.count(&open, &lane.name)? {
                     lock(&self.streams).note_consumers(&lane.name, consumers);
                 }
             }
         }
         self.look_at_size()
-    }
-
-    fn running_lanes(&self) -> Vec<super::lanes::Lane> {
-        lock(&self.streams).running()
     }
 
     /// Who holds leases says that it lives: what it holds is freed when it does not.
