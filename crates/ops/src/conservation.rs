@@ -10,14 +10,18 @@
 //! What waits or runs is one number. A dead letter may stay for days, so each stands under its own project and hour: it
 //! explains one event there, and hides no loss of another project or hour.
 
+mod held;
+mod hours;
 mod letters;
 mod write_off;
 
 use crate::{Actor, ApiError, Ops};
-use letters::Letters;
-use std::collections::{BTreeMap, HashMap};
-use stdx::Hour;
-use store::conservation::{AcceptedRow, SettledRow};
+use held::Held;
+pub(crate) use hours::Kept;
+use hours::{ByHour, HourRows};
+use std::collections::HashMap;
+use std::sync::Arc;
+use stdx::{Hour, Timestamp};
 pub use write_off::{WrittenOff, write_off};
 
 /// Hours that are compared. Whatever waits longer is among the queue's oldest jobs, which have an alarm of their own.
@@ -77,36 +81,23 @@ pub struct Balance {
 }
 
 impl Balance {
-    fn of(accepted: Vec<AcceptedRow>, (held, spooled): (Option<Held>, i64), settled: Vec<SettledRow>) -> Balance {
-        let mut rows: BTreeMap<(i64, i64), BalanceRow> = BTreeMap::new();
-        let mut withdrawn = 0;
-        for row in accepted {
-            rows.entry((-row.hour.0, row.project_id)).or_default().accepted += row.quantity;
+    fn of(mut hours: ByHour, held: Option<&Held>, spooled: i64) -> Balance {
+        for (&(hour, project_id), quantity) in held.iter().flat_map(|held| &held.letters.by_row) {
+            let rows = Arc::make_mut(hours.entry(hour).or_default());
+            rows.by_project.entry(project_id).or_default().letters += quantity;
         }
-        for row in settled {
-            if row.project_id == 0 {
-                withdrawn += row.quantity;
-                continue;
-            }
-            let balance = rows.entry((-row.hour.0, row.project_id)).or_default();
-            match row.outcome.as_str() {
-                "stored" => balance.stored += row.quantity,
-                "filtered" => balance.filtered += row.quantity,
-                "duplicate" => balance.duplicate += row.quantity,
-                "expired" => balance.expired += row.quantity,
-                _ => balance.dead += row.quantity,
-            }
+        let withdrawn = hours.values().map(|rows| rows.withdrawn).sum();
+        let named = |(hour, rows): (Hour, Arc<HourRows>)| {
+            let rows = Arc::unwrap_or_clone(rows).by_project.into_iter();
+            rows.map(move |(project_id, row)| BalanceRow { hour, project_id, ..row })
+        };
+        Balance {
+            rows: hours.into_iter().rev().flat_map(named).collect(),
+            queued: held.map(|held| held.queued.saturating_add(spooled)),
+            spooled,
+            unnamed_letters: held.map_or(0, |held| held.letters.unnamed),
+            withdrawn,
         }
-        let (queued, letters) = held.map(|held| (held.queued, held.letters)).unzip();
-        let letters = letters.unwrap_or_default();
-        for ((hour, project_id), quantity) in letters.by_row {
-            rows.entry((-hour.0, project_id)).or_default().letters += quantity;
-        }
-        let named =
-            |((hour, project_id), row): ((i64, i64), BalanceRow)| BalanceRow { hour: Hour(-hour), project_id, ..row };
-        let queued = queued.map(|queued: i64| queued.saturating_add(spooled));
-        let rows = rows.into_iter().map(named).collect();
-        Balance { rows, queued, spooled, unnamed_letters: letters.unnamed, withdrawn }
     }
 
     pub fn in_flight(&self) -> i64 {
@@ -121,11 +112,11 @@ impl Balance {
     }
 }
 
-/// What the queue holds of events.
-#[derive(Debug, Default)]
-struct Held {
-    queued: i64,
-    letters: Letters,
+/// One look at the ledger; its rows have no names.
+pub(crate) struct Look {
+    pub balance: Balance,
+    /// What the queue told of all its queues; `None` while it does not answer.
+    pub depths: Option<Vec<queue::QueueDepth>>,
 }
 
 /// Returns the ledger of the last `HOURS`.
@@ -134,37 +125,49 @@ struct Held {
 /// `Forbidden` for anybody else.
 pub async fn balance(cx: &Ops, actor: &Actor) -> Result<Balance, ApiError> {
     actor.require_superuser()?;
-    let since = Hour(cx.clock.now().hour().0 - HOURS + 1);
-    // In one look: a web process says with its counts what its spool held after them.
-    let (accepted, spools) = cx
-        .read("sum what was accepted", move |tx| {
-            Ok((store::conservation::accepted(tx, since)?, store::spools::list(tx)?))
-        })
-        .await?;
-    let spooled = spools.iter().map(|spool| spool.jobs).sum();
-    let held = held(cx, since).await;
-    let (settled, names) =
-        cx.read("sum what was settled", move |tx| Ok((store::conservation::settled(tx, since)?, names(tx)?))).await?;
-    let mut balance = Balance::of(accepted, (held, spooled), settled);
-    for row in &mut balance.rows {
-        row.project = names.get(&row.project_id).cloned().unwrap_or_default();
-    }
+    let mut balance = look(cx).await?.balance;
+    name_projects(cx, &mut balance).await?;
     Ok(balance)
 }
 
-/// After the spools: what leaves them meanwhile is in the queue. Letters last: what dies meanwhile is among them. A letter
-/// that is retried between the two is in neither look, which is why one look alone raises no alarm.
-async fn held(cx: &Ops, since: Hour) -> Option<Held> {
+/// Looks at the ledger. Hours that balance are not read again each time: see `hours`.
+pub(crate) async fn look(cx: &Ops) -> Result<Look, ApiError> {
+    let now = cx.clock.now();
+    let reading = cx.kept_hours.begin(now);
+    // In one look: a web process says with its counts what its spool held after them.
+    let hours = reading.hours.clone();
+    let (accepted, spools) = cx
+        .read("sum what was accepted", move |tx| {
+            Ok((store::conservation::accepted(tx, &hours)?, store::spools::list(tx)?))
+        })
+        .await?;
+    let spooled = spools.iter().map(|spool| spool.jobs).sum();
+    let held = held(cx, now).await;
+    let hours = reading.hours.clone();
+    let settled = cx.read("sum what was settled", move |tx| Ok(store::conservation::settled(tx, &hours)?)).await?;
+    let hours = cx.kept_hours.end(reading, hours::by_hour(accepted, settled));
+    let balance = Balance::of(hours, held.as_ref(), spooled);
+    Ok(Look { balance, depths: held.map(|held| held.depths) })
+}
+
+/// After the spools: what leaves them meanwhile is in the queue.
+async fn held(cx: &Ops, now: Timestamp) -> Option<Held> {
     let event_queues = cx.event_queues.clone();
+    let since = Timestamp::from_seconds(hours::first_hour(now).0 * 3_600);
     let looked = cx.ask("look at the queues", move |queue| {
-        let depths = queue.depths()?;
-        let held = depths.iter().filter(|depth| event_queues.contains(&depth.queue));
-        let jobs: u64 = held.map(|depth| depth.ready + depth.delayed + depth.leased + depth.parked).sum();
-        Ok((jobs, Letters::count(queue, &event_queues, since)?))
+        Held::look(&event_queues, |from| queue.dead_names(since, from), || queue.depths())
     });
     // That it does not answer is the health's to say.
-    let (jobs, letters) = looked.await.ok()?;
-    Some(Held { queued: i64::try_from(jobs).unwrap_or(i64::MAX), letters })
+    looked.await.ok()
+}
+
+/// Says `org/project` in each row whose project is still there.
+pub(crate) async fn name_projects(cx: &Ops, balance: &mut Balance) -> Result<(), ApiError> {
+    let names = cx.read("read the names of projects", |tx| Ok(names(tx)?)).await?;
+    for row in &mut balance.rows {
+        row.project = names.get(&row.project_id).cloned().unwrap_or_default();
+    }
+    Ok(())
 }
 
 /// `org/project` by project id.
@@ -181,6 +184,12 @@ fn names(tx: &mut db::Tx<'_>) -> Result<HashMap<i64, String>, store::StoreError>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use letters::Letters;
+    use store::conservation::{AcceptedRow, SettledRow};
+
+    fn balance_of(accepted: Vec<AcceptedRow>, held: Option<Held>, settled: Vec<SettledRow>) -> Balance {
+        Balance::of(hours::by_hour(accepted, settled), held.as_ref(), 0)
+    }
 
     fn accepted(project_id: i64, hour: i64, quantity: i64) -> AcceptedRow {
         AcceptedRow { project_id, hour: Hour(hour), quantity }
@@ -193,7 +202,7 @@ mod tests {
     /// So many jobs, and letters by project and hour.
     fn held(queued: i64, letters: &[((i64, i64), i64)]) -> Option<Held> {
         let by_row = letters.iter().map(|((project_id, hour), count)| ((Hour(*hour), *project_id), *count)).collect();
-        Some(Held { queued, letters: Letters { by_row, unnamed: 0 } })
+        Some(Held { queued, letters: Letters { by_row, ..Letters::default() }, depths: Vec::new() })
     }
 
     #[test]
@@ -201,7 +210,7 @@ mod tests {
         let check = |letters: &[((i64, i64), i64)], missing| {
             let accepted = vec![accepted(1, 4, 3), accepted(1, 5, 4), accepted(2, 5, 5)];
             let settled = vec![settled(1, 4, "stored", 3), settled(1, 5, "stored", 3), settled(2, 5, "stored", 5)];
-            assert_eq!(Balance::of(accepted, (held(0, letters), 0), settled).missing(), Some(missing), "{letters:?}");
+            assert_eq!(balance_of(accepted, held(0, letters), settled).missing(), Some(missing), "{letters:?}");
         };
         check(&[], 1);
         check(&[((1, 5), 1)], 0);
@@ -214,7 +223,7 @@ mod tests {
     fn what_the_queue_holds_is_not_missing_and_one_event_less_is() {
         let of = |queued| {
             let settled = vec![settled(1, 5, "stored", 80), settled(1, 5, "filtered", 5), settled(2, 5, "dead", 1)];
-            Balance::of(vec![accepted(1, 5, 100), accepted(2, 5, 10)], (held(queued, &[]), 0), settled)
+            balance_of(vec![accepted(1, 5, 100), accepted(2, 5, 10)], held(queued, &[]), settled)
         };
         assert_eq!((of(24).in_flight(), of(24).missing()), (24, Some(0)));
         assert_eq!(of(30).missing(), Some(0), "digested and not yet taken from the queue");
@@ -224,7 +233,7 @@ mod tests {
     #[test]
     fn a_count_lost_in_one_hour_hides_no_event_lost_in_another() {
         let settled = vec![settled(1, 4, "stored", 10), settled(1, 5, "stored", 9)];
-        let balance = Balance::of(vec![accepted(1, 4, 7), accepted(1, 5, 10)], (held(0, &[]), 0), settled);
+        let balance = balance_of(vec![accepted(1, 4, 7), accepted(1, 5, 10)], held(0, &[]), settled);
         assert_eq!(balance.missing(), Some(1));
         assert_eq!(balance.rows[1].unwitnessed(), 3);
         assert_eq!(balance.rows.iter().map(|row| row.hour.0).collect::<Vec<_>>(), [5, 4], "the latest first");
@@ -232,7 +241,7 @@ mod tests {
 
     #[test]
     fn what_an_operator_withdrawn_is_accounted_for() {
-        let balance = Balance::of(vec![accepted(1, 5, 10)], (held(2, &[]), 0), vec![settled(0, 5, "dead", 8)]);
+        let balance = balance_of(vec![accepted(1, 5, 10)], held(2, &[]), vec![settled(0, 5, "dead", 8)]);
         assert_eq!((balance.withdrawn, balance.missing()), (8, Some(0)));
         let unheard = Balance { queued: None, ..balance };
         assert_eq!(unheard.missing(), None, "nobody says what is in the queue");

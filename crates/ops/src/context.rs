@@ -25,6 +25,7 @@ pub struct Ops {
     /// The keys of the configuration.
     pub(crate) options: crate::options::Catalogue,
     pub(crate) pulse: crate::pulse::Recorder,
+    pub(crate) kept_hours: crate::conservation::Kept,
     /// Where this process keeps accepted events while their broker is away.
     pub spool: Option<Arc<Spool>>,
     pub(crate) storage_limits: Option<crate::storage::Limits>,
@@ -46,6 +47,7 @@ impl Ops {
             event_queues: Vec::new(),
             options: crate::options::Catalogue::default(),
             pulse: crate::pulse::Recorder::default(),
+            kept_hours: crate::conservation::Kept::default(),
             spool: None,
             storage_limits: None,
             storage_looks: crate::storage::Looks::default(),

@@ -9,10 +9,10 @@ use crate::queues::{self, QueueDepth};
 use crate::spools::{self, HeldSpool};
 use crate::workers::{self, Worker};
 use crate::{Actor, ApiError, Ops};
-pub use pace::{Counters, Flow, Rate, Tendency};
+pub use pace::{Counters, Flow, QueueFlow, Rate, Tendency};
 pub use queue::SpoolState;
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use stdx::{Hour, Timestamp};
 
@@ -22,9 +22,11 @@ pub const SAMPLE_EVERY: Duration = Duration::from_secs(5);
 const SAMPLES_MAX: usize = 120;
 /// Rates are of this long.
 pub const RATE_WINDOW: Duration = Duration::from_secs(60);
-/// Looks at the ledger that must miss the same events before it is said: a broker that is asked in several steps may
-/// miss a job that moves between two of them.
-const MISSING_LOOKS: u32 = 3;
+/// Looks at the ledger in a row that must miss events before it is said, and then the least of them: a broker that is asked
+/// in several steps may miss a job that moves between two of them. Which events they miss no look can tell.
+const MISSING_LOOKS: usize = 3;
+/// A ledger of the sampler is shown if it is no older; its looks are further apart where the queue answers slowly.
+const BALANCE_FRESH: Duration = Duration::from_secs(15);
 
 /// What was seen at one moment.
 #[derive(Clone, Debug)]
@@ -41,6 +43,8 @@ pub struct Sample {
 pub struct Heard {
     /// Jobs that all workers finished, as their rows say.
     pub finished: u64,
+    /// The same by queue.
+    pub finished_by_queue: BTreeMap<String, u64>,
     pub queues: Vec<QueueDepth>,
 }
 
@@ -72,13 +76,20 @@ struct State {
     counters: Counters,
     /// What the hourly counts said last.
     hourly: Option<pace::Hourly>,
-    missing: i64,
-    missing_looks: u32,
+    /// What the last looks at the ledger missed, `MISSING_LOOKS` at most.
+    missing: VecDeque<i64>,
+    /// The last look at the ledger, and when that was.
+    balance: Option<(Timestamp, Arc<Balance>)>,
 }
 
 impl Recorder {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Somebody has changed the ledger: the next page looks for itself.
+    pub(crate) fn forget_balance(&self) {
+        self.lock().balance = None;
     }
 }
 
@@ -89,40 +100,45 @@ impl Recorder {
 /// that is the health's to say.
 pub async fn sample(cx: &Ops, actor: &Actor) -> Result<(), ApiError> {
     actor.require_superuser()?;
-    let since = Hour(cx.clock.now().hour().0 - 1);
+    let this_hour = cx.clock.now().hour().0;
     let hourly = cx.read("sum the last hours", move |tx| {
-        let accepted = store::conservation::accepted(tx, since)?;
+        let since = Hour(this_hour - 1);
+        let accepted = store::conservation::accepted(tx, &[since, Hour(this_hour), Hour(this_hour + 1)])?;
         let outcomes = store::outcomes::by_hour(tx, since)?;
         Ok(pace::Hourly::of(&accepted, outcomes))
     });
     let hourly = hourly.await?;
-    let heard = match (queues::depths(cx).await, workers::list(cx, actor).await) {
-        (Ok(queues), Ok(workers)) => {
-            let finished = workers.iter().map(|worker| worker.row.finished).fold(0, u64::wrapping_add);
-            Some(Heard { finished, queues })
-        }
-        (Err(_), _) | (_, Err(_)) => None,
+    let conservation::Look { balance, depths } = conservation::look(cx).await?;
+    let heard = match (depths, workers::list(cx, actor).await) {
+        (Some(depths), Ok(workers)) => Some(Heard::of(queues::rows(depths), &workers)),
+        (None, _) | (_, Err(_)) => None,
     };
-    let missing = conservation::balance(cx, actor).await?.missing().unwrap_or(0);
     let at = cx.clock.now();
     let mut state = cx.pulse.lock();
     let growth = state.hourly.as_ref().map(|last| hourly.growth_since(last)).unwrap_or_default();
     state.counters.add(growth);
     state.hourly = Some(hourly);
-    state.missing_looks = if missing > 0 { state.missing_looks.saturating_add(1) } else { 0 };
-    state.missing = missing;
+    push(&mut state.missing, balance.missing().unwrap_or(0), MISSING_LOOKS);
+    state.balance = Some((at, Arc::new(balance)));
     let counters = state.counters.clone();
-    state.samples.push_back(Sample { at, counters, heard });
-    if state.samples.len() > SAMPLES_MAX {
-        state.samples.pop_front();
-    }
+    push(&mut state.samples, Sample { at, counters, heard }, SAMPLES_MAX);
     Ok(())
 }
 
-/// Returns how many events the last looks at the ledger missed; 0 while it holds, or is not sure.
+fn push<T>(queue: &mut VecDeque<T>, one: T, most: usize) {
+    queue.push_back(one);
+    if queue.len() > most {
+        queue.pop_front();
+    }
+}
+
+/// Returns how many events the last looks at the ledger missed at least; 0 while it holds, or is not sure.
 pub fn missing(cx: &Ops) -> i64 {
     let state = cx.pulse.lock();
-    if state.missing_looks >= MISSING_LOOKS { state.missing } else { 0 }
+    match state.missing.len() {
+        MISSING_LOOKS => state.missing.iter().copied().min().unwrap_or(0),
+        _ => 0,
+    }
 }
 
 /// Returns the state of the pipeline.
@@ -135,12 +151,41 @@ pub async fn get(cx: &Ops, actor: &Actor) -> Result<Pulse, ApiError> {
         Ok(workers) => (workers, None),
         Err(error) => (Vec::new(), Some(stdx::causes::on_one_line(&error))),
     };
-    let balance = conservation::balance(cx, actor).await?;
+    let mut balance = match recent_balance(cx) {
+        Some(balance) => Balance::clone(&balance),
+        None => conservation::look(cx).await?.balance,
+    };
+    conservation::name_projects(cx, &mut balance).await?;
     let spools = spools::list(cx, actor).await?;
     let samples: Vec<Sample> = cx.pulse.lock().samples.iter().cloned().collect();
     let flow = Flow::of(&samples);
     let (event_queues, spool) = (cx.event_queues.clone(), cx.spool_state());
     Ok(Pulse { now: cx.clock.now(), samples, flow, workers, unheard, balance, event_queues, spool, spools })
+}
+
+/// Returns the projects of which the last look saw events under way; none where nobody looks.
+pub(crate) fn projects_under_way(cx: &Ops) -> BTreeSet<i64> {
+    let balance = recent_balance(cx).unwrap_or_default();
+    balance.rows.iter().filter(|row| row.in_flight() > 0).map(|row| row.project_id).collect()
+}
+
+/// The sampler's last look, so that a view costs none: it walks the names of all dead letters.
+fn recent_balance(cx: &Ops) -> Option<Arc<Balance>> {
+    let (at, balance) = cx.pulse.lock().balance.clone()?;
+    let now = cx.clock.now();
+    (at <= now && now.since(at) < BALANCE_FRESH).then_some(balance)
+}
+
+impl Heard {
+    fn of(queues: Vec<QueueDepth>, workers: &[Worker]) -> Heard {
+        let mut finished_by_queue: BTreeMap<String, u64> = BTreeMap::new();
+        for (queue, finished) in workers.iter().flat_map(|worker| &worker.row.finished_by_queue) {
+            let sum = finished_by_queue.entry(queue.clone()).or_default();
+            *sum = sum.wrapping_add(*finished);
+        }
+        let finished = workers.iter().map(|worker| worker.row.finished).fold(0, u64::wrapping_add);
+        Heard { finished, finished_by_queue, queues }
+    }
 }
 
 impl Pulse {
@@ -150,6 +195,11 @@ impl Pulse {
             heard.queues.iter().find(|depth| depth.queue == queue).map_or(0, |depth| depth.ready + depth.leased)
         };
         self.samples.iter().filter_map(|sample| sample.heard.as_ref()).map(ready).collect()
+    }
+
+    /// Returns what a queue takes and gives away; `None` while the queue does not say.
+    pub fn flow_of(&self, queue: &str) -> Option<QueueFlow> {
+        QueueFlow::of(&self.samples, queue)
     }
 
     /// Returns `org/project`; empty for a project that received nothing within the ledger's hours.

@@ -30,6 +30,11 @@ pub async fn list(cx: &Ops, actor: &Actor) -> Result<Vec<QueueDepth>, ApiError> 
 }
 
 pub(crate) async fn depths(cx: &Ops) -> Result<Vec<QueueDepth>, ApiError> {
+    Ok(rows(cx.ask("look at the queues", |queue| queue.depths()).await?))
+}
+
+/// Rows by name, of what the queue told.
+pub(crate) fn rows(depths: Vec<queue::QueueDepth>) -> Vec<QueueDepth> {
     let row = |depth: queue::QueueDepth| QueueDepth {
         queue: depth.queue,
         ready: depth.ready,
@@ -40,10 +45,9 @@ pub(crate) async fn depths(cx: &Ops) -> Result<Vec<QueueDepth>, ApiError> {
         oldest_age_s: depth.oldest_age.map(|age| age.as_secs()),
         paused: depth.paused,
     };
-    let depths = cx.ask("look at the queues", |queue| queue.depths()).await?;
     let mut rows: Vec<QueueDepth> = depths.into_iter().map(row).collect();
     rows.sort_unstable_by(|a, b| a.queue.cmp(&b.queue));
-    Ok(rows)
+    rows
 }
 
 /// Stops claims from a queue until it is resumed; what runs goes on, publishing too.

@@ -8,7 +8,6 @@ use stdx::{Hour, Timestamp};
 pub struct Status {
     pub now: Timestamp,
     pub public_url: String,
-    /// Empty while the queue does not answer.
     /// `None` while the queue does not answer: that is the health's to say, and no reason to say nothing of the rest.
     pub queues: Option<Vec<QueueDepth>>,
     pub organizations: u64,

@@ -3,7 +3,7 @@
 use ops::conservation::{self, Balance, BalanceRow};
 use ops::dead_letters::{self, Selection};
 use ops::events::EventRef;
-use ops::{Actor, Caller, Ops, queues, receipts, spools};
+use ops::{Actor, Caller, Ops, pulse, queues, receipts, spools};
 use protocol::accepted::{AcceptedBody, AcceptedJob, Endpoint};
 use protocol::job_name::JobName;
 use protocol::{Encoding, EventId};
@@ -67,6 +67,22 @@ impl House {
         self.queue.publish(vec![job]).await.unwrap();
         let row = AcceptedRow { project_id, hour: received_at.hour(), quantity: 1 };
         self.ops.stores.db.write_blocking(|tx| store::conservation::add_accepted(tx, &[row])).unwrap();
+    }
+
+    /// Events that were accepted and are nowhere.
+    fn lose(&self, project_id: i64, at: Timestamp, quantity: i64) {
+        let row = AcceptedRow { project_id, hour: at.hour(), quantity };
+        self.ops.stores.db.write_blocking(|tx| store::conservation::add_accepted(tx, &[row])).unwrap();
+    }
+
+    async fn until_somebody_writes_off(&self) {
+        loop {
+            let lease = self.ops.stores.db.read_blocking(|tx| store::settings::with_prefix(tx, "lease.conservation"));
+            if !lease.unwrap().is_empty() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     fn claim(&self) -> Claimed {
@@ -185,10 +201,6 @@ async fn an_old_letter_hides_no_loss_of_another_project_or_hour() {
     let house = House::new().await;
     let (shop, site) = (house.world.shop, house.world.site);
     let earlier = Timestamp::from_micros(NOON.micros() - 3 * HOUR.as_micros() as i64);
-    let lose = |project_id, at: Timestamp| {
-        let row = AcceptedRow { project_id, hour: at.hour(), quantity: 1 };
-        house.ops.stores.db.write_blocking(|tx| store::conservation::add_accepted(tx, &[row])).unwrap();
-    };
     house.accept(shop, 1, earlier, inline()).await;
     house.bury_one();
     // Older than the hours that are compared: its acceptance is not among them, nor is it.
@@ -196,9 +208,9 @@ async fn an_old_letter_hides_no_loss_of_another_project_or_hour() {
     house.accept(site, 2, old, inline()).await;
     house.bury_one();
     assert_eq!(house.balance().await.missing(), Some(0));
-    lose(site, earlier);
+    house.lose(site, earlier, 1);
     assert_eq!(house.balance().await.missing(), Some(1), "of another project in the letter's hour");
-    lose(shop, NOON);
+    house.lose(shop, NOON, 1);
     assert_eq!(house.balance().await.missing(), Some(2), "of the letter's project in another hour");
     assert_eq!(house.row(shop, earlier).await.letters, 1);
     let caller = Caller::of_task("test");
@@ -338,4 +350,66 @@ async fn what_waits_in_the_spool_of_any_web_is_in_flight_until_it_is_forgotten()
     let written = conservation::write_off(&house.ops, &caller).await.unwrap();
     assert_eq!((written.events, house.balance().await.missing()), (5, Some(0)));
     assert_eq!(house.receipt("shop", 1).await, ("unknown".to_owned(), None), "it is nowhere");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_who_write_off_at_once_one_counts_the_events() {
+    let house = House::new().await;
+    house.lose(house.world.shop, NOON, 2);
+    let caller = Caller::of_task("test");
+    let (one, other) =
+        tokio::join!(conservation::write_off(&house.ops, &caller), conservation::write_off(&house.ops, &caller));
+    let (done, refused) = if one.is_ok() { (one, other) } else { (other, one) };
+    assert_eq!((done.unwrap().events, refused.unwrap_err().status()), (2, 409));
+    let row = house.row(house.world.shop, NOON).await;
+    assert_eq!((row.dead, row.unwitnessed()), (2, 0));
+    assert_eq!(conservation::write_off(&house.ops, &caller).await.unwrap().events, 0, "the next need not wait");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_lost_the_lease_while_looking_writes_nothing_off() {
+    let house = House::new().await;
+    house.lose(house.world.shop, NOON, 2);
+    let caller = Caller::of_task("test");
+    let too_late = async {
+        house.until_somebody_writes_off().await;
+        house.world.clock.advance(HOUR);
+    };
+    let (slow, ()) = tokio::join!(conservation::write_off(&house.ops, &caller), too_late);
+    assert_eq!(slow.unwrap_err().status(), 409);
+    assert_eq!(house.row(house.world.shop, NOON).await.dead, 0);
+    assert_eq!(conservation::write_off(&house.ops, &caller).await.unwrap().events, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hours_that_balance_are_read_again_after_a_minute_and_others_at_each_look() {
+    let house = House::new().await;
+    let shop = house.world.shop;
+    let [old, older] = [3, 5].map(|hours| NOON.minus(HOUR * hours));
+    house.lose(shop, older, 1);
+    assert_eq!(house.balance().await.missing(), Some(1));
+    house.lose(shop, older, 1);
+    assert_eq!(house.balance().await.missing(), Some(2), "an hour that does not balance");
+    house.lose(shop, old, 1);
+    assert_eq!(house.balance().await.missing(), Some(2), "an old hour that balanced just now");
+    house.lose(shop, NOON.minus(HOUR), 1);
+    assert_eq!(house.balance().await.missing(), Some(3), "the hour before this one may always change");
+    house.world.clock.advance(Duration::from_secs(60));
+    assert_eq!(house.balance().await.missing(), Some(4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_missing_is_said_what_three_looks_in_a_row_missed_at_least() {
+    let house = House::new().await;
+    for (lost, said) in [(7, 0), (1, 0), (1, 7), (1, 8)] {
+        house.lose(house.world.shop, NOON, lost);
+        pulse::sample(&house.ops, &Actor::System).await.unwrap();
+        assert_eq!(pulse::missing(&house.ops), said, "after {lost} more");
+    }
+    conservation::write_off(&house.ops, &Caller::of_task("test")).await.unwrap();
+    let shown = pulse::get(&house.ops, &Actor::System).await.unwrap();
+    assert_eq!(shown.balance.missing(), Some(0), "a page does not show what was before");
+    assert_eq!(shown.balance.rows[0].project, "acme/shop");
+    pulse::sample(&house.ops, &Actor::System).await.unwrap();
+    assert_eq!(pulse::missing(&house.ops), 0);
 }

@@ -2,6 +2,7 @@
 //! what came of it, each by project and hour of receipt. Nothing here decides whether they agree.
 
 use crate::StoreError;
+use crate::issues::Statement;
 use db::{Tx, Val};
 use stdx::Hour;
 
@@ -41,32 +42,33 @@ pub fn add_accepted(tx: &mut Tx<'_>, rows: &[AcceptedRow]) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Returns what was accepted since `since`, by hour and project.
+/// Returns what was accepted within `hours`, by hour and project.
 ///
 /// # Errors
 /// If the database fails.
-pub fn accepted(tx: &mut Tx<'_>, since: Hour) -> Result<Vec<AcceptedRow>, StoreError> {
-    let rows: Vec<(i64, i64, i64)> = tx.query(
-        "SELECT project_id, hour, quantity FROM accepted_hour
-         WHERE hour >= $1 ORDER BY hour, project_id",
-        &[Val::from(since)],
-    )?;
+pub fn accepted(tx: &mut Tx<'_>, hours: &[Hour]) -> Result<Vec<AcceptedRow>, StoreError> {
+    let mut statement = Statement::default();
+    statement.push("SELECT project_id, hour, quantity FROM accepted_hour WHERE hour IN (");
+    statement.bind_list(hours.iter().map(|hour| Val::from(*hour)));
+    statement.push(") ORDER BY hour, project_id");
+    let rows: Vec<(i64, i64, i64)> = tx.query(&statement.sql, &statement.values)?;
     let row = |(project_id, hour, quantity)| AcceptedRow { project_id, hour: Hour(hour), quantity };
     Ok(rows.into_iter().map(row).collect())
 }
 
-/// Returns what came to an end since `since`, by hour of receipt, project and outcome.
+/// Returns what came to an end of what was received within `hours`, by hour, project and outcome.
 ///
 /// # Errors
 /// If the database fails.
-pub fn settled(tx: &mut Tx<'_>, since: Hour) -> Result<Vec<SettledRow>, StoreError> {
-    let rows: Vec<(i64, i64, String, i64)> = tx.query(
-        "SELECT project_id, hour, outcome, SUM(quantity) FROM outcome_hour
-         WHERE hour >= $1 AND category = 'error'
-           AND outcome IN ('stored', 'filtered', 'duplicate', 'expired', 'dead')
+pub fn settled(tx: &mut Tx<'_>, hours: &[Hour]) -> Result<Vec<SettledRow>, StoreError> {
+    let mut statement = Statement::default();
+    statement.push("SELECT project_id, hour, outcome, SUM(quantity) FROM outcome_hour WHERE hour IN (");
+    statement.bind_list(hours.iter().map(|hour| Val::from(*hour)));
+    statement.push(
+        ") AND category = 'error' AND outcome IN ('stored', 'filtered', 'duplicate', 'expired', 'dead')
          GROUP BY hour, project_id, outcome ORDER BY hour, project_id, outcome",
-        &[Val::from(since)],
-    )?;
+    );
+    let rows: Vec<(i64, i64, String, i64)> = tx.query(&statement.sql, &statement.values)?;
     let row = |(project_id, hour, outcome, quantity)| SettledRow { project_id, hour: Hour(hour), outcome, quantity };
     Ok(rows.into_iter().map(row).collect())
 }

@@ -23,3 +23,19 @@ pub fn take(tx: &mut Tx<'_>, name: &str, holder: &str, now: Timestamp, length: D
     settings::set(tx, &key, &format!("{holder} {}", now.plus(length).micros()), now)?;
     Ok(true)
 }
+
+/// Gives a lease back. Returns whether `holder` had it until now: what a transaction does under a lease it does with this,
+/// so that of two that believe to have it one is told.
+///
+/// # Errors
+/// If the database fails.
+pub fn give_back(tx: &mut Tx<'_>, name: &str, holder: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let key = format!("lease.{name}");
+    let Some(held) = settings::get(tx, &key)? else { return Ok(false) };
+    let Some((other, until)) = held.rsplit_once(' ') else { return Ok(false) };
+    if other != holder {
+        return Ok(false);
+    }
+    settings::delete_if(tx, &key, &held)?;
+    Ok(Timestamp::from_micros(until.parse().unwrap_or(0)) > now)
+}

@@ -105,6 +105,11 @@ fn a_lease_is_one_holders_until_it_ends_whatever_the_clock_does() {
         assert!(leases::take(tx, "other", "b", NOW, LENGTH)?);
         assert!(leases::take(tx, "upkeep", "b", NOW.plus(LENGTH * 2), LENGTH)?, "it ended");
         assert!(leases::take(tx, "upkeep", "a", NOW, LENGTH)?, "one from the future does not hold for ever");
+        assert!(!leases::give_back(tx, "upkeep", "b", NOW)?, "it is not its");
+        assert!(leases::give_back(tx, "upkeep", "a", NOW)?);
+        assert!(!leases::give_back(tx, "upkeep", "a", NOW)?, "it was given back");
+        assert!(leases::take(tx, "upkeep", "b", NOW, LENGTH)?, "at once");
+        assert!(!leases::give_back(tx, "upkeep", "b", NOW.plus(LENGTH))?, "it ended before");
         Ok(())
     });
 }

@@ -2,38 +2,40 @@
 //! flight, and no other.
 
 use protocol::job_name::{Brings, JobName};
-use queue::{DeadName, Queue, QueueError};
+use queue::{DeadName, DeadNames, QueueError};
 use std::collections::{BTreeMap, HashSet};
-use stdx::{Hour, Timestamp};
+use stdx::Hour;
 
 /// Letters of the hours that are compared.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) struct Letters {
     /// By hour and project.
     pub by_row: BTreeMap<(Hour, i64), i64>,
     /// Of jobs that the disk has lost, name and all: nobody can tell whose they are.
     pub unnamed: i64,
+    /// Those that were seen: a broker may name one twice, and each is looked for twice.
+    pub seen: HashSet<String>,
 }
 
 impl Letters {
-    /// Counts the letters in queues of events whose jobs were received since `since`.
-    pub fn count(queue: &dyn Queue, event_queues: &[String], since: Hour) -> Result<Letters, QueueError> {
-        let since = Timestamp::from_seconds(since.0 * 3_600);
-        let mut letters = Letters::default();
-        // A broker may name one twice.
-        let mut named = HashSet::new();
-        let mut from = None;
+    /// Adds the letters in queues of events that were not seen before, however many batches they come in.
+    pub fn see(
+        &mut self,
+        names: &mut impl FnMut(Option<&str>) -> Result<DeadNames, QueueError>,
+        event_queues: &[String],
+    ) -> Result<(), QueueError> {
+        let mut from: Option<String> = None;
         loop {
-            let some = queue.dead_names(since, from.as_deref())?;
+            let some = names(from.as_deref())?;
             for name in some.names.into_iter().filter(|name| event_queues.contains(&name.queue)) {
-                if !named.contains(&name.id) {
-                    letters.add(&name);
-                    named.insert(name.id);
+                if !self.seen.contains(&name.id) {
+                    self.add(&name);
+                    self.seen.insert(name.id);
                 }
             }
             from = some.next;
             if from.is_none() {
-                return Ok(letters);
+                return Ok(());
             }
         }
     }
@@ -59,6 +61,7 @@ fn is_lost_name(id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stdx::Timestamp;
 
     #[test]
     fn a_letter_counts_for_the_event_that_it_is_of_and_for_no_other() {

@@ -1,10 +1,11 @@
 //! Writing off: an operator says that events are lost, after their broker was emptied or lost its disk. They are counted as
 //! dead, so that the ledger balances again and the next loss shows.
 
-use super::{BalanceRow, balance};
+use super::{BalanceRow, look};
 use crate::audit::{self, Note};
 use crate::{ApiError, Caller, Ops, Permission};
 use std::time::Duration;
+use store::leases;
 use store::outcomes::OutcomeRow;
 
 /// As their reason stands among the outcomes.
@@ -12,6 +13,11 @@ const REASON: &str = "lost with the broker";
 /// A broker that is asked in several steps may miss a job that moves between two of them: the least of so many looks counts.
 const LOOKS: u32 = 3;
 const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// One at a time, of all processes: what two count that both looked before either wrote is counted twice, and the surplus
+/// hides as many losses of the same rows.
+const LEASE_NAME: &str = "conservation.write-off";
+/// Longer than the looks last at a broker that answers slowly.
+const LEASE: Duration = Duration::from_secs(60);
 
 /// What was written off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,13 +41,31 @@ impl WrittenOff {
 /// which both lie it cannot be told whose events are lost, and the first named lose first.
 ///
 /// # Errors
-/// `PermissionMissing` without `queues.admin`, `Queue` while it does not say what it holds.
+/// `PermissionMissing` without `queues.admin`, `Conflict` while somebody else writes off, `Queue` while it does not say what
+/// it holds.
 pub async fn write_off(cx: &Ops, caller: &Caller) -> Result<WrittenOff, ApiError> {
     caller.require_permission(Permission::QueuesAdmin)?;
-    let mut last = balance(cx, caller).await?;
+    let (holder, now) = (stdx::random::uuid(), cx.clock.now());
+    let by = holder.clone();
+    let take = cx.write("begin to write off", move |tx| Ok(leases::take(tx, LEASE_NAME, &by, now, LEASE)?));
+    if !take.await? {
+        return Err(conflict("Somebody writes off lost events at this moment. Look at the ledger in a minute."));
+    }
+    let written = under_lease(cx, caller, holder.clone()).await;
+    if written.is_err() {
+        // Whoever tries again need not wait for its end; where this fails too, it ends by itself.
+        let _ = cx.write("end to write off", move |tx| Ok(leases::give_back(tx, LEASE_NAME, &holder, now)?)).await;
+    }
+    written
+}
+
+async fn under_lease(cx: &Ops, caller: &Caller, holder: String) -> Result<WrittenOff, ApiError> {
+    // What was written off elsewhere changed hours that may be kept here.
+    cx.kept_hours.forget();
+    let mut last = look(cx).await?.balance;
     for _ in 1..LOOKS {
         tokio::time::sleep(LOOK_EVERY).await;
-        let next = balance(cx, caller).await?;
+        let next = look(cx).await?.balance;
         if next.missing() <= last.missing() {
             last = next;
         }
@@ -49,11 +73,11 @@ pub async fn write_off(cx: &Ops, caller: &Caller) -> Result<WrittenOff, ApiError
     let Some(missing) = last.missing() else {
         // It is asked once more for its reason.
         cx.ask("look at the queues", |queue| queue.depths()).await?;
-        return Err(ApiError::Conflict { detail: "The queue answers again. Try again.".to_owned() });
+        return Err(conflict("The queue answers again. Try again."));
     };
     let note = |detail: &str| Note::new("queue.write-off", "the ledger").detail(detail);
     audit::note_alone(cx, caller, note(&format!("begins: {missing} events"))).await?;
-    let written = count_as_lost(cx, rows_of(&last.rows, missing), missing).await;
+    let written = count_as_lost(cx, holder, rows_of(&last.rows, missing), missing).await;
     let told = match &written {
         Ok(written) => written.said(),
         Err(error) => format!("stopped: {}", stdx::causes::on_one_line(error)),
@@ -62,10 +86,28 @@ pub async fn write_off(cx: &Ops, caller: &Caller) -> Result<WrittenOff, ApiError
     written
 }
 
-async fn count_as_lost(cx: &Ops, rows: Vec<OutcomeRow>, events: i64) -> Result<WrittenOff, ApiError> {
-    cx.write("write off lost events", move |tx| Ok(store::outcomes::add(tx, &rows)?)).await?;
+/// The lease ends in the transaction that counts.
+async fn count_as_lost(
+    cx: &Ops,
+    holder: String,
+    rows: Vec<OutcomeRow>,
+    events: i64,
+) -> Result<WrittenOff, ApiError> {
+    let now = cx.clock.now();
+    cx.write("write off lost events", move |tx| {
+        if !leases::give_back(tx, LEASE_NAME, &holder, now)? {
+            return Err(conflict("Looking took too long; nothing was written off. Try again.").into());
+        }
+        Ok(store::outcomes::add(tx, &rows)?)
+    })
+    .await?;
+    cx.pulse.forget_balance();
     let was_emptied = cx.ask("write off what the broker lost", |queue| queue.write_off()).await?;
     Ok(WrittenOff { events, was_emptied })
+}
+
+fn conflict(detail: &str) -> ApiError {
+    ApiError::Conflict { detail: detail.to_owned() }
 }
 
 fn rows_of(balance: &[BalanceRow], missing: i64) -> Vec<OutcomeRow> {

@@ -3,7 +3,7 @@
 use super::{Heard, RATE_WINDOW, Sample};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
-use stdx::Hour;
+use stdx::{Hour, Timestamp};
 use store::conservation::AcceptedRow;
 use store::outcomes::HourSum;
 
@@ -154,12 +154,45 @@ fn by_project(first: &Counters, last: &Counters, rate: impl Fn(i64) -> Rate) -> 
     counts.into_iter().map(|(id, count)| (id, rate(count))).collect()
 }
 
+/// What a queue takes and gives away.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct QueueFlow {
+    /// Jobs that came: published, or back for another run.
+    pub inward: Rate,
+    /// Jobs whose run ended, however it did.
+    pub outward: Rate,
+}
+
+impl QueueFlow {
+    /// Over the last minute, or as long as there are samples. No broker counts what it is given, so that is what went and
+    /// what is there more than before; a purge shows as nothing that came.
+    pub fn of(samples: &[Sample], queue: &str) -> Option<QueueFlow> {
+        let last = samples.last()?;
+        let (over, before, now) = spoken(samples, last.at.minus(RATE_WINDOW), last)?;
+        let ended = |heard: &Heard| heard.finished_by_queue.get(queue).copied().unwrap_or(0);
+        let held = |heard: &Heard| {
+            let depth = heard.queues.iter().find(|depth| depth.queue == queue);
+            depth.map_or(0, |depth| depth.ready + depth.delayed + depth.leased + depth.parked + depth.dead)
+        };
+        let outward = ended(now).saturating_sub(ended(before));
+        let inward = (outward + held(now)).saturating_sub(held(before));
+        let rate = |count: u64| Rate(count as f64 / over.as_secs_f64());
+        Some(QueueFlow { inward: rate(inward), outward: rate(outward) })
+    }
+}
+
 /// Over what the queue said within the window: a worker counts from its own start.
 fn finished(samples: &[Sample], first: &Sample, last: &Sample) -> Option<Rate> {
+    let (over, before, now) = spoken(samples, first.at, last)?;
+    Some(Rate(now.finished.saturating_sub(before.finished) as f64 / over.as_secs_f64()))
+}
+
+/// The first and the last word of the queue since `since`, and what is between them.
+fn spoken<'a>(samples: &'a [Sample], since: Timestamp, last: &'a Sample) -> Option<(Duration, &'a Heard, &'a Heard)> {
     let now = last.heard.as_ref()?;
-    let within = samples.iter().filter(|sample| sample.at >= first.at && sample.at < last.at);
+    let within = samples.iter().filter(|sample| sample.at >= since && sample.at < last.at);
     let (at, before) = within.filter_map(|sample| Some((sample.at, sample.heard.as_ref()?))).next()?;
-    Some(Rate(now.finished.saturating_sub(before.finished) as f64 / last.at.since(at).as_secs_f64()))
+    Some((last.at.since(at), before, now))
 }
 
 fn waiting(heard: &Heard) -> u64 {
@@ -179,7 +212,6 @@ fn tendency(before: u64, now: u64) -> Tendency {
 mod tests {
     use super::*;
     use crate::queues::QueueDepth;
-    use stdx::Timestamp;
 
     fn hourly(rows: &[(i64, i64, i64)], stored: &[(i64, i64)]) -> Hourly {
         let accepted: Vec<AcceptedRow> = rows
@@ -213,7 +245,9 @@ mod tests {
     fn sample(second: i64, accepted: i64, ready: u64) -> Sample {
         let counters = Counters { accepted, ..Counters::default() };
         let queues = vec![QueueDepth { queue: "q".to_owned(), ready, ..QueueDepth::default() }];
-        let heard = Some(Heard { finished: accepted.unsigned_abs(), queues });
+        let finished = accepted.unsigned_abs();
+        let finished_by_queue = BTreeMap::from([("q".to_owned(), finished)]);
+        let heard = Some(Heard { finished, finished_by_queue, queues });
         Sample { at: Timestamp::from_seconds(second), counters, heard }
     }
 
@@ -232,6 +266,16 @@ mod tests {
         assert_eq!((flow.finished, flow.tendency), (None, Tendency::Unknown));
         let flow = Flow::of(&[silent(0), sample(30, 5_000, 900), sample(40, 5_020, 900)]);
         assert_eq!((flow.finished, flow.tendency), (Some(Rate(2.0)), Tendency::Unknown));
+    }
+
+    #[test]
+    fn what_a_queue_took_is_what_it_gave_away_and_what_it_holds_more() {
+        let of = |samples: &[Sample]| QueueFlow::of(samples, "q").map(|flow| (flow.inward.0, flow.outward.0));
+        assert_eq!(of(&[sample(0, 0, 0), sample(40, 100, 50), sample(50, 200, 250)]), Some((9.0, 4.0)));
+        assert_eq!(of(&[sample(0, 0, 900), sample(10, 100, 0)]), Some((0.0, 10.0)), "purged");
+        assert_eq!(of(&[sample(0, 0, 0), sample(40, 100, 0), sample(140, 300, 0)]), None, "one word is no rate");
+        assert_eq!(of(&[sample(0, 0, 0), Sample { heard: None, ..sample(40, 0, 0) }]), None);
+        assert_eq!(QueueFlow::of(&[sample(0, 0, 0), sample(40, 80, 0)], "other"), Some(QueueFlow::default()));
     }
 
     #[test]
