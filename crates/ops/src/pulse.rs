@@ -11,7 +11,7 @@ use crate::workers::{self, Worker};
 use crate::{Actor, ApiError, Ops};
 pub use pace::{Counters, Flow, QueueFlow, Rate, Tendency};
 pub use queue::SpoolState;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use stdx::{Hour, Timestamp};
@@ -161,12 +161,6 @@ pub async fn get(cx: &Ops, actor: &Actor) -> Result<Pulse, ApiError> {
     let flow = Flow::of(&samples);
     let (event_queues, spool) = (cx.event_queues.clone(), cx.spool_state());
     Ok(Pulse { now: cx.clock.now(), samples, flow, workers, unheard, balance, event_queues, spool, spools })
-}
-
-/// Returns the projects of which the last look saw events under way; none where nobody looks.
-pub(crate) fn projects_under_way(cx: &Ops) -> BTreeSet<i64> {
-    let balance = recent_balance(cx).unwrap_or_default();
-    balance.rows.iter().filter(|row| row.in_flight() > 0).map(|row| row.project_id).collect()
 }
 
 /// The sampler's last look, so that a view costs none: it walks the names of all dead letters.

@@ -1,6 +1,7 @@
 //! Workers: who runs jobs, and what no worker can run. For superusers and the system.
 
 use crate::{Actor, ApiError, Ops};
+pub use queue::pool::{ChildRow, PoolRow};
 pub use queue::{Parked, RateLimitRow, RunningRow, WORKER_DEAD_AFTER, WorkerRow};
 
 /// A worker and whether it was heard lately.

@@ -335,7 +335,8 @@ async fn what_waits_in_the_spool_of_any_web_is_in_flight_until_it_is_forgotten()
     assert_eq!((balance.missing(), balance.spooled, balance.queued), (Some(1), 4, Some(4)), "one is lost all the same");
     say(5);
     assert_eq!(house.balance().await.missing(), Some(0));
-    let elsewhere = "not known here; 5 events wait in spools of web@elsewhere (7), which cannot be looked into from here";
+    let elsewhere =
+        "not known here; 5 events wait in spools of web@elsewhere (7), which cannot be looked into from here";
     assert_eq!(house.receipt("shop", 1).await, ("unknown".to_owned(), Some(elsewhere.to_owned())));
     let search = receipts::search(&house.ops, &Actor::System, &"01".repeat(16)).await.unwrap();
     assert_eq!((search.found.len(), search.unseen.as_deref()), (0, Some(elsewhere)));

@@ -87,12 +87,7 @@ async fn under_lease(cx: &Ops, caller: &Caller, holder: String) -> Result<Writte
 }
 
 /// The lease ends in the transaction that counts.
-async fn count_as_lost(
-    cx: &Ops,
-    holder: String,
-    rows: Vec<OutcomeRow>,
-    events: i64,
-) -> Result<WrittenOff, ApiError> {
+async fn count_as_lost(cx: &Ops, holder: String, rows: Vec<OutcomeRow>, events: i64) -> Result<WrittenOff, ApiError> {
     let now = cx.clock.now();
     cx.write("write off lost events", move |tx| {
         if !leases::give_back(tx, LEASE_NAME, &holder, now)? {

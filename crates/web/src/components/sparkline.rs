@@ -2,12 +2,15 @@
 
 use crate::format::{counted, grouped};
 use askama::Template;
+use std::time::Duration;
 use stdx::Timestamp;
 
 const HEIGHT: i64 = 24;
 /// Width of a bar and of the gap after it.
 const BAR: i64 = 3;
 const STEP: i64 = 4;
+/// Bars of a line of samples.
+const SAMPLE_BARS_MAX: usize = 40;
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "components/sparkline.html")]
@@ -39,6 +42,16 @@ impl Sparkline {
     pub fn of_levels(series: &[(Timestamp, i64)], what: &str, period: &str) -> Sparkline {
         let highest = series.iter().map(|(_, level)| *level).max().unwrap_or(0);
         Sparkline::draw(series, format!("at most {} {what} in the last {period}", grouped(highest)))
+    }
+
+    /// Of levels seen `every` so often; more than there are bars for are thinned, and a bar is the highest of its own.
+    pub fn of_samples(levels: &[u64], what: &str, every: Duration) -> Sparkline {
+        let of_a_bar = levels.len().div_ceil(SAMPLE_BARS_MAX).max(1);
+        let highest = |levels: &[u64]| i64::try_from(levels.iter().copied().max().unwrap_or(0)).unwrap_or(i64::MAX);
+        let bars: Vec<(Timestamp, i64)> =
+            levels.chunks(of_a_bar).map(|levels| (Timestamp::EPOCH, highest(levels))).collect();
+        let minutes = (every.as_secs() * levels.len() as u64).div_ceil(60);
+        Sparkline::of_levels(&bars, what, &format!("{minutes} min"))
     }
 
     fn draw(series: &[(Timestamp, i64)], title: String) -> Sparkline {

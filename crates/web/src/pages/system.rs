@@ -1,5 +1,5 @@
-//! The console: what the pipeline does, for operators. One page a file; all say the same by `vigie` commands and by
-//! `/api/0/system/`. Pages refresh themselves, by a plain reload where there is no JavaScript.
+//! The console: what the pipeline does, for operators. One page a file; `/api/0/system/` says the same, and so do `vigie`
+//! commands, `vigie api get /system/…` where there is none of its own. Rates are known to the web process that samples them. Pages refresh themselves, by a plain reload where there is no JavaScript.
 
 pub mod audit;
 pub mod config;

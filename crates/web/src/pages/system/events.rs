@@ -50,7 +50,8 @@ pub async fn show(
 ) -> Result<Response, PageError> {
     viewer.caller.require_superuser()?;
     let event_id: String = query.event.trim().chars().filter(|c| *c != '-').take(ID_CHARS_MAX).collect();
-    let (found, unseen) = if event_id.is_empty() { Default::default() } else { look_up(&state, &viewer, &event_id).await? };
+    let (found, unseen) =
+        if event_id.is_empty() { Default::default() } else { look_up(&state, &viewer, &event_id).await? };
     html(&EventsPage { shell: Shell::of(&state, &viewer, Nav::System, "Event lookup"), event_id, found, unseen })
 }
 

@@ -40,7 +40,6 @@ pub struct LedgerRow {
     pub in_flight: String,
 }
 
-
 #[derive(Deserialize)]
 pub struct WriteOffForm {
     #[serde(default)]

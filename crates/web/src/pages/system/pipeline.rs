@@ -2,7 +2,7 @@
 //! the ledger that proves it.
 
 use super::ledger::Ledger;
-use super::reasons::{self, Reason};
+use super::reasons::{self, FLOOD_EVENTS_MIN, Reason};
 use super::spools::SpoolView;
 use super::{Tab, count};
 use crate::components::sparkline::Sparkline;
@@ -16,18 +16,18 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use ops::conservation::WrittenOff;
-use ops::pulse::{self, Pulse, Rate, SpoolState, Tendency};
+use ops::pulse::{self, Pulse, Rate, SAMPLE_EVERY, SpoolState, Tendency};
 use ops::queues::QueueDepth;
 use ops::schedules::{self, ScheduleRow};
 use ops::spools;
 use ops::status::{self, OutcomeCount, Status};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use stdx::Timestamp;
 
 /// Projects in the table.
 const PROJECTS_MAX: usize = 20;
-const BARS_MAX: usize = 40;
 /// The check that says what a broker lost.
 const BROKER_CHECK: &str = "broker";
 /// The outcome that is followed by another.
@@ -71,10 +71,14 @@ pub struct Fact {
 
 pub struct ProjectRow {
     pub name: String,
-    pub url: String,
+    /// `None` for what belongs to no project any more.
+    pub url: Option<String>,
     pub rate: String,
+    /// Of what comes in, per cent.
     pub share: i64,
     pub in_flight: String,
+    /// Of what is in flight, per cent.
+    pub in_flight_share: i64,
 }
 
 /// How many items came to one end for one reason.
@@ -218,7 +222,7 @@ fn accept_stage(pulse: &Pulse) -> Stage {
 
 fn wait_stage(pulse: &Pulse, queues: Option<&[QueueDepth]>) -> Stage {
     let name = pulse.event_queues.first().map(String::as_str).unwrap_or_default();
-    let line = Some(line(pulse, name));
+    let line = Some(Sparkline::of_samples(&pulse.ready_of(name), "jobs", SAMPLE_EVERY));
     let Some(queues) = queues else {
         let facts = vec![bad_if(true, fact("state", UNHEARD))];
         return Stage { name: "Wait", figure: "–".to_owned(), unit: "events", line, facts, is_bad: true };
@@ -274,34 +278,30 @@ fn work_stage(pulse: &Pulse, queues: Option<&[QueueDepth]>) -> Stage {
     Stage { name, figure, unit, line: None, facts, is_bad: slots == 0 }
 }
 
-fn line(pulse: &Pulse, queue: &str) -> Sparkline {
-    let depths = pulse.ready_of(queue);
-    let every = depths.len().div_ceil(BARS_MAX).max(1);
-    let highest = |chunk: &[u64]| i64::try_from(chunk.iter().copied().max().unwrap_or(0)).unwrap_or(i64::MAX);
-    let bars: Vec<(Timestamp, i64)> = depths.chunks(every).map(|chunk| (Timestamp::EPOCH, highest(chunk))).collect();
-    let minutes = (pulse::SAMPLE_EVERY.as_secs() * depths.len() as u64).div_ceil(60);
-    Sparkline::of_levels(&bars, "jobs", &format!("{minutes} min"))
-}
-
+/// Projects that send, or whose events wait: those of whose events most wait first while there is a backlog, so that a
+/// project whose flood has ended is not cut off by those that send a little.
 fn projects(pulse: &Pulse) -> Vec<ProjectRow> {
-    let in_flight = pulse.in_flight_by_project();
-    let mut names: Vec<(String, f64)> =
-        pulse.flow.accepted_by_project.iter().map(|(id, rate)| (pulse.project_name(*id), rate.0)).collect();
-    for (name, _) in &in_flight {
-        if !names.iter().any(|(known, _)| known == name) {
-            names.push((name.clone(), 0.0));
-        }
+    let in_flight: BTreeMap<String, i64> = pulse.in_flight_by_project().into_iter().collect();
+    let all_in_flight: i64 = in_flight.values().sum();
+    let mut rows: BTreeMap<String, (f64, i64)> =
+        in_flight.into_iter().map(|(name, events)| (name, (0.0, events))).collect();
+    for (id, rate) in &pulse.flow.accepted_by_project {
+        rows.entry(pulse.project_name(*id)).or_default().0 += rate.0;
     }
-    let all: f64 = names.iter().map(|(_, rate)| rate).sum();
-    names.truncate(PROJECTS_MAX);
-    let row = |(name, rate): (String, f64)| ProjectRow {
-        url: format!("/projects/{name}/"),
+    let all: f64 = rows.values().map(|(rate, _)| rate).sum();
+    let mut rows: Vec<(String, (f64, i64))> = rows.into_iter().collect();
+    let waits = |events: i64| if all_in_flight >= FLOOD_EVENTS_MIN { events } else { 0 };
+    rows.sort_by(|(_, a), (_, b)| waits(b.1).cmp(&waits(a.1)).then(b.0.total_cmp(&a.0)));
+    rows.truncate(PROJECTS_MAX);
+    let row = |(name, (rate, events)): (String, (f64, i64))| ProjectRow {
+        url: (!name.is_empty()).then(|| format!("/projects/{name}/")),
         rate: format!("{}/s", a_second(Rate(rate))),
         share: percent((rate * 1_000.0) as i64, (all * 1_000.0) as i64),
-        in_flight: grouped(in_flight.iter().find(|(other, _)| *other == name).map_or(0, |(_, events)| *events)),
+        in_flight: grouped(events),
+        in_flight_share: percent(events, all_in_flight),
         name,
     };
-    names.into_iter().map(row).collect()
+    rows.into_iter().map(row).collect()
 }
 
 impl OutcomeRow {

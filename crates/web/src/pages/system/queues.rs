@@ -1,9 +1,10 @@
 //! `/system/queues/`: how deep each queue is, who serves it; pause, resume, purge.
 
+use super::pipeline::a_second;
 use super::{Tab, count};
 use crate::components::sparkline::Sparkline;
 use crate::error::PageError;
-use crate::format::{absolute, grouped, query_string, span};
+use crate::format::{absolute, grouped, percent, query_string, span};
 use crate::pages::html;
 use crate::shell::{Nav, Shell};
 use crate::state::WebState;
@@ -17,10 +18,9 @@ use ops::queues::{self, QueueDepth};
 use ops::workers::{self, Parked, Worker};
 use serde::Deserialize;
 use std::time::Duration;
-use stdx::Timestamp;
 
-/// Bars of the line; more samples are thinned.
-const BARS_MAX: usize = 40;
+/// Projects that are named under a queue of events.
+const SHARES_MAX: usize = 3;
 
 #[derive(Template)]
 #[template(path = "system/queues.html")]
@@ -48,6 +48,22 @@ pub struct QueueView {
     pub served_by: String,
     pub is_unserved: bool,
     pub line: Sparkline,
+    /// A second; `None` while the queue does not say.
+    pub rates: Option<RatesView>,
+    /// Whose events wait in it.
+    pub shares: Vec<ShareView>,
+}
+
+pub struct RatesView {
+    pub inward: String,
+    pub outward: String,
+}
+
+pub struct ShareView {
+    pub name: String,
+    pub url: Option<String>,
+    pub percent: i64,
+    pub events: String,
 }
 
 pub struct ParkedView {
@@ -143,6 +159,7 @@ impl QueueView {
     fn of(queue: &QueueDepth, pulse: &Pulse) -> QueueView {
         let serves = |worker: &&Worker| worker.is_alive && worker.row.queues.contains(&queue.queue);
         let servers: Vec<&str> = pulse.workers.iter().filter(serves).map(|worker| worker.row.name.as_str()).collect();
+        let holds_events = pulse.event_queues.contains(&queue.queue);
         QueueView {
             name: queue.queue.clone(),
             ready: count(queue.ready),
@@ -155,27 +172,33 @@ impl QueueView {
             oldest: queue.oldest_age_s.map(|age| span(Duration::from_secs(age))).unwrap_or_else(|| "–".to_owned()),
             is_paused: queue.paused,
             waiting: count(queue.ready + queue.delayed + queue.parked),
-            holds_events: pulse.event_queues.contains(&queue.queue),
+            holds_events,
             served_by: match servers.as_slice() {
                 [] => "–".to_owned(),
                 [one] => (*one).to_owned(),
                 more => format!("{} workers", grouped(i64::try_from(more.len()).unwrap_or(i64::MAX))),
             },
             is_unserved: servers.is_empty() && queue.ready > 0,
-            line: line(pulse, &queue.queue),
+            line: Sparkline::of_samples(&pulse.ready_of(&queue.queue), "jobs", SAMPLE_EVERY),
+            rates: pulse
+                .flow_of(&queue.queue)
+                .map(|flow| RatesView { inward: a_second(flow.inward), outward: a_second(flow.outward) }),
+            shares: if holds_events { shares(pulse) } else { Vec::new() },
         }
     }
 }
 
-fn line(pulse: &Pulse, queue: &str) -> Sparkline {
-    let depths = pulse.ready_of(queue);
-    let every = depths.len().div_ceil(BARS_MAX).max(1);
-    let bars: Vec<(Timestamp, i64)> = depths
-        .chunks(every)
-        .map(|chunk| (Timestamp::EPOCH, i64::try_from(chunk.iter().copied().max().unwrap_or(0)).unwrap_or(i64::MAX)))
-        .collect();
-    let minutes = (SAMPLE_EVERY.as_secs() * depths.len() as u64).div_ceil(60);
-    Sparkline::of_levels(&bars, "jobs", &format!("{minutes} min"))
+/// Whose events wait, the most first; a queue does not know it, the ledger does.
+fn shares(pulse: &Pulse) -> Vec<ShareView> {
+    let in_flight = pulse.in_flight_by_project();
+    let all: i64 = in_flight.iter().map(|(_, events)| events).sum();
+    let share = |(project, events): (String, i64)| ShareView {
+        url: (!project.is_empty()).then(|| format!("/projects/{project}/")),
+        name: if project.is_empty() { "(deleted)".to_owned() } else { project },
+        percent: percent(events, all),
+        events: grouped(events),
+    };
+    in_flight.into_iter().take(SHARES_MAX).map(share).collect()
 }
 
 impl ParkedView {

@@ -10,12 +10,12 @@ use ops::schedules::{JobResult, ScheduleRow};
 use ops::workers::{RunningRow, Worker};
 use std::time::Duration;
 
-/// A run of this age is named.
-const LONG_RUN: Duration = Duration::from_secs(60);
+/// A run of this age is named, and marked on the page of workers.
+pub(super) const LONG_RUN: Duration = Duration::from_secs(60);
 /// A project that sends this share of all, or whose events are this share of what waits, is named.
 const FLOOD_PERCENT: i64 = 60;
 /// Fewer events in flight, or a second, are no flood.
-const FLOOD_EVENTS_MIN: i64 = 100;
+pub(super) const FLOOD_EVENTS_MIN: i64 = 100;
 const FLOOD_RATE_MIN: f64 = 5.0;
 
 pub struct Reason {

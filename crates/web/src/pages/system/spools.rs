@@ -26,7 +26,8 @@ pub async fn forget(
     Form(form): Form<ForgetForm>,
 ) -> Result<Response, PageError> {
     if form.sure != "yes" {
-        let text = "The events of a spool that is forgotten are missed by the ledger: tick the box to say that it is meant.";
+        let text =
+            "The events of a spool that is forgotten are missed by the ledger: tick the box to say that it is meant.";
         return Err(ApiError::invalid(text).into());
     }
     let row = spools::forget(&state.ops, &viewer.caller, &form.id).await?;
@@ -61,4 +62,3 @@ impl SpoolView {
         }
     }
 }
-

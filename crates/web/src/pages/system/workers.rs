@@ -1,8 +1,9 @@
 //! `/system/workers/`: who works, on what, and since when.
 
+use super::reasons::LONG_RUN;
 use super::{Tab, count};
 use crate::error::PageError;
-use crate::format::span;
+use crate::format::{bytes, counted, span};
 use crate::pages::html;
 use crate::shell::{Nav, Shell};
 use crate::state::WebState;
@@ -10,12 +11,8 @@ use crate::viewer::Viewer;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use ops::workers::{self, RunningRow, Worker};
-use std::time::Duration;
+use ops::workers::{self, PoolRow, RunningRow, Worker, WorkerRow};
 use stdx::Timestamp;
-
-/// A run of this age is worth a look.
-const LONG: Duration = Duration::from_secs(60);
 
 #[derive(Template)]
 #[template(path = "system/workers.html")]
@@ -45,11 +42,23 @@ pub struct WorkerView {
     pub up: String,
     /// Runs now and at most; a scheduler has none.
     pub slots: String,
+    /// Where it runs jobs: threads of its own, or child processes.
+    pub pool: PoolView,
     pub finished: String,
     pub failed: String,
     pub dead: String,
     pub queues: String,
     pub last_error: Option<String>,
+}
+
+pub struct PoolView {
+    pub kind: String,
+    /// How many children there are with how much memory; empty without any.
+    pub children: String,
+    pub replaced: String,
+    pub died: Option<String>,
+    /// Each child, for whoever points at them.
+    pub each: String,
 }
 
 /// `GET /system/workers/`
@@ -85,8 +94,29 @@ impl RunView {
             job: run.job.clone(),
             jobs: count(run.jobs),
             long: span(long),
-            is_long: long >= LONG,
+            is_long: long >= LONG_RUN,
             worker: worker.row.name.clone(),
+        }
+    }
+}
+
+impl PoolView {
+    fn of(row: &WorkerRow) -> PoolView {
+        let PoolRow { kind, children, died, replaced } = &row.pool;
+        let said = |number: u64, one: &str, many: &str| counted(i64::try_from(number).unwrap_or(i64::MAX), one, many);
+        let resident = children.iter().map(|child| child.resident_bytes).sum();
+        let each = children.iter().map(|child| {
+            format!("pid {}: {}, {}", child.pid, bytes(child.resident_bytes), said(child.jobs, "job", "jobs"))
+        });
+        PoolView {
+            kind: if row.slots == 0 { "–".to_owned() } else { kind.clone() },
+            children: match children.len() as u64 {
+                0 => String::new(),
+                number => format!("{}, {}", said(number, "child", "children"), bytes(resident)),
+            },
+            replaced: if *replaced > 0 { format!("{} replaced", count(*replaced)) } else { String::new() },
+            died: (*died > 0).then(|| format!("{} died", count(*died))),
+            each: each.collect::<Vec<_>>().join("; "),
         }
     }
 }
@@ -109,6 +139,7 @@ impl WorkerView {
             heard: span(now.since(row.heard_at)),
             up: span(now.since(row.started_at)),
             slots: if row.slots == 0 { "–".to_owned() } else { format!("{}/{}", row.running.len(), row.slots) },
+            pool: PoolView::of(row),
             finished: count(row.finished),
             failed: count(row.failed),
             dead: count(row.dead),

@@ -13,13 +13,13 @@ use ops::dead_letters::DeadLetter;
 use ops::itself::{Destination, Itself, Process, Series, Step};
 use ops::options::{KnownOption, OnDisk, OptionView};
 use ops::page::PageLink;
-use ops::pulse::{Flow, Pulse, Rate, SpoolState, Tendency};
+use ops::pulse::{Flow, Heard, Pulse, Rate, Sample, SpoolState, Tendency};
 use ops::queues::QueueDepth;
 use ops::schedules::ScheduleRow;
 use ops::spools::{HeldSpool, SpoolRow};
 use ops::status::{OutcomeCount, Status};
 use ops::storage::{DaySize, Forecast, Leap, ProjectSize, Said, Storage, Sweep, Verdict};
-use ops::workers::{Parked, RateLimitRow, RunningRow, Worker, WorkerRow};
+use ops::workers::{ChildRow, Parked, PoolRow, RateLimitRow, RunningRow, Worker, WorkerRow};
 use std::time::Duration;
 use store::options::OptionRow;
 
@@ -269,7 +269,12 @@ fn worker(text: &str) -> Worker {
         rate_limits: vec![RateLimitRow { task: text.to_owned(), rate: text.to_owned(), holds_jobs: true }],
         is_stopping: false,
         fallen: Vec::new(),
-        pool: Default::default(),
+        pool: PoolRow {
+            kind: text.to_owned(),
+            children: vec![ChildRow { pid: 7, jobs: 12, resident_bytes: 50_000_000 }; 2],
+            died: 3,
+            replaced: 1,
+        },
     };
     Worker { row, is_alive: true }
 }
@@ -330,4 +335,43 @@ fn what_a_silent_queue_holds_is_not_shown_as_nothing() {
     facts.pulse.flow = Flow { finished: None, tendency: Tendency::Unknown, ..facts.pulse.flow };
     let page = render(&pipeline::PipelinePage::of(shell(true), facts, None));
     assert_eq!(page.matches("not known, the queue does not answer").count(), 2, "{page}");
+}
+
+#[test]
+fn the_project_whose_flood_has_ended_and_still_waits_stands_first() {
+    let mut facts = facts("events");
+    let row = |project_id, accepted| BalanceRow {
+        project_id,
+        project: format!("o/p{project_id}"),
+        accepted,
+        ..BalanceRow::default()
+    };
+    // Thirty that send, each with an event on its way, and one that sent a hundred thousand and has stopped.
+    facts.pulse.balance.rows = (1..=30).map(|id| row(id, 1)).chain([row(99, 100_000)]).collect();
+    facts.pulse.flow.accepted_by_project = (1..=30).map(|id| (id, Rate(31.0 - id as f64))).collect();
+    let names = |facts| pipeline::PipelinePage::of(shell(true), facts, None).projects.into_iter().map(|row| row.name);
+    let first: Vec<String> = names(facts).take(2).collect();
+    assert_eq!(first, ["o/p99", "o/p1"]);
+}
+
+#[test]
+fn a_worker_says_where_it_runs_jobs_and_a_queue_whose_events_wait_and_how_fast() {
+    let page = render(&workers::WorkersPage::of(shell(true), &[worker("w")], now()));
+    for said in ["2 children, 100.0 MB", "3 died", "1 replaced", "pid 7: 50.0 MB, 12 jobs"] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+    let mut pulse = pulse("events");
+    let heard = |finished, ready| {
+        let queues = vec![QueueDepth { queue: "events".to_owned(), ready, ..QueueDepth::default() }];
+        Some(Heard { finished, finished_by_queue: [("events".to_owned(), finished)].into(), queues })
+    };
+    let sample = |ago, finished, ready| {
+        let at = now().minus(Duration::from_secs(ago));
+        Sample { at, counters: Default::default(), heard: heard(finished, ready) }
+    };
+    pulse.samples = vec![sample(40, 0, 0), sample(0, 100, 60)];
+    let page = render(&queues::QueuesPage::of(shell(true), &[depth("events")], &[], &pulse, None));
+    for said in [r#""In/s" class="num">4.0<"#, r#""Out/s" class="num">2.5<"#, "events</a> 100 %"] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
 }
