@@ -21,7 +21,8 @@ const DONE_WITHIN: Duration = Duration::from_secs(30);
 /// A worker says what its children are every five seconds.
 const SAID_WITHIN: Duration = Duration::from_secs(15);
 const GONE_WITHIN: Duration = Duration::from_secs(5);
-const SLEEP_S: u64 = 4;
+/// Longer than a worker is silent: it must say that the job runs.
+const SLEEP_S: u64 = 8;
 const EVENTS: usize = 5;
 
 pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
@@ -52,9 +53,20 @@ fn house(case: &Case<'_>, folder: &Path, name: &str, environment: &[(&str, &str)
 
 /// What a worker says of its pool.
 fn pool(house: &House, worker: &Process) -> anyhow::Result<Option<Value>> {
+    Ok(row(house, worker)?.map(|row| row["pool"].clone()))
+}
+
+fn row(house: &House, worker: &Process) -> anyhow::Result<Option<Value>> {
     let workers = house.json(&["workers", "list"])?;
-    let row = workers.as_array().into_iter().flatten().find(|row| row["pid"] == worker.pid());
-    Ok(row.map(|row| row["pool"].clone()))
+    Ok(workers.as_array().into_iter().flatten().find(|row| row["pid"] == worker.pid()).cloned())
+}
+
+/// Waits until a worker says that a job runs, begun at another time than `not`; returns since when.
+fn running_since(house: &House, worker: &Process, not: &Value) -> anyhow::Result<Value> {
+    eventually("the worker to say what runs", SAID_WITHIN, || {
+        let since = row(house, worker)?.map(|row| row["running"][0]["since"].clone()).unwrap_or_default();
+        Ok((!since.is_null() && since != *not).then_some(since))
+    })
 }
 
 /// Waits until both children of a worker are there; returns their numbers.
@@ -138,13 +150,14 @@ fn stops(house: &House) -> anyhow::Result<()> {
     let mut worker = house.worker("stopped", POOL)?;
     let pids = children(&worker)?;
     let sent = house.send("debug.sleep", &json!([SLEEP_S]), &[])?;
-    leased(house)?;
+    let first = running_since(house, &worker, &Value::Null)?;
     for pid in &pids {
         signal_to(*pid, "KILL")?;
     }
     gone(&pids)?;
     let pids = children(&worker)?;
-    leased(house)?;
+    // The lease of the run that died would look the same.
+    running_since(house, &worker, &first)?;
     for pid in pids.iter().chain([&worker.pid()]) {
         signal_to(*pid, "TERM")?;
     }

@@ -27,7 +27,7 @@ const SETTLE_LOOK: Duration = Duration::from_millis(20);
 /// One that has so many waits for no more: there is a batch, and the next claim takes the rest.
 const SETTLE_ENOUGH: usize = 128;
 /// Jobs of one claim, whatever is asked: more only make the server look after more that is under way.
-const JOBS_MAX: usize = 500;
+const JOBS_MAX: usize = 128;
 /// Rounds in which entries turn out to be no jobs before a claim gives up.
 const ROUNDS_MAX: usize = 64;
 
