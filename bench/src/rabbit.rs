@@ -2,7 +2,7 @@
 //! port and data.
 
 use crate::redis::free_port;
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
@@ -60,8 +60,35 @@ impl Rabbit {
     /// # Errors
     /// If it does not.
     pub fn start_again(&mut self) -> anyhow::Result<()> {
+        let mut command = self.command(Path::new(PROGRAM));
+        self.child = Some(command.spawn().context("start rabbitmq-server")?);
+        let started = Instant::now();
+        while started.elapsed() < READY_WITHIN {
+            if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().transpose()) {
+                bail!("rabbitmq-server ended ({}); see {}", status?, self.folder.join("log").display());
+            }
+            if self.greets() {
+                return Ok(());
+            }
+            std::thread::sleep(POLL_EVERY);
+        }
+        bail!("rabbitmq-server did not answer within {READY_WITHIN:?}")
+    }
+
+    /// Says something to the running server, as an operator does.
+    ///
+    /// # Errors
+    /// If it is not understood.
+    pub fn control(&self, words: &[&str]) -> anyhow::Result<()> {
+        let mut command = self.command(&Path::new(PROGRAM).with_file_name("rabbitmqctl"));
+        let status = command.args(words).status().context("run rabbitmqctl")?;
+        ensure!(status.success(), "rabbitmqctl {}: {status}", words.join(" "));
+        Ok(())
+    }
+
+    fn command(&self, program: &Path) -> Command {
         let folder = &self.folder;
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(program);
         command
             .process_group(0)
             .current_dir(folder)
@@ -79,18 +106,7 @@ impl Rabbit {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        self.child = Some(command.spawn().context("start rabbitmq-server")?);
-        let started = Instant::now();
-        while started.elapsed() < READY_WITHIN {
-            if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().transpose()) {
-                bail!("rabbitmq-server ended ({}); see {}", status?, self.folder.join("log").display());
-            }
-            if self.greets() {
-                return Ok(());
-            }
-            std::thread::sleep(POLL_EVERY);
-        }
-        bail!("rabbitmq-server did not answer within {READY_WITHIN:?}")
+        command
     }
 
     /// Whether it speaks: it listens a little earlier.

@@ -1,7 +1,7 @@
 //! How much a queue on RabbitMQ takes: that its bounds are met, and that what others took or nobody can read does not count
 //! against them.
 
-use crate::amqp_layout::Stranger;
+use crate::support::Stranger;
 use crate::support::{RabbitPlace, job, rabbit_is_here, unaccounted, wait_for};
 use bytes::Bytes;
 use db::{Db, SqliteConfig, Val};

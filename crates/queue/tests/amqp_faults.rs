@@ -1,7 +1,7 @@
 //! What the RabbitMQ broker must survive: its server killed, its connection cut at the worst moment, processes that die.
 
 use crate::support::{LEASE, Proxy, RabbitPlace, RabbitServer, claim_from, job, rabbit_is_here, wait_for};
-use queue::brokers::amqp::{Amqp, AmqpConfig};
+use queue::brokers::amqp::{Amqp, AmqpConfig, LedgerCopy};
 use queue::{Broker, Claimed, Finish, JobId, JobState, Ledger, NewJob, Published, QueueError, WORKER_DEAD_AFTER};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -387,8 +387,8 @@ fn a_server_that_is_away_is_said_so_and_found_again() {
     publish(&broker, &["b"]).expect("kept");
 }
 
-/// Another installation takes from the same queues: what it took is missed here, told of, and accounted for by whoever has
-/// seen it.
+/// A copy of the installation takes from the same queues: what it took is missed here, told of, and accounted for by whoever
+/// has seen it.
 #[test]
 fn what_the_server_has_no_more_is_missed_and_can_be_written_off() {
     if !rabbit_is_here() {
@@ -408,8 +408,9 @@ fn what_the_server_has_no_more_is_missed_and_can_be_written_off() {
     };
     // They wait where they should: several looks find nothing.
     assert_eq!(looks(&|_| false, Duration::from_secs(6)), "");
-    let other =
-        RabbitPlace { url: place.url.clone(), prefix: place.prefix.clone(), folder: tempfile::tempdir().unwrap() };
+    let other = place.beside();
+    let ledger = LedgerCopy::of(&place.config().ledger).expect("read").expect("there");
+    ledger.copy_to(&other.config().ledger).expect("copied");
     let thief = other.live_broker();
     publish(&thief, &["theirs"]).expect("kept");
     let mut taken = 0;

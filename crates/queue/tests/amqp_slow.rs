@@ -1,6 +1,6 @@
 //! A line to RabbitMQ on which each answer takes long: work goes on with fewer at a time, and the connection stays.
 
-use crate::amqp_layout::Stranger;
+use crate::support::Stranger;
 use crate::support::{Proxy, RabbitPlace, job, rabbit_is_here, unaccounted, wait_for};
 use lapin::BasicProperties;
 use queue::brokers::amqp::{Amqp, AmqpConfig, Naming};

@@ -170,7 +170,7 @@ fn tls_is_checked_against_an_authority_of_ones_own() {
     while trusted.is_err() && began.elapsed() < WAIT_MAX {
         trusted = about("localhost", &ours);
     }
-    assert!(!trusted.expect("it is trusted").is_blocked);
+    assert!(trusted.expect("it is trusted").alarm.is_none());
     assert!(about("localhost", &client).is_err(), "the machine's authorities do not know it");
     assert!(about("127.0.0.1", &ours).is_err(), "the name is another");
     assert!(about("localhost", &format!("ssl_ca_certs={}", path("ca.pem"))).is_err(), "the server wants to see ours");

@@ -1,7 +1,9 @@
 //! The queue at its seam: what every broker must do, run on each, and what its folder must survive.
 
+mod amqp_alarms;
 mod amqp_bounds;
 mod amqp_faults;
+mod amqp_installations;
 mod amqp_layout;
 mod amqp_slow;
 mod amqp_tools;

@@ -4,10 +4,12 @@
 mod proxy;
 mod rabbit_server;
 mod redis_server;
+mod stranger;
 
 pub use proxy::Proxy;
 pub use rabbit_server::{RabbitPlace, RabbitServer, rabbit_is_here};
 pub use redis_server::{RedisServer, redis_is_here};
+pub use stranger::Stranger;
 
 use bytes::Bytes;
 use queue::brokers::embedded::{Config, Durability, Embedded};

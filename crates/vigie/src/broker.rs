@@ -69,6 +69,7 @@ pub fn look_at_boot(config: &Config) -> anyhow::Result<String> {
             }
             Ok([format!("{name}: {said}")].into_iter().chain(warnings).collect::<Vec<_>>().join("; "))
         }
+        Err(error @ QueueError::Refused { .. }) => Ok(stdx::causes::on_one_line(&error)),
         Err(error) => Ok(format!("{name} does not answer yet: {}", stdx::causes::on_one_line(&error))),
     }
 }
@@ -151,7 +152,9 @@ fn place(config: &Config) -> anyhow::Result<Place> {
     }
     if is_amqp(url) {
         let amqp = AmqpConfig::parse(url, config.data_dir.join(LEDGER)).context("read broker.url")?;
-        return Ok(Place::RabbitMq(AmqpConfig { jobs_max, bytes_max, ..amqp }));
+        let own = pipeline::tasks::QUEUES.iter().map(|queue| (*queue).to_owned()).collect();
+        let naming = amqp::Naming { own, ..amqp.naming };
+        return Ok(Place::RabbitMq(AmqpConfig { jobs_max, bytes_max, naming, ..amqp }));
     }
     let redis = RedisConfig::parse(url).context("read broker.url")?;
     let marker_file = Some(config.data_dir.join(MARKER));
@@ -208,8 +211,8 @@ fn said_of_rabbitmq(about: &amqp::About) -> String {
 }
 
 fn warnings_of_rabbitmq(about: &amqp::About) -> Vec<String> {
-    let blocked = "an alarm of its memory or disk is on: it takes no messages".to_owned();
-    about.is_blocked.then_some(blocked).into_iter().collect()
+    let said = |reason| format!("it takes no more: alarm of its memory or disk: {reason}");
+    about.alarm.as_ref().map(said).into_iter().collect()
 }
 
 fn embedded_config(config: &Config) -> embedded::Config {

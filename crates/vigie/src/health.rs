@@ -227,7 +227,7 @@ impl Doctor {
         };
         let away = self.0.clock.now().since(since);
         let why = spool.why.unwrap_or_default();
-        let detail = format!("the broker has not answered for {} s ({why}); {held}", away.as_secs());
+        let detail = format!("the broker has taken nothing for {} s ({why}); {held}", away.as_secs());
         Some(if away < AWAY_GRACE { Check::good("spool", detail) } else { Check::bad("spool", detail) })
     }
 

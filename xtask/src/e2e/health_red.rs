@@ -1,27 +1,33 @@
 //! Stuck means red within 60 s, with the name of what is stuck, and green again when it moves: a stopped worker, no cron,
-//! a store that cannot be written, a broker that does not answer.
+//! a store that cannot be written, a broker that does not answer, or takes no more; and a process that would take what is
+//! another installation's does not start.
 
 use super::house::{House, Process, signal_to};
 use super::redis::{self, Options, Proxy};
-use super::{Case, Verdict, eventually, place};
+use super::{Case, Verdict, eventually, place, servers};
 use anyhow::{Context, ensure};
+use bench::event;
 use bench::http;
+use bench::random::Random;
 use bench::server::Server;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use stdx::{Clock, SystemClock};
 
 /// Promise G5.
 const RED_WITHIN: Duration = Duration::from_secs(60);
 const GREEN_WITHIN: Duration = Duration::from_secs(60);
 const STARTED_WITHIN: Duration = Duration::from_secs(30);
+const EMAIL: &str = "red@localhost";
+const PASSWORD: &str = "e2e-password-of-a-private-server";
 
 pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
     let folder = place::fresh_folder(case)?;
     // Each waits most of its time: all at once, each with processes of its own.
     let saw = std::thread::scope(|scope| {
-        let cases = [stopped_worker, no_cron, blocked_store, silent_broker];
+        let cases = [stopped_worker, no_cron, blocked_store, silent_broker, rabbitmq_alarm];
         let threads: Vec<_> = cases
             .into_iter()
             .map(|one| {
@@ -158,6 +164,45 @@ fn silent_broker(case: &Case<'_>, folder: &Path) -> anyhow::Result<String> {
     whole.green().context("the broker answers again")?;
     whole.end()?;
     Ok(format!("silent broker: {saw}"))
+}
+
+fn rabbitmq_alarm(case: &Case<'_>, folder: &Path) -> anyhow::Result<String> {
+    let rabbit = servers::rabbit(folder)?;
+    let address = [("BROKER_URL", &*rabbit.url())];
+    let whole = Whole::start(case, folder, "rabbitmq-alarm", &address)?;
+    second_installation(&House::in_folder(case, folder, "second", &address))?;
+    let dsn = whole.web.dsn("default/default")?;
+    whole.house.text(&["createuser", "--email", EMAIL, "--password", PASSWORD, "--superuser", "--no-input"])?;
+    rabbit.control(&["set_vm_memory_high_watermark", "0.00001"])?;
+    let saw = whole.red(&["broker"]).context("an alarm of RabbitMQ")?;
+    let cookie = whole.web.session_cookie(EMAIL, PASSWORD)?;
+    let headers = [("Connection", "close"), ("Cookie", &*cookie)];
+    let page = whole.web.http(&http::request("GET", "/system/", &headers, b""))?.text();
+    for said in [whole.ready()?.text(), page] {
+        ensure!(said.contains("takes no more: alarm of its memory or disk: low on memory"), "it is not said: {said}");
+    }
+    let mut random = Random::new(11);
+    let id = random.event_id();
+    let envelope = event::envelope(&id, &event::event(1, 1_000, &id, &mut random, SystemClock.now()));
+    ensure!(whole.web.post(&dsn, &[], &envelope)?.status == 200, "an event is refused although the spool has room");
+    rabbit.control(&["set_vm_memory_high_watermark", "0.4"])?;
+    whole.green().context("the alarm is over")?;
+    whole.end()?;
+    Ok(format!("alarm of RabbitMQ: {saw}"))
+}
+
+/// On the virtual host of one that runs.
+fn second_installation(second: &House) -> anyhow::Result<()> {
+    const SAID: &str = "another installation of Vigie uses the virtual host /";
+    let mut web = second.start("second", &["run", "web", "--listen", "127.0.0.1:0"])?;
+    eventually("the second installation's web to end", STARTED_WITHIN, || Ok((!web.is_alive()).then_some(())))?;
+    ensure!(web.log_tail().contains(SAID), "why it ended: {}", web.log_tail());
+    for arguments in [&["check"][..], &["config", "check"]] {
+        let output = second.run(arguments)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(!output.status.success() && said.contains(SAID), "vigie {}: {said}", arguments.join(" "));
+    }
+    Ok(())
 }
 
 /// Another process that holds the write lock of the metadata database, as a backup tool or a curious operator may.

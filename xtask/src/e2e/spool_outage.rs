@@ -92,7 +92,7 @@ fn outage(case: &Case<'_>, web: &mut Server, dsn: &Dsn) -> anyhow::Result<String
     eventually("health to say that the broker is away", RED_WITHIN, || {
         let ready = get(web, "/health/ready", "")?;
         let text = ready.text();
-        Ok((ready.status == 503 && text.contains("the broker has not answered")).then_some(()))
+        Ok((ready.status == 503 && text.contains("the broker has taken nothing")).then_some(()))
     })?;
     ensure!(get(web, "/health/accept", "")?.status == 200, "events are accepted, and balancers must know");
     let (_, receipt) = web.api(&format!("/projects/default/default/events/{marked}/receipt/"))?;

@@ -20,9 +20,17 @@ const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(15);
 const TOLD_WITHIN: Duration = Duration::from_secs(15);
 const FORWARDED_WITHIN: Duration = Duration::from_secs(60);
 
-pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
+pub fn of_redis(case: &Case<'_>) -> anyhow::Result<Verdict> {
+    run(case, Kind::Redis)
+}
+
+pub fn of_rabbitmq(case: &Case<'_>) -> anyhow::Result<Verdict> {
+    run(case, Kind::RabbitMq)
+}
+
+fn run(case: &Case<'_>, kind: Kind) -> anyhow::Result<Verdict> {
     let folder = place::fresh_folder(case)?;
-    let mut broker = Kind::Redis.start(&folder)?;
+    let mut broker = kind.start(&folder)?;
     let house = House::in_folder(case, &folder, "data", &[("BROKER_URL", &broker.url())]);
     let mut stays = house.web()?;
     let mut dies = house.web()?;
@@ -62,7 +70,8 @@ pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
     house.end();
     let seconds = took.as_secs_f64();
     Ok(Verdict::Passed(format!(
-        "{all} accepted, each stored once; a killed web's spool was another's in {seconds:.1} s"
+        "{all} accepted without {}, each stored once; a killed web's spool was another's in {seconds:.1} s",
+        kind.name()
     )))
 }
 

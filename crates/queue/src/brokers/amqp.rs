@@ -2,7 +2,8 @@
 //! 0023). A row for each job that lives says what the server cannot: whether it is there already, who runs it, how often it
 //! was tried and how its workers ended.
 //!
-//! `link` is the connection, `lanes` and `registry` which queues of the server carry ours, `wire` the messages, `publish` the
+//! `link` is the way to the server, `connection` what is there while it answers, `installation` whose virtual host it is,
+//! `queues` how one of its queues is declared, `lanes` and `registry` which queues of the server carry ours, `wire` the messages, `publish` the
 //! thread that publishes, `streams` the consumers, `desk` what they brought and `acks` what the server is told of it, `claim`
 //! and `leases` what is taken and held, `finish` how it ends, `leave` what is taken out by hand, `tables` the ledger, `watch`
 //! what is looked at each second, `room` how much more fits, `missing` what RabbitMQ lost, `copy` what a backup takes,
@@ -12,9 +13,11 @@ mod acks;
 mod broadcast;
 mod claim;
 mod config;
+mod connection;
 mod copy;
 mod desk;
 mod finish;
+mod installation;
 mod lanes;
 mod leases;
 mod leave;
@@ -24,6 +27,7 @@ mod missing;
 mod post;
 mod publish;
 mod publisher;
+mod queues;
 mod registry;
 mod replies;
 mod room;
@@ -41,9 +45,10 @@ use super::suspects::Turn;
 use crate::broadcast::Broadcast;
 use crate::broker::{BoxFuture, Broker, ClaimRequest};
 use crate::{Claimed, Finish, JobId, JobState, LeaseId, NewJob, Published, QueueDepth, QueueError, tend};
+use connection::Open;
 use desk::Desk;
 use leases::Leases;
-use link::{Link, Open, lock};
+use link::{Link, lock};
 use missing::Missing;
 use publisher::Publisher;
 use registry::Registry;
@@ -69,6 +74,8 @@ struct Shared {
     clock: Arc<dyn Clock>,
     link: Link,
     tables: Tables,
+    /// Who the virtual host belongs to.
+    installation: Arc<str>,
     /// This process among the holders of leases.
     session: Arc<str>,
     /// Names the process in messages, as Celery's clients do.
@@ -99,12 +106,15 @@ impl Amqp {
     /// Opens a broker. A server that does not answer now is no error: calls fail until it does.
     ///
     /// # Errors
-    /// `Refused` if the server answers and does not let us in; if the ledger cannot be opened.
+    /// `Refused` if the server answers and does not let us in, or its virtual host is another installation's; if the ledger
+    /// cannot be opened.
     pub fn open(config: AmqpConfig, clock: Arc<dyn Clock>) -> Result<Amqp, QueueError> {
         let tables = Tables::open(&config.ledger, clock.now())?;
+        let installation = installation::id_of(&tables)?;
         let shared = Arc::new_cyclic(|own| Shared {
             own: own.clone(),
-            link: Link::new(config.clone()),
+            link: Link::new(config.clone(), Some(installation.clone())),
+            installation,
             config,
             clock,
             tables,
@@ -141,10 +151,11 @@ impl Amqp {
     /// Asks the server of a configuration what it is, without becoming a broker.
     ///
     /// # Errors
-    /// If it does not answer or does not let us in.
+    /// If it does not answer or does not let us in, or its virtual host is another installation's.
     pub fn probe(config: AmqpConfig) -> Result<About, QueueError> {
-        let link = Link::new(config);
-        let about = watch::about(&link);
+        let id = Tables::installation_of(&config.ledger)?;
+        let link = Link::new(config, None);
+        let about = watch::about(&link, id.as_deref());
         link.close();
         about
     }

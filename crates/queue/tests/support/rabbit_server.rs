@@ -82,6 +82,13 @@ impl RabbitServer {
         wait_for_server(self.port);
     }
 
+    /// Speaks to it as an operator does.
+    pub fn control(&self, words: &[&str]) {
+        let program = Path::new(PROGRAM).with_file_name("rabbitmqctl");
+        let mut command = environment(Command::new(program), self.folder.path(), self.port, self.epmd_port);
+        assert!(command.args(words).status().expect("rabbitmqctl runs").success(), "rabbitmqctl {words:?}");
+    }
+
     pub fn url(&self) -> String {
         format!("amqp://guest:guest@127.0.0.1:{}/", self.port)
     }
@@ -232,6 +239,12 @@ impl RabbitPlace {
     pub fn on(url: &str) -> RabbitPlace {
         let folder = tempfile::tempdir().expect("a temporary folder");
         RabbitPlace { url: url.to_owned(), prefix: format!("test.{}.", stdx::random::hex::<6>()), folder }
+    }
+
+    /// The same names on the same server, with a ledger that knows nothing of this one.
+    pub fn beside(&self) -> RabbitPlace {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        RabbitPlace { url: self.url.clone(), prefix: self.prefix.clone(), folder }
     }
 
     pub fn config(&self) -> AmqpConfig {

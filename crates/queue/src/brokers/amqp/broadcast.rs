@@ -4,7 +4,8 @@
 //! Source: kombu 5.7 `pidbox.py`, celery 5.7 `app/events.py`, and what `rabbitmqctl` shows of a real worker.
 
 use super::Shared;
-use super::link::{ANSWER_MAX, Fault, Open, lost};
+use super::connection::Open;
+use super::link::{ANSWER_MAX, Fault, lost};
 use super::tables::{jobs, revoked};
 use super::wire::{self, Message};
 use crate::QueueError;
@@ -182,12 +183,11 @@ impl AmqpBroadcast {
     fn cast(&self, open: &Arc<Open>, exchange: Exchange, key: &str, notice: &Notice) -> Result<(), QueueError> {
         let key = key_of(key, self)?;
         let Message { properties, body } = wire::message_of_notice(notice);
-        let sent = self.0.link.ask(open, |channel| async move {
+        self.0.link.tell(open, |channel| async move {
             exchange.declare(&channel).await?;
             let options = BasicPublishOptions::default();
             channel.basic_publish(exchange.name.into(), key, options, &body, properties).await?.await.map(drop)
-        });
-        sent.map_err(|fault| self.0.link.error(&fault))
+        })
     }
 
     /// What a server refuses closes a channel of ours; what it does not answer ends the connection.

@@ -131,7 +131,12 @@ impl Shared {
         lock(&self.claims).drain(has_no_leases, self.clock.now())
     }
 
-    fn take(&self, open: &Arc<super::link::Open>, request: &ClaimRequest, may: bool) -> Result<Taken, QueueError> {
+    fn take(
+        &self,
+        open: &Arc<super::connection::Open>,
+        request: &ClaimRequest,
+        may: bool,
+    ) -> Result<Taken, QueueError> {
         for bounds in request.queues.iter().filter(|bounds| !self.is_paused(&bounds.queue)) {
             self.consume(open, bounds)?;
             self.settle(bounds);

@@ -22,15 +22,22 @@ pub struct Naming {
     pub prefix: String,
     /// Queues declared as Celery does, beside those that always are.
     pub shared: Vec<String>,
+    /// Queues of our own tasks. What bears such a name on the server is somebody else's, whoever was there first.
+    pub own: Vec<String>,
 }
 
 impl Naming {
     pub(super) fn new(shared: Vec<String>) -> Naming {
-        Naming { prefix: PREFIX.to_owned(), shared }
+        Naming { prefix: PREFIX.to_owned(), shared, own: Vec::new() }
     }
 
     pub(super) fn is_always_shared(&self, queue: &str) -> bool {
         SHARED.contains(&queue) || self.shared.iter().any(|shared| shared == queue)
+    }
+
+    /// Whether a queue is ours alone, whatever bears its name on the server.
+    pub(super) fn is_own(&self, queue: &str) -> bool {
+        !self.is_always_shared(queue) && self.own.iter().any(|own| own == queue)
     }
 
     /// Returns the name of a lane on the server.

@@ -3,8 +3,9 @@
 //! again, and the rows are what they were.
 
 use super::Shared;
+use super::connection::Open;
 use super::desk::Entry;
-use super::link::{ANSWER_MAX, Fault, NOT_FOUND, Open, lock};
+use super::link::{ANSWER_MAX, Fault, NOT_FOUND, lock};
 use super::tables::jobs::{self, State};
 use super::tables::leaving;
 use super::wire::Message;

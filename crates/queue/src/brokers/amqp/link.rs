@@ -1,25 +1,21 @@
-//! The connection to the server: one for a process, with a deadline behind every wait. Whatever fails on it ends it, and the
-//! next call makes a new one; nothing of the old one is used again (`epoch`). While the server is away calls fail at once,
-//! and it is tried again with growing pauses, for ever.
+//! The way to the server: one `connection` for a process, with a deadline behind every wait. Whatever fails on it ends it, and
+//! the next call makes a new one; nothing of the old one is used again (`epoch`). While the server is away calls fail at
+//! once, and it is tried again with growing pauses, for ever.
 
-use super::config::{AmqpConfig, LaneKind, Server, Tls};
-use super::lanes::Lane;
-use super::post::{Post, Said};
+use super::config::{AmqpConfig, Server};
+use super::connection::{For, Making, Open, answers, say_nothing, tls_of, uri_of};
+use super::post::Said;
 use super::wire::Message;
 use crate::QueueError;
-use lapin::options::{ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
-use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
-use lapin::types::{AMQPValue, FieldTable};
-use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
-use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, ExchangeKind};
-use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use lapin::{Channel, ErrorKind};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// For a connection to be made, TLS included.
+/// For a connection to be made, TLS included, whichever server of the address answers.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// For an answer. A network that swallows everything is noticed after this.
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(10);
@@ -29,10 +25,7 @@ const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 pub(super) const NOT_FOUND: u16 = 404;
 /// It is there and was declared otherwise.
-const PRECONDITION_FAILED: u16 = 406;
-/// How often a message may come back is for the ledger to count, not for a server that drops it then: release 4 does so
-/// after 20 times unless told otherwise. "No limit" (-1) is not it: release 3.10 takes that and drops at the first return.
-const DELIVERIES_MAX: i64 = 1_000_000_000;
+pub(super) const PRECONDITION_FAILED: u16 = 406;
 /// Answers that will be the same the next time: what we ask is not allowed.
 const REFUSALS: [u16; 2] = [403, 530];
 
@@ -41,6 +34,8 @@ const REFUSALS: [u16; 2] = [403, 530];
 pub(super) enum Fault {
     Client(lapin::Error),
     Late,
+    /// The virtual host belongs to another installation; the words say what to do.
+    NotOurs(String),
 }
 
 impl From<lapin::Error> for Fault {
@@ -56,7 +51,7 @@ impl Fault {
                 ErrorKind::ProtocolError(error) => Some(error.get_id()),
                 _ => None,
             },
-            Fault::Late => None,
+            Fault::Late | Fault::NotOurs(_) => None,
         }
     }
 
@@ -65,43 +60,42 @@ impl Fault {
         self.code().is_some()
     }
 
-    fn text(&self) -> String {
+    fn why(&self) -> Why {
+        let is_lasting = matches!(self, Fault::NotOurs(_)) || self.code().is_some_and(|code| REFUSALS.contains(&code));
+        Why { is_lasting, text: self.text() }
+    }
+
+    pub fn text(&self) -> String {
         match self {
             Fault::Client(error) => match error.kind() {
                 ErrorKind::ProtocolError(error) => format!("{} {}", error.get_id(), error.get_message().as_str()),
                 _ => stdx::causes::on_one_line(error),
             },
             Fault::Late => "no answer in time".to_owned(),
+            Fault::NotOurs(why) => why.clone(),
         }
     }
 }
 
-/// A connection with the channels that all share.
-pub(super) struct Open {
-    pub epoch: u64,
-    pub connection: Connection,
-    pub post: Post,
-    /// For declarations; the server closes a channel to say that a queue is not there.
-    asking: Mutex<Option<Channel>>,
-    declared: Mutex<HashSet<Arc<str>>>,
-    is_broken: AtomicBool,
-}
-
-impl Open {
-    fn is_usable(&self) -> bool {
-        !self.is_broken.load(Ordering::SeqCst) && self.connection.status().connected()
-    }
+/// What is said of a fault.
+#[derive(Clone)]
+struct Why {
+    /// It will be the same the next time, until somebody changes something.
+    is_lasting: bool,
+    text: String,
 }
 
 #[derive(Default)]
 struct Away {
     /// Why, and when it is tried again.
-    until: Option<(String, Instant)>,
+    until: Option<(Why, Instant)>,
     pause: Duration,
 }
 
 pub(super) struct Link {
-    config: AmqpConfig,
+    pub(super) config: AmqpConfig,
+    /// Who the virtual host is to belong to; `None` for whoever only looks.
+    installation: Option<Arc<str>>,
     name: String,
     handle: Handle,
     runtime: Mutex<Option<Runtime>>,
@@ -110,13 +104,17 @@ pub(super) struct Link {
     /// Held while a connection is made.
     connecting: Mutex<()>,
     away: Mutex<Away>,
+    /// Of the servers the one that answered last.
+    first: AtomicUsize,
+    /// Servers that said nothing when they were tried last.
+    silent: Mutex<BTreeSet<usize>>,
     epochs: AtomicU64,
     /// The epoch of the connection that is there, 0 for none: asked without waiting for one that is being made.
     live: AtomicU64,
 }
 
 impl Link {
-    pub fn new(config: AmqpConfig) -> Link {
+    pub fn new(config: AmqpConfig, installation: Option<Arc<str>>) -> Link {
         // One provider of ciphers for the whole process; whoever came first has chosen the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("amqp").enable_all().build();
@@ -124,11 +122,14 @@ impl Link {
         Link {
             name: config.name(),
             config,
+            installation,
             handle: runtime.handle().clone(),
             runtime: Mutex::new(Some(runtime)),
             open: Mutex::default(),
             connecting: Mutex::default(),
             away: Mutex::default(),
+            first: AtomicUsize::new(0),
+            silent: Mutex::default(),
             epochs: AtomicU64::new(0),
             live: AtomicU64::new(0),
         }
@@ -167,29 +168,50 @@ impl Link {
             return Ok(open);
         }
         self.live.store(0, Ordering::SeqCst);
+        // Half of it may live.
+        let broken = lock(&self.open).as_ref().map(|open| open.epoch);
+        broken.into_iter().for_each(|epoch| self.end(epoch));
         if let Some((why, until)) = &lock(&self.away).until
             && Instant::now() < *until
         {
-            return Err(self.unreachable(why.clone()));
+            return Err(self.error_of(why.clone()));
         }
-        let mut last = None;
-        for server in &self.config.servers {
-            match self.connect(server) {
-                Ok(new) => {
-                    *lock(&self.away) = Away::default();
-                    let new = Arc::new(new);
-                    *lock(&self.open) = Some(new.clone());
-                    self.live.store(new.epoch, Ordering::SeqCst);
-                    return Ok(new);
-                }
-                Err(fault) => last = Some(fault),
+        match self.connect_to_any() {
+            Ok(new) => {
+                *lock(&self.away) = Away::default();
+                *lock(&self.open) = Some(new.clone());
+                self.live.store(new.epoch, Ordering::SeqCst);
+                Ok(new)
+            }
+            Err(fault) => {
+                let mut away = lock(&self.away);
+                away.pause = (away.pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
+                away.until = Some((fault.why(), Instant::now() + away.pause));
+                Err(self.error(&fault))
             }
         }
-        let fault = last.expect("an address names a server");
-        let mut away = lock(&self.away);
-        away.pause = (away.pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
-        away.until = Some((fault.text(), Instant::now() + away.pause));
-        Err(self.error(&fault))
+    }
+
+    /// Tries the servers in turn, first the one that answered last. All together have the time of one: each a part of what
+    /// those before it left.
+    fn connect_to_any(&self) -> Result<Arc<Open>, Fault> {
+        let (servers, first) = (&self.config.servers, self.first.load(Ordering::SeqCst));
+        let until = Instant::now() + CONNECT_MAX;
+        let mut last = Fault::Late;
+        for step in 0..servers.len() {
+            let index = (first + step) % servers.len();
+            let left = until.saturating_duration_since(Instant::now());
+            match self.connect(index, left / (servers.len() - step) as u32) {
+                Ok(open) => {
+                    self.first.store(index, Ordering::SeqCst);
+                    return Ok(open);
+                }
+                // All of them are one cluster.
+                Err(fault @ Fault::NotOurs(_)) => return Err(fault),
+                Err(fault) => last = fault,
+            }
+        }
+        Err(last)
     }
 
     /// The connection if there is one; for what is only worth doing then.
@@ -201,45 +223,33 @@ impl Link {
         self.live.load(Ordering::SeqCst) == epoch
     }
 
-    fn connect(&self, server: &Server) -> Result<Open, Fault> {
-        let uri = self.uri_of(server);
-        let tls = server.tls.as_ref().map(tls_of).transpose()?.unwrap_or_default();
-        let epoch = self.epochs.fetch_add(1, Ordering::SeqCst) + 1;
-        let name = format!("vigie {}", std::process::id());
-        let (connection, publishing) = self.run(CONNECT_MAX, async move {
-            let properties = ConnectionProperties::default().with_connection_name(name.as_str().into());
-            // The one that this runs on: ours.
-            let runtime = lapin::runtime::default_runtime()?;
-            let connection = Connection::connect_uri_with_config(uri, properties, tls, runtime).await?;
-            let publishing = connection.create_channel().await?;
-            publishing.confirm_select(ConfirmSelectOptions::default()).await?;
-            Ok((connection, publishing))
-        })?;
-        Ok(Open {
-            epoch,
-            connection,
-            post: Post::on(publishing, &self.handle),
-            asking: Mutex::default(),
-            declared: Mutex::default(),
-            is_broken: AtomicBool::new(false),
-        })
+    fn connect(&self, index: usize, within: Duration) -> Result<Arc<Open>, Fault> {
+        let (server, until) = (&self.config.servers[index], Instant::now() + within);
+        if lock(&self.silent).contains(&index) {
+            self.run(within, answers(server.host.clone(), server.port))?;
+        }
+        let connected = self.connect_until(server, until);
+        match &connected {
+            Err(Fault::Late) => lock(&self.silent).insert(index),
+            Ok(_) | Err(_) => lock(&self.silent).remove(&index),
+        };
+        connected
     }
 
-    fn uri_of(&self, server: &Server) -> AMQPUri {
-        AMQPUri {
-            scheme: if server.tls.is_some() { AMQPScheme::AMQPS } else { AMQPScheme::AMQP },
-            authority: AMQPAuthority {
-                userinfo: AMQPUserInfo { username: server.user.clone(), password: server.password.clone() },
-                host: server.host.clone(),
-                port: server.port,
-            },
-            vhost: self.config.virtual_host.clone(),
-            query: AMQPQueryString {
-                heartbeat: u16::try_from(self.config.heartbeat.as_secs()).ok(),
-                connection_timeout: u64::try_from(CONNECT_MAX.as_millis()).ok(),
-                ..AMQPQueryString::default()
-            },
+    fn connect_until(&self, server: &Server, until: Instant) -> Result<Arc<Open>, Fault> {
+        let left = || until.saturating_duration_since(Instant::now());
+        let making = Making {
+            epoch: self.epochs.fetch_add(1, Ordering::SeqCst) + 1,
+            uri: uri_of(server, &self.config.virtual_host, self.config.heartbeat, left()),
+            tls: server.tls.as_ref().map(tls_of).transpose()?.unwrap_or_default(),
+            prefix: self.config.naming.prefix.clone(),
+            handle: self.handle.clone(),
+        };
+        let open = Arc::new(self.run(left(), making.make())?);
+        if let Some(id) = &self.installation {
+            self.claim_host(&open, id, left())?;
         }
+        Ok(open)
     }
 
     /// Ends a connection: the next call makes a new one. Its deliveries go back to their queues.
@@ -249,7 +259,7 @@ impl Link {
         self.live.store(0, Ordering::SeqCst);
         self.handle.spawn(async move {
             // It is broken or will not be used: whether the server hears of it does not matter.
-            let _ = tokio::time::timeout(CLOSE_MAX, old.connection.close(200, "bye".into())).await;
+            let _ = tokio::time::timeout(CLOSE_MAX, old.close()).await;
         });
     }
 
@@ -258,7 +268,7 @@ impl Link {
         let open = lock(&self.open).take();
         if let Some(open) = open {
             open.is_broken.store(true, Ordering::SeqCst);
-            let closed = self.run(CLOSE_MAX, async move { Ok(open.connection.close(200, "bye".into()).await?) });
+            let closed = self.run(CLOSE_MAX, async move { Ok(open.close().await?) });
             if let Err(fault) = closed {
                 tracing::debug!(error = fault.text(), "the broker did not hear our farewell");
             }
@@ -269,17 +279,27 @@ impl Link {
         }
     }
 
-    fn unreachable(&self, why: String) -> QueueError {
-        QueueError::Unreachable { broker: self.name.clone(), why }
+    pub fn error(&self, fault: &Fault) -> QueueError {
+        self.error_of(fault.why())
     }
 
-    pub fn error(&self, fault: &Fault) -> QueueError {
-        match fault.code() {
-            Some(code) if REFUSALS.contains(&code) => {
-                QueueError::Refused { broker: self.name.clone(), why: fault.text() }
-            }
-            _ => self.unreachable(fault.text()),
+    fn error_of(&self, Why { is_lasting, text: why }: Why) -> QueueError {
+        let broker = self.name.clone();
+        if is_lasting { QueueError::Refused { broker, why } } else { QueueError::Unreachable { broker, why } }
+    }
+
+    /// Fails with the server's own reason while an alarm of it is on.
+    pub fn check_alarm(&self, open: &Open) -> Result<(), QueueError> {
+        match self.alarm_of(open) {
+            Some(why) => Err(QueueError::Unwritable { why }),
+            None => Ok(()),
         }
+    }
+
+    /// Says that an alarm is on, if one is.
+    pub fn alarm_of(&self, open: &Open) -> Option<String> {
+        let reason = open.alarm()?;
+        Some(format!("RabbitMQ at {} takes no more: alarm of its memory or disk: {reason}", self.name))
     }
 
     /// As `error`, for a call on a connection, which ends with it.
@@ -294,97 +314,66 @@ impl Link {
         T: Send + 'static,
         F: Future<Output = lapin::Result<T>> + Send + 'static,
     {
-        let kept = lock(&open.asking).take().filter(|channel| channel.status().connected());
+        self.ask_within(ANSWER_MAX, open, question)
+    }
+
+    pub fn ask_within<T, F>(
+        &self,
+        within: Duration,
+        open: &Arc<Open>,
+        question: impl FnOnce(Channel) -> F,
+    ) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: Future<Output = lapin::Result<T>> + Send + 'static,
+    {
+        self.on_channel(within, open, For::Asking, question)
+    }
+
+    /// Publishes what nobody confirms. The same, on the connection for it.
+    pub fn tell<F>(&self, open: &Arc<Open>, words: impl FnOnce(Channel) -> F) -> Result<(), QueueError>
+    where
+        F: Future<Output = lapin::Result<()>> + Send + 'static,
+    {
+        self.check_alarm(open)?;
+        let told = self.on_channel(ANSWER_MAX, open, For::Telling, words);
+        told.map_err(|fault| self.error(&fault))
+    }
+
+    /// Publishes nothing, to whom the server says whether an alarm is on.
+    pub fn ask_for_alarm(&self, open: &Arc<Open>) -> Result<(), QueueError> {
+        let prefix = self.config.naming.prefix.clone();
+        self.tell(open, |channel| async move { say_nothing(&channel, &prefix).await.map(drop) })
+    }
+
+    fn on_channel<T, F>(
+        &self,
+        within: Duration,
+        open: &Arc<Open>,
+        purpose: For,
+        question: impl FnOnce(Channel) -> F,
+    ) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: Future<Output = lapin::Result<T>> + Send + 'static,
+    {
+        let place = open.place(purpose);
+        let kept = lock(place).take().filter(|channel| channel.status().connected());
         let channel = match kept {
             Some(channel) => channel,
             None => {
                 let open = open.clone();
-                self.run(ANSWER_MAX, async move { Ok(open.connection.create_channel().await?) })?
+                self.run(within, async move { Ok(open.connection_for(purpose).create_channel().await?) })?
             }
         };
         let asked = question(channel.clone());
-        let answer = self.run(ANSWER_MAX, async move { Ok(asked.await?) });
+        let answer = self.run(within, async move { Ok(asked.await?) });
         match &answer {
-            Ok(_) => *lock(&open.asking) = Some(channel),
+            Ok(_) => *lock(place) = Some(channel),
             Err(fault) if fault.code().is_none() => self.end(open.epoch),
             Err(_) => {}
         }
         answer
-    }
-
-    /// Messages that wait in a queue and how many consumers it has; `None` if there is no such queue.
-    pub fn count(&self, open: &Arc<Open>, queue: &str) -> Result<Option<(u64, u64)>, QueueError> {
-        let name = queue.to_owned();
-        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let answer = self.ask(open, |channel| async move {
-            let queue = channel.queue_declare(name.as_str().into(), options, FieldTable::default()).await?;
-            Ok((u64::from(queue.message_count()), u64::from(queue.consumer_count())))
-        });
-        match answer {
-            Ok(counts) => Ok(Some(counts)),
-            Err(fault) if fault.code() == Some(NOT_FOUND) => Ok(None),
-            Err(fault) => Err(self.error(&fault)),
-        }
-    }
-
-    /// Sees to it that a lane's queue is there. One that is there already is taken as it is.
-    pub fn declare(&self, open: &Arc<Open>, lane: &Lane) -> Result<(), QueueError> {
-        if lock(&open.declared).contains(&lane.name) {
-            return Ok(());
-        }
-        let made = match lane.is_shared {
-            true => self.declare_as_celery(open, &lane.name),
-            false => self.declare_own(open, &lane.name),
-        };
-        let made = match made {
-            Err(fault) if fault.code() == Some(PRECONDITION_FAILED) && self.count(open, &lane.name)?.is_some() => {
-                Ok(())
-            }
-            made => made,
-        };
-        made.map_err(|fault| self.error(&fault))?;
-        lock(&open.declared).insert(lane.name.clone());
-        Ok(())
-    }
-
-    /// A queue was deleted behind our back.
-    pub fn forget_declared(&self, open: &Open, lane: &str) {
-        lock(&open.declared).remove(lane);
-    }
-
-    fn declare_own(&self, open: &Arc<Open>, name: &str) -> Result<(), Fault> {
-        let mut arguments = FieldTable::default();
-        match self.config.lane_kind {
-            LaneKind::Classic => {
-                arguments.insert("x-queue-type".into(), AMQPValue::LongString("classic".into()));
-                // A backlog in the server's memory is copied whole by each of its collections of garbage.
-                arguments.insert("x-queue-mode".into(), AMQPValue::LongString("lazy".into()));
-            }
-            LaneKind::Quorum => {
-                arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
-                arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(DELIVERIES_MAX));
-            }
-        }
-        let name = name.to_owned();
-        let declared = self.ask(open, |channel| async move {
-            let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-            channel.queue_declare(name.as_str().into(), options, arguments).await
-        });
-        declared.map(drop)
-    }
-
-    /// Exchange, queue and binding, with the arguments that Celery would give: a worker that declares them again is content.
-    fn declare_as_celery(&self, open: &Arc<Open>, name: &str) -> Result<(), Fault> {
-        let name = name.to_owned();
-        self.ask(open, |channel| async move {
-            let nothing = FieldTable::default;
-            let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-            channel.exchange_declare(name.as_str().into(), ExchangeKind::Direct, durable, nothing()).await?;
-            let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-            channel.queue_declare(name.as_str().into(), durable, nothing()).await?;
-            let (queue, exchange, key) = (name.as_str().into(), name.as_str().into(), name.as_str().into());
-            channel.queue_bind(queue, exchange, key, QueueBindOptions::default(), nothing()).await
-        })
     }
 
     /// Sends messages and waits until it is known what the server says of each.
@@ -396,25 +385,12 @@ impl Link {
         // Each message has its own deadline, and the first that passes ends the wait.
         let mut said = receiver.recv().unwrap_or_default();
         said.resize(count, None);
-        if said.contains(&None) {
+        // While an alarm is on nothing is confirmed, and what waits to be sent is sent after it.
+        if said.contains(&None) && open.alarm().is_none() {
             self.end(open.epoch);
         }
         said
     }
-}
-
-fn tls_of(tls: &Tls) -> Result<OwnedTLSConfig, Fault> {
-    let read = |path: &std::path::Path| {
-        let why =
-            |error: std::io::Error| std::io::Error::new(error.kind(), format!("read {}: {error}", path.display()));
-        std::fs::read(path).map_err(|error| Fault::Client(why(error).into()))
-    };
-    let authorities = tls.authorities.as_deref().map(read).transpose()?;
-    let identity = match &tls.certificate {
-        Some((certificate, key)) => Some(OwnedIdentity::PKCS8 { pem: read(certificate)?, key: read(key)? }),
-        None => None,
-    };
-    Ok(OwnedTLSConfig { identity, cert_chain: authorities.map(|text| String::from_utf8_lossy(&text).into_owned()) })
 }
 
 /// The error of whoever waited for a connection that ended.

@@ -1,5 +1,5 @@
 //! Jobs that the ledger calls ready and RabbitMQ has no more: somebody emptied or deleted a queue there, a limit of the
-//! server dropped messages, it came up with an empty disk, or another installation takes from the same queues. A lane's
+//! server dropped messages, it came up with an empty disk, or a copy of this installation runs beside it. A lane's
 //! messages come in their order; so where a lane is empty, on the server and in all buffers, what has been ready for a
 //! while is lost.
 
@@ -63,11 +63,12 @@ impl Shared {
         let line = |(queue, jobs): (String, u64)| {
             format!(
                 "{jobs} jobs of queue {queue} are not in RabbitMQ any more and nobody ran them: its queues were emptied or \
-                 deleted, a limit of the server dropped them, or another installation takes from them; `vigie queues \
+                 deleted, a limit of the server dropped them, or a copy of this installation takes from them; `vigie queues \
                  write-off` accounts for them"
             )
         };
-        Ok(lock(&self.missing).by_queue().into_iter().map(line).collect())
+        let alarm = self.link.if_open().and_then(|open| self.link.alarm_of(&open));
+        Ok(alarm.into_iter().chain(lock(&self.missing).by_queue().into_iter().map(line)).collect())
     }
 
     fn look_for_missing(&self) -> Result<(), QueueError> {

@@ -4,8 +4,9 @@
 
 use super::super::redis::{check_lengths, new_tag};
 use super::Shared;
+use super::connection::Open;
 use super::lanes::{Lane, Seat};
-use super::link::{Open, lock};
+use super::link::lock;
 use super::post::Said;
 use super::publisher::{Answer, Request, Settled, Ticket, Turn};
 use super::room::Room;
@@ -110,10 +111,7 @@ impl Shared {
 
     fn open_for_publishing(&self) -> Result<Arc<Open>, QueueError> {
         let open = self.open()?;
-        if open.connection.status().blocked() {
-            let why = format!("{} takes no more: an alarm of its memory or disk is on", self.link.name());
-            return Err(QueueError::Unwritable { why });
-        }
+        self.link.check_alarm(&open)?;
         Ok(open)
     }
 
@@ -267,7 +265,8 @@ impl Shared {
         said: Vec<Option<Said>>,
         settled: &mut Settled,
     ) -> Vec<Result<(), QueueError>> {
-        if said.contains(&None) {
+        // While an alarm is on nothing is confirmed, and what waits to be sent is sent after it.
+        if said.contains(&None) && open.alarm().is_none() {
             self.link.end(open.epoch);
         }
         let now = self.clock.now();
@@ -352,7 +351,7 @@ impl Shared {
         if replies.is_empty() {
             return;
         }
-        if let Some(open) = self.link.if_open() {
+        if let Some(open) = self.link.if_open().filter(|open| open.alarm().is_none()) {
             let said = self.link.send(&open, replies);
             tracing::debug!(replies = said.len(), "results sent to those who wait");
         }

@@ -64,7 +64,7 @@ impl Shared {
     }
 
     /// Makes a queue known. Returns whether Python programs may touch it: one of a name that they always have or that the
-    /// configuration names, or that is on the server already when we first hear of it.
+    /// configuration names, or one that somebody named in a command, if it is on the server when we first hear of it.
     fn is_shared(&self, queue: &str) -> Result<bool, QueueError> {
         let (known, count) = {
             let registry = lock(&self.registry);
@@ -76,7 +76,9 @@ impl Shared {
         if count >= QUEUES_MAX {
             return Err(QueueError::Full { bound: "names of queues" });
         }
-        let is_shared = self.config.naming.is_always_shared(queue) || self.link.count(&self.open()?, queue)?.is_some();
+        let naming = &self.config.naming;
+        let is_there = || Ok::<_, QueueError>(self.link.count(&self.open()?, queue)?.is_some());
+        let is_shared = naming.is_always_shared(queue) || (!naming.is_own(queue) && is_there()?);
         self.tables.note(|tx| names::add(tx, queue, is_shared))?;
         self.look_at_names()?;
         let known = lock(&self.registry).queues.get(queue).copied();

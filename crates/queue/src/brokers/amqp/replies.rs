@@ -2,8 +2,8 @@
 //! names; from there they come into the ledger, where whoever waits looks.
 
 use super::Shared;
+use super::connection::Open;
 use super::lanes::{Lane, Seat};
-use super::link::Open;
 use super::tables::{elsewhere, rows};
 use crate::celery::{self, Meta};
 use crate::{JobId, JobResult, NewJob, QueueError, RESULT_BYTES_MAX};

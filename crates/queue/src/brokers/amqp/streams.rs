@@ -2,9 +2,10 @@
 //! A consumer that nobody asks ends, and gives back what it had.
 
 use super::acks::{LaneChannel, Ticket};
+use super::connection::Open;
 use super::desk::Entry;
 use super::lanes::{Lane, Seat};
-use super::link::{ANSWER_MAX, Fault, Open, lock};
+use super::link::{ANSWER_MAX, Fault, lock};
 use super::wire::Message;
 use super::{Shared, claim::SETTLE_SILENCE};
 use crate::{QueueBounds, QueueError};

@@ -4,6 +4,7 @@
 
 pub(super) mod elsewhere;
 pub(super) mod forgotten;
+pub(super) mod installation;
 pub(super) mod jobs;
 pub(super) mod leaving;
 pub(super) mod letters;
@@ -25,6 +26,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 2, name: "looks", sql: include_str!("tables/0002_looks.sql") },
     Migration { number: 3, name: "letters", sql: include_str!("tables/0003_letters.sql") },
     Migration { number: 4, name: "bounds", sql: include_str!("tables/0004_bounds.sql") },
+    Migration { number: 5, name: "installation", sql: include_str!("tables/0005_installation.sql") },
 ];
 
 /// Pages of jobs that live; beyond it they are read again from the system's cache. Taken only where there are so many.
@@ -58,6 +60,17 @@ impl Tables {
         db::migrate::run(&durable, MIGRATIONS, now)?;
         let quick = Db::open_sqlite(path, SqliteConfig { durability: Durability::Process, ..small })?;
         Ok(Tables { durable, quick })
+    }
+
+    /// Returns the installation's id if there is a ledger, and it has one. Nothing is created.
+    pub fn installation_of(path: &Path) -> Result<Option<String>, QueueError> {
+        let Some(ledger) = Db::open_existing_sqlite(path, SqliteConfig { readers: 1, ..SqliteConfig::default() })?
+        else {
+            return Ok(None);
+        };
+        // One of an earlier release is brought up to date by whoever runs.
+        let is_old = !db::migrate::pending(&ledger, MIGRATIONS)?.is_empty();
+        if is_old { Ok(None) } else { ledger.read_blocking(installation::id) }
     }
 
     /// For what is nowhere else.

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use stdx::Timestamp;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// An alarm of the server's is known to a process that publishes nothing within this.
+const ALARM_EVERY: Duration = Duration::from_secs(5);
 /// The thread looks this often whether it should stop.
 const STOP_LOOK: Duration = Duration::from_millis(50);
 /// A look at all rows takes at most this share of the time.
@@ -41,16 +43,17 @@ pub struct About {
     pub server: String,
     /// The connection's: silence of twice this long ends it.
     pub heartbeat: Duration,
-    /// An alarm of its memory or disk is on: it takes no messages.
-    pub is_blocked: bool,
+    /// Its own reason while it takes no messages, for want of memory or disk.
+    pub alarm: Option<String>,
 }
 
-pub(super) fn about(link: &Link) -> Result<About, QueueError> {
+pub(super) fn about(link: &Link, installation: Option<&str>) -> Result<About, QueueError> {
     let open = link.open()?;
+    link.look_at_host(&open, installation)?;
     Ok(About {
         server: link.name().to_owned(),
         heartbeat: Duration::from_secs(u64::from(open.connection.configuration().heartbeat())),
-        is_blocked: open.connection.status().blocked(),
+        alarm: open.alarm(),
     })
 }
 
@@ -58,6 +61,7 @@ impl Shared {
     /// Runs until the broker is closed.
     pub(super) fn watch(&self) {
         let mut looked = Instant::now();
+        let mut asked = Instant::now();
         let mut was_away = false;
         while !self.is_closed() {
             std::thread::sleep(STOP_LOOK);
@@ -65,17 +69,31 @@ impl Shared {
                 continue;
             }
             looked = Instant::now();
-            let look = self.open().map(drop);
+            let look = self.open().and_then(|_| self.look_at_host());
             match (&look, was_away) {
                 (Err(error), false) => tracing::warn!(error = %error, "the broker was lost"),
                 (Ok(()), true) => tracing::info!(broker = self.link.name(), "the broker was found again"),
                 (Err(_), true) | (Ok(()), false) => {}
             }
             was_away = look.is_err();
+            if asked.elapsed() >= ALARM_EVERY {
+                asked = Instant::now();
+                self.ask_for_alarm();
+            }
             self.release_idle();
             if let Err(error) = self.look() {
                 tracing::warn!(error = %error, "queues were not looked at");
             }
+        }
+    }
+
+    /// Who publishes nothing is not told of an alarm.
+    fn ask_for_alarm(&self) {
+        let Some(open) = self.link.if_open() else { return };
+        match self.link.ask_for_alarm(&open) {
+            // It is known, and health tells of it.
+            Ok(()) | Err(QueueError::Unwritable { .. }) => {}
+            Err(error) => tracing::warn!(error = %error, "the broker was not asked for an alarm"),
         }
     }
 
@@ -193,10 +211,7 @@ impl Shared {
 
     pub(super) fn accepting(&self) -> Result<(), QueueError> {
         let open = self.open()?;
-        if open.connection.status().blocked() {
-            let why = format!("{} takes no more: an alarm of its memory or disk is on", self.link.name());
-            return Err(QueueError::Unwritable { why });
-        }
+        self.link.check_alarm(&open)?;
         self.room_for(std::iter::empty())?.map_or(Ok(()), |room| room.check())
     }
 

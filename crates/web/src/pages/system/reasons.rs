@@ -75,7 +75,7 @@ fn of_spool(pulse: &Pulse) -> Option<Reason> {
     let spool = pulse.spool.as_ref()?;
     let since = spool.away_since?;
     let text = format!(
-        "The broker has not answered for {}. Events are accepted into the spool: {} wait there, and go on when it is back.",
+        "The broker has taken nothing for {}. Events are accepted into the spool: {} wait there, and go on when it is back.",
         span(pulse.now.since(since)),
         count(spool.jobs)
     );

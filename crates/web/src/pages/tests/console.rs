@@ -314,7 +314,7 @@ fn the_first_page_names_what_is_wrong_and_where_to_look() {
     let page = render(&pipeline::PipelinePage::of(shell(true), facts("events"), None));
     for reason in [
         "workers: none was heard",
-        "The broker has not answered for 3 min. Events are accepted into the spool: 7 wait there",
+        "The broker has taken nothing for 3 min. Events are accepted into the spool: 7 wait there",
         "Queue events is paused; 3 jobs wait in it.",
         "The backlog grows: 120 events come in a second, 20.0 go out.",
         "100 % of the events that wait are of events.",
