@@ -170,6 +170,37 @@ fn what_cannot_be_read_is_a_dead_letter_that_says_why() {
     assert_eq!(broker.locate(&JobId::new("good")).expect("asked"), Some(JobState::Leased));
 }
 
+/// Headers come in one frame, however small the frames are that we ask for.
+#[test]
+fn a_call_with_large_headers_and_a_large_body_is_run_and_retried() {
+    if !rabbit_is_here() {
+        return;
+    }
+    let place = RabbitPlace::shared();
+    let stranger = Stranger::on(&place);
+    let (broker, queue) = with_celery_queue(&place);
+    broker.declare(&queue).expect("declared");
+    let call = python_call("large", "add", "");
+    let mut headers = call.headers().clone().expect("headers");
+    headers.insert("stamps".into(), AMQPValue::LongString("x".repeat(100 << 10).into()));
+    let body = format!(r#"[["{}"],{{}},{{}}]"#, "y".repeat(3 << 20));
+    stranger.send("", &queue, call.with_headers(headers), body.as_bytes());
+    for attempt in 1..=2 {
+        let began = Instant::now();
+        let claimed = loop {
+            let claimed = claim_from(&broker, &[&queue], 10);
+            if !claimed.is_empty() {
+                break claimed;
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "attempt {attempt} does not come");
+        };
+        let said = (claimed[0].id.as_str(), claimed[0].attempt, claimed[0].payload.len());
+        assert_eq!(said, ("large", attempt, body.len()));
+        let retry = Finish::Retry { after: Duration::ZERO, error: "again".to_owned() };
+        assert!(broker.finish(vec![(claimed[0].lease, retry)]).expect("ended").is_empty());
+    }
+}
+
 #[test]
 fn a_queue_of_ours_is_none_of_celerys() {
     if !rabbit_is_here() {

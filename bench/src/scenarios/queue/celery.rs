@@ -6,7 +6,7 @@ use bench::load::round;
 use bench::rabbit::Rabbit;
 use bench::redis::Redis;
 use queue::Broker;
-use queue::brokers::amqp::{Amqp, AmqpConfig};
+use queue::brokers::amqp::{Amqp, AmqpConfig, Naming};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -59,6 +59,9 @@ impl OverRabbit {
     pub fn new(rabbit: &Rabbit, folder: &Path) -> anyhow::Result<OverRabbit> {
         let url = format!("{}?celery_queues={QUEUE}", rabbit.url());
         let config = AmqpConfig::parse(&url, folder.join("celery.db")).context("read the address of RabbitMQ")?;
+        // Of its own names: those of the product are the worker's whose memory is looked at.
+        let naming = Naming { prefix: "bench.celery.".to_owned(), ..config.naming.clone() };
+        let config = AmqpConfig { naming, ..config };
         let broker = Amqp::open(config, Arc::new(SystemClock)).context("open the queue on RabbitMQ")?;
         broker.declare(QUEUE).context("declare Celery's queue")?;
         Ok(OverRabbit { url: rabbit.url(), broker })
