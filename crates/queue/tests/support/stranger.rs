@@ -27,7 +27,7 @@ impl Stranger {
             channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms");
             (connection, channel)
         });
-        Stranger { runtime, connection: connection, channel }
+        Stranger { runtime, connection, channel }
     }
 
     /// As Celery declares a queue; another declaration of it than ours would be refused.
