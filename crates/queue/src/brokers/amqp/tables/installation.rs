@@ -13,6 +13,6 @@ pub(in super::super) fn name(tx: &mut Tx<'_>, id: &str) -> Result<(), QueueError
 }
 
 pub(in super::super) fn id(tx: &mut Tx<'_>) -> Result<Option<String>, QueueError> {
-    let row: Option<(String,)> = tx.query_opt("SELECT id FROM queue_installation", &[])?;
+    let row: Option<(String,)> = tx.query_opt("SELECT id FROM queue_installation WHERE number = 1", &[])?;
     Ok(row.map(|(id,)| id))
 }
