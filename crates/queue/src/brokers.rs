@@ -1,5 +1,6 @@
 //! The brokers, one folder each.
 
+pub mod address;
 pub mod amqp;
 pub mod embedded;
 pub mod member;

@@ -105,7 +105,15 @@ pub fn of_command(config: &Config) -> anyhow::Result<Arc<dyn Queue>> {
 }
 
 fn declare_queues(queue: &dyn Queue) -> anyhow::Result<()> {
-    for name in pipeline::tasks::QUEUES {
+    declare(queue, pipeline::tasks::QUEUES)
+}
+
+/// Makes queues known, those of a broker that does not answer now too, if it can.
+///
+/// # Errors
+/// If it refuses.
+pub fn declare(queue: &dyn Queue, names: &[&str]) -> anyhow::Result<()> {
+    for name in names {
         match queue.declare(name) {
             // It may come back; until then nothing is accepted, and health says so.
             Err(error @ QueueError::Unreachable { .. }) => {
@@ -170,6 +178,19 @@ pub fn kind(config: &Config) -> anyhow::Result<String> {
         Place::Embedded => EMBEDDED_KIND.to_owned(),
         Place::Redis(redis) => redis.name(),
         Place::RabbitMq(amqp) => amqp.name(),
+    })
+}
+
+/// Returns the queues that Python programs may publish to before anybody else does: Celery's own, and those that the
+/// address names. The embedded queue is for nobody but Vigie.
+///
+/// # Errors
+/// If the address cannot be read.
+pub fn celery_queues(config: &Config) -> anyhow::Result<Vec<String>> {
+    Ok(match place(config)? {
+        Place::Embedded => Vec::new(),
+        Place::Redis(redis) => redis.celery_queues(),
+        Place::RabbitMq(amqp) => amqp.celery_queues(),
     })
 }
 
@@ -246,6 +267,7 @@ pub fn check_url(text: &str) -> Result<(), String> {
         "redis" | "rediss" | "redis+socket" | "sentinel" => {
             RedisConfig::parse(text).map(|_| ()).map_err(|error| stdx::causes::on_one_line(&error))
         }
-        _ => Err(format!("unknown scheme '{scheme}'; {TAKEN}")),
+        // Without a scheme what stands there may be a password.
+        _ => Err(format!("unknown scheme; {TAKEN}")),
     }
 }

@@ -36,7 +36,7 @@ mod tables;
 mod watch;
 mod wire;
 
-pub use config::{AmqpConfig, AmqpUrlError, LaneKind, Server, Tls};
+pub use config::{AmqpConfig, LaneKind, Server, Tls};
 pub use copy::LedgerCopy;
 pub use lanes::Naming;
 pub use watch::About;

@@ -22,7 +22,7 @@ mod scripts;
 mod wake;
 mod watch;
 
-pub use config::{Place, RedisConfig, RedisUrlError, Server, TimeSource, Tls};
+pub use config::{Place, RedisConfig, Server, TimeSource, Tls};
 pub use watch::About;
 
 pub(super) use publish::{check_lengths, lane_number, new_tag};

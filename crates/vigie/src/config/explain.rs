@@ -5,6 +5,8 @@ use super::{Environment, Flags, Kind, Problem, Setting};
 use std::path::PathBuf;
 use store::Stores;
 
+const HIDDEN: &str = "***";
+
 /// One key as it is set now, for people.
 #[derive(Clone, Debug)]
 pub struct Explained {
@@ -46,6 +48,8 @@ pub fn shown(key: &Key, text: &str) -> String {
         return "[redacted]".to_owned();
     }
     match key.kind {
+        // Of one that cannot be read nobody knows which part is the password.
+        Kind::Broker if key.kind.check(text).is_err() => HIDDEN.to_owned(),
         Kind::Broker | Kind::Store { .. } | Kind::Url => without_password(text),
         Kind::Text
         | Kind::Address
@@ -74,7 +78,9 @@ pub fn without_password(text: &str) -> String {
 }
 
 fn hide(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return if url.contains('@') { HIDDEN.to_owned() } else { url.to_owned() };
+    };
     let (front, query) = rest.split_once('?').map_or((rest, None), |(front, query)| (front, Some(query)));
     let Some(at) = front.rfind('@') else {
         return match rest.rfind('@') {
@@ -131,6 +137,24 @@ mod tests {
         for text in ["redis://:pa/ss@host", "redis://:pa?ss@host", "redis://me:pa;ss@host", "redis://me:p@ss@host/1"] {
             let shown = without_password(text);
             assert!(!shown.contains("pa") && !shown.contains("ss") && shown.contains("@host"), "{text}: {shown}");
+        }
+    }
+
+    #[test]
+    fn of_an_address_that_cannot_be_read_nothing_is_shown() {
+        let broker = keys::find("broker.url").expect("the key is in the table");
+        for text in ["guest:TopSecret9@host", "TopSecret9", "redis//:TopSecret9", "amqp://guest:Top/Secret9@host"] {
+            assert_eq!(shown(broker, text), "***", "{text}");
+            let refusal = broker.kind.check(text).expect_err("no address");
+            assert!(["guest", "Top", "Secret9"].iter().all(|part| !refusal.contains(part)), "{text}: {refusal}");
+        }
+        assert_eq!(shown(broker, "embedded:"), "embedded:");
+        assert_eq!(shown(broker, "amqp://guest:TopSecret9@host/v1"), "amqp://guest:***@host/v1");
+        for name in ["system.url-prefix", "database.url"] {
+            let key = keys::find(name).expect("the key is in the table");
+            assert_eq!(shown(key, "guest:TopSecret9@host"), "***");
+            let refusal = key.kind.check("guest:TopSecret9@host").expect_err("no address");
+            assert!(!refusal.contains("TopSecret9"), "{name}: {refusal}");
         }
     }
 

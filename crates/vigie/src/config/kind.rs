@@ -60,7 +60,10 @@ impl Kind {
         match self {
             Kind::Text => Ok(()),
             Kind::Url if text.is_empty() || is_web_address(text) => Ok(()),
-            Kind::Url => Err(format!("'{text}' does not begin with http:// or https:// and a host")),
+            Kind::Url => {
+                let shown = super::without_password(text);
+                Err(format!("'{shown}' does not begin with http:// or https:// and a host"))
+            }
             Kind::AddressOrNone if text.is_empty() => Ok(()),
             Kind::Address | Kind::AddressOrNone => text
                 .parse::<SocketAddr>()

@@ -2,6 +2,7 @@
 //!
 //! Source: kombu 5.7 `utils/url.py` and `transport/pyamqp.py`; names of the query options are kombu's.
 
+use super::super::address::{Address, AddressError, celery_queues, names, options, unknown_option, wrong};
 use super::lanes::Naming;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +15,10 @@ const TLS_PORT: u16 = 5671;
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// A delivery is not held for longer: RabbitMQ ends the channel of one that is (30 minutes by default).
 const HELD_MAX: Duration = Duration::from_secs(600);
+const OPTIONS: [&str; 7] =
+    ["heartbeat", "celery_queues", "queue_type", "ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"];
+/// Without effect: ours are fixed, and an address that Celery takes is taken.
+const CELERYS: [&str; 3] = ["connect_timeout", "login_method", "insist"];
 
 /// How a RabbitMQ broker is set up.
 #[derive(Clone)]
@@ -57,24 +62,12 @@ pub struct Tls {
     pub certificate: Option<(PathBuf, PathBuf)>,
 }
 
-/// What is wrong with an address. Never holds a password.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("read the broker's address: {part}: {why}")]
-pub struct AmqpUrlError {
-    pub part: &'static str,
-    pub why: String,
-}
-
-fn wrong<T>(part: &'static str, why: impl Into<String>) -> Result<T, AmqpUrlError> {
-    Err(AmqpUrlError { part, why: why.into() })
-}
-
 impl AmqpConfig {
     /// Reads one address, or several of one cluster with `;` between them. `ledger` is where the tables lie.
     ///
     /// # Errors
     /// Which part of it cannot be read.
-    pub fn parse(url: &str, ledger: PathBuf) -> Result<AmqpConfig, AmqpUrlError> {
+    pub fn parse(url: &str, ledger: PathBuf) -> Result<AmqpConfig, AddressError> {
         let mut options = Options::default();
         let mut all = Vec::new();
         for one in url.split(';').map(str::trim).filter(|one| !one.is_empty()) {
@@ -99,6 +92,11 @@ impl AmqpConfig {
             naming: Naming::new(options.shared),
             lane_kind: options.lane_kind.unwrap_or(LaneKind::Classic),
         })
+    }
+
+    /// Returns the queues that Python programs may publish to before anybody else does.
+    pub fn celery_queues(&self) -> Vec<String> {
+        celery_queues(&self.naming.shared)
     }
 
     /// Returns the servers without users and passwords, for logs and errors.
@@ -126,46 +124,22 @@ struct Parts {
 }
 
 impl Parts {
-    fn read(url: &str, options: &mut Options) -> Result<Parts, AmqpUrlError> {
-        let Some((scheme, rest)) = url.split_once("://") else { return wrong("scheme", "it has none, as amqp:// is") };
+    fn read(url: &str, options: &mut Options) -> Result<Parts, AddressError> {
+        let Address { scheme, user, password, host, port, path, query } = Address::read(url)?;
         let has_tls = match scheme {
             "amqp" | "pyamqp" => false,
             "amqps" => true,
-            other => return wrong("scheme", format!("{other:.32} is not known")),
+            _ => return wrong("scheme", "it is neither amqp nor amqps"),
         };
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         options.read(query)?;
-        let (place, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let (credentials, place) = place.rsplit_once('@').map_or((None, place), |(left, right)| (Some(left), right));
-        let (user, password) = match credentials.map(|text| text.split_once(':').unwrap_or((text, ""))) {
-            None => (None, None),
-            Some((user, password)) => (some(unescaped(user)?), Some(unescaped(password)?)),
-        };
-        let (host, port) = host_and_port(place)?;
         // The slash belongs to the address, not to the name; no name is the one that every server has.
-        let path = unescaped(path.strip_prefix('/').unwrap_or(path))?;
-        let virtual_host = if path.is_empty() { "/".to_owned() } else { path };
+        let path = path.strip_prefix('/').unwrap_or(&path);
+        let virtual_host = if path.is_empty() { "/".to_owned() } else { path.to_owned() };
         if virtual_host.len() > 255 {
             return wrong("path", "a virtual host has at most 255 bytes");
         }
         Ok(Parts { has_tls, user, password, host, port, virtual_host })
     }
-}
-
-fn host_and_port(place: &str) -> Result<(String, Option<u16>), AmqpUrlError> {
-    let (host, port) = match place.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, port)) => (host, port.strip_prefix(':')),
-        None => place.split_once(':').map_or((place, None), |(host, port)| (host, Some(port))),
-    };
-    let host = if host.is_empty() { "localhost" } else { host };
-    let port = match port {
-        None | Some("") => None,
-        Some(port) => match port.parse() {
-            Ok(port) => Some(port),
-            Err(_) => return wrong("port", format!("{port:.32} is no port")),
-        },
-    };
-    Ok((host.to_owned(), port))
 }
 
 /// Query options; those of all addresses count for all.
@@ -180,16 +154,14 @@ struct Options {
 }
 
 impl Options {
-    fn read(&mut self, query: &str) -> Result<(), AmqpUrlError> {
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = unescaped(value)?;
+    fn read(&mut self, query: &str) -> Result<(), AddressError> {
+        for (name, value) in options(query)? {
             match name {
                 "heartbeat" => match value.parse().ok().filter(|seconds| (1..=600).contains(seconds)) {
                     Some(seconds) => self.heartbeat = Some(Duration::from_secs(seconds)),
                     None => return wrong("heartbeat", "it is no number of seconds from 1 to 600"),
                 },
-                "celery_queues" => self.shared = value.split(',').filter_map(|name| some(name.to_owned())).collect(),
+                "celery_queues" => self.shared = names(&value),
                 "queue_type" => match value.as_str() {
                     "classic" => self.lane_kind = Some(LaneKind::Classic),
                     "quorum" => self.lane_kind = Some(LaneKind::Quorum),
@@ -203,8 +175,8 @@ impl Options {
                 "ssl_ca_certs" => self.authorities = Some(value.into()),
                 "ssl_certfile" => self.certificate = Some(value.into()),
                 "ssl_keyfile" => self.key = Some(value.into()),
-                // Timeouts and the like: ours are fixed, and an address that Celery takes should be taken.
-                _ => {}
+                _ if CELERYS.contains(&name) => {}
+                _ => return unknown_option(&[&OPTIONS[..], &CELERYS].concat()),
             }
         }
         if self.certificate.is_some() != self.key.is_some() && !query.is_empty() {
@@ -229,26 +201,6 @@ impl Options {
     }
 }
 
-fn some(text: String) -> Option<String> {
-    (!text.is_empty()).then_some(text)
-}
-
-fn unescaped(text: &str) -> Result<String, AmqpUrlError> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
-        bytes.push(match byte {
-            b'%' => match (digit(rest.next()), digit(rest.next())) {
-                (Some(high), Some(low)) => (high * 16 + low) as u8,
-                _ => return wrong("escapes", "a % is not followed by two hexadecimal digits"),
-            },
-            other => other,
-        });
-    }
-    String::from_utf8(bytes).or_else(|_| wrong("escapes", "they are no UTF-8"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -271,6 +223,17 @@ mod tests {
         assert_eq!((server.user.as_str(), server.password.as_str()), ("app", "p@ss"));
         assert!(config.naming.is_always_shared("media") && config.naming.is_always_shared("celery"));
         assert!(!config.naming.is_always_shared("events"));
+        assert_eq!(config.celery_queues(), ["celery", "mail", "media"]);
+    }
+
+    #[test]
+    fn each_option_that_is_named_is_known() {
+        let known = |option: &str| AmqpConfig::parse(&format!("amqp://broker?{option}=1"), PathBuf::new()).err();
+        for option in OPTIONS.iter().chain(&CELERYS) {
+            assert!(known(option).is_none_or(|error| error.part != "options"), "{option}");
+        }
+        let error = known("hartbeat").expect("a refusal").to_string();
+        assert!(error.contains("known are heartbeat, celery_queues, ") && !error.contains("hartbeat"), "{error}");
     }
 
     #[test]
@@ -285,6 +248,7 @@ mod tests {
         assert_eq!(bad("amqps://broker?ssl_certfile=/c"), "ssl_certfile");
         assert_eq!(bad("amqp://broker?heartbeat=soon"), "heartbeat");
         assert_eq!(bad("amqp://broker?queue_type=stream"), "queue_type");
+        assert_eq!(bad("amqp://broker?hartbeat=5"), "options");
         assert_eq!(bad(""), "host");
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Source: kombu 5.7 `transport/redis.py` and `utils/url.py`; names of the query options are kombu's.
 
+use super::super::address::{Address, AddressError, celery_queues, names, options, unknown_option, wrong};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +10,30 @@ use std::time::Duration;
 const SERVERS_MAX: usize = 16;
 const PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
+const OPTIONS: [&str; 12] = [
+    "celery_queues",
+    "global_keyprefix",
+    "master_name",
+    "sentinel_password",
+    "virtual_host",
+    "db",
+    "visibility_timeout",
+    "ssl_cert_reqs",
+    "ssl_check_hostname",
+    "ssl_ca_certs",
+    "ssl_certfile",
+    "ssl_keyfile",
+];
+/// Without effect: ours are fixed, and an address that Celery takes is taken.
+const CELERYS: [&str; 7] = [
+    "connect_timeout",
+    "socket_timeout",
+    "socket_connect_timeout",
+    "socket_keepalive",
+    "retry_on_timeout",
+    "health_check_interval",
+    "max_connections",
+];
 
 /// How a Redis broker is set up.
 #[derive(Clone)]
@@ -24,6 +49,8 @@ pub struct RedisConfig {
     pub visibility_timeout: Duration,
     /// Remembers the server between two lives of the process, so that an emptied one is noticed; `None`: only within one.
     pub marker_file: Option<PathBuf>,
+    /// Queues that Python programs publish to, beside `celery`.
+    pub shared: Vec<String>,
 }
 
 /// Where times of the queue come from.
@@ -62,24 +89,12 @@ pub struct Tls {
     pub certificate: Option<(PathBuf, PathBuf)>,
 }
 
-/// What is wrong with an address. Never holds a password.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("read the broker's address: {part}: {why}")]
-pub struct RedisUrlError {
-    pub part: &'static str,
-    pub why: String,
-}
-
-fn wrong<T>(part: &'static str, why: impl Into<String>) -> Result<T, RedisUrlError> {
-    Err(RedisUrlError { part, why: why.into() })
-}
-
 impl RedisConfig {
     /// Reads one address, or several with `;` between them.
     ///
     /// # Errors
     /// Which part of it cannot be read.
-    pub fn parse(url: &str) -> Result<RedisConfig, RedisUrlError> {
+    pub fn parse(url: &str) -> Result<RedisConfig, AddressError> {
         let mut options = Options::default();
         let mut servers = Vec::new();
         let mut sentinels: Vec<Parts> = Vec::new();
@@ -95,6 +110,7 @@ impl RedisConfig {
             time: TimeSource::Server,
             visibility_timeout: options.visibility_timeout.unwrap_or(Duration::from_secs(3_600)),
             marker_file: None,
+            shared: options.shared.clone(),
         };
         if !sentinels.is_empty() {
             config.servers.push(options.sentinel_server(&sentinels)?);
@@ -107,6 +123,11 @@ impl RedisConfig {
             1..=SERVERS_MAX => Ok(config),
             _ => wrong("host", format!("it names more than {SERVERS_MAX} servers")),
         }
+    }
+
+    /// Returns the queues that Python programs may publish to before anybody else does.
+    pub fn celery_queues(&self) -> Vec<String> {
+        celery_queues(&self.shared)
     }
 
     /// Returns the servers without users and passwords, for logs and errors.
@@ -151,61 +172,38 @@ struct Parts {
 }
 
 impl Parts {
-    fn read(url: &str, options: &mut Options) -> Result<Parts, RedisUrlError> {
-        let Some((scheme, rest)) = url.split_once("://") else { return wrong("scheme", "it has none, as redis:// is") };
+    fn read(url: &str, options: &mut Options) -> Result<Parts, AddressError> {
+        let Address { scheme, user, password, host, port, path, query } = Address::read(url)?;
         let scheme = match scheme {
             "redis" | "valkey" => Scheme::Tcp,
             "rediss" | "valkeys" => Scheme::Tls,
             "redis+socket" | "socket" | "unix" | "redis+unix" => Scheme::Socket,
             "sentinel" | "redis+sentinel" => Scheme::Sentinel,
-            other => return wrong("scheme", format!("{other:.32} is not known")),
+            _ => return wrong("scheme", "it is none of redis, rediss, redis+socket and sentinel"),
         };
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         options.read(query)?;
-        let (place, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let (credentials, place) = place.rsplit_once('@').map_or((None, place), |(left, right)| (Some(left), right));
-        let (user, password) = match credentials.map(|text| text.split_once(':').unwrap_or((text, ""))) {
-            None => (None, None),
-            Some((user, password)) => (some(unescaped(user)?), some(unescaped(password)?)),
-        };
-        let (host, port) = if scheme == Scheme::Socket { (String::new(), None) } else { host_and_port(place)? };
         if scheme == Scheme::Socket && path.is_empty() {
             return wrong("path", "it names no socket");
         }
-        Ok(Parts { scheme, user, password, host, port, path: unescaped(path)? })
+        Ok(Parts { scheme, user, password, host, port, path })
     }
 
-    fn database(&self) -> Result<i64, RedisUrlError> {
+    fn database(&self) -> Result<i64, AddressError> {
         match self.path.trim_matches('/') {
             "" => Ok(0),
             number => number
                 .parse()
                 .ok()
                 .filter(|number| *number >= 0)
-                .map_or_else(|| wrong("path", format!("{number:.32} is no number of a database")), Ok),
+                .map_or_else(|| wrong("path", "it is no number of a database"), Ok),
         }
     }
-}
-
-fn host_and_port(place: &str) -> Result<(String, Option<u16>), RedisUrlError> {
-    let (host, port) = match place.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, port)) => (host, port.strip_prefix(':')),
-        None => place.split_once(':').map_or((place, None), |(host, port)| (host, Some(port))),
-    };
-    let host = if host.is_empty() { "localhost" } else { host };
-    let port = match port {
-        None | Some("") => None,
-        Some(port) => match port.parse() {
-            Ok(port) => Some(port),
-            Err(_) => return wrong("port", format!("{port:.32} is no port")),
-        },
-    };
-    Ok((host.to_owned(), port))
 }
 
 /// Query options; those of all addresses count for all.
 #[derive(Default)]
 struct Options {
+    shared: Vec<String>,
     prefix: String,
     master: Option<String>,
     sentinel_password: Option<String>,
@@ -219,17 +217,16 @@ struct Options {
 }
 
 impl Options {
-    fn read(&mut self, query: &str) -> Result<(), RedisUrlError> {
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = unescaped(value)?;
+    fn read(&mut self, query: &str) -> Result<(), AddressError> {
+        for (name, value) in options(query)? {
             match name {
+                "celery_queues" => self.shared = names(&value),
                 "global_keyprefix" => self.prefix = value,
                 "master_name" => self.master = Some(value),
                 "sentinel_password" => self.sentinel_password = Some(value),
                 "virtual_host" | "db" => match value.trim_matches('/').parse() {
                     Ok(number) => self.database = Some(number),
-                    Err(_) => return wrong("virtual_host", format!("{value:.32} is no number of a database")),
+                    Err(_) => return wrong("virtual_host", "it is no number of a database"),
                 },
                 "visibility_timeout" => match value.parse().ok().filter(|seconds: &f64| (1.0..1e9).contains(seconds)) {
                     Some(seconds) => self.visibility_timeout = Some(Duration::from_secs_f64(seconds)),
@@ -246,8 +243,8 @@ impl Options {
                 "ssl_ca_certs" => self.authorities = Some(value.into()),
                 "ssl_certfile" => self.certificate = Some(value.into()),
                 "ssl_keyfile" => self.key = Some(value.into()),
-                // Timeouts and the like: ours are fixed, and an address that Celery takes should be taken.
-                _ => {}
+                _ if CELERYS.contains(&name) => {}
+                _ => return unknown_option(&[&OPTIONS[..], &CELERYS].concat()),
             }
         }
         if self.certificate.is_some() != self.key.is_some() && !query.is_empty() {
@@ -265,7 +262,7 @@ impl Options {
         }
     }
 
-    fn server(&self, parts: Parts) -> Result<Server, RedisUrlError> {
+    fn server(&self, parts: Parts) -> Result<Server, AddressError> {
         let is_socket = parts.scheme == Scheme::Socket;
         let database = if is_socket { self.database.unwrap_or(0) } else { parts.database()? };
         let place = match is_socket {
@@ -276,7 +273,7 @@ impl Options {
         Ok(Server { place, tls, user: parts.user, password: parts.password, database })
     }
 
-    fn sentinel_server(&self, sentinels: &[Parts]) -> Result<Server, RedisUrlError> {
+    fn sentinel_server(&self, sentinels: &[Parts]) -> Result<Server, AddressError> {
         let Some(master) = self.master.clone() else {
             return wrong("master_name", "sentinels need it to know whom to ask for");
         };
@@ -290,26 +287,6 @@ impl Options {
             database: first.database()?,
         })
     }
-}
-
-fn some(text: String) -> Option<String> {
-    (!text.is_empty()).then_some(text)
-}
-
-fn unescaped(text: &str) -> Result<String, RedisUrlError> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
-        bytes.push(match byte {
-            b'%' => match (digit(rest.next()), digit(rest.next())) {
-                (Some(high), Some(low)) => (high * 16 + low) as u8,
-                _ => return wrong("escapes", "a % is not followed by two hexadecimal digits"),
-            },
-            other => other,
-        });
-    }
-    String::from_utf8(bytes).or_else(|_| wrong("escapes", "they are no UTF-8"))
 }
 
 #[cfg(test)]
@@ -333,6 +310,16 @@ mod tests {
         let server = &config.servers[0];
         assert_eq!((server.user.as_deref(), server.password.as_deref()), (Some("app"), Some("p@ss")));
         assert_eq!((server.database, config.prefix.as_str()), (2, "x:"));
+        let config = RedisConfig::parse("redis://cache?celery_queues=mail,%20media").expect("an address");
+        assert_eq!(config.celery_queues(), ["celery", "mail", "media"]);
+    }
+
+    #[test]
+    fn each_option_that_is_named_is_known() {
+        for option in OPTIONS.iter().chain(&CELERYS) {
+            let error = RedisConfig::parse(&format!("redis://cache?{option}=1")).err();
+            assert!(error.is_none_or(|error| error.part != "options"), "{option}");
+        }
     }
 
     #[test]
@@ -346,6 +333,7 @@ mod tests {
         assert_eq!(bad("sentinel://h1"), "master_name");
         assert_eq!(bad("rediss://cache?ssl_cert_reqs=maybe"), "ssl_cert_reqs");
         assert_eq!(bad("rediss://cache?ssl_certfile=/c"), "ssl_certfile");
+        assert_eq!(bad("redis://cache?socket_timeuot=5"), "options");
         assert_eq!(bad(""), "host");
     }
 }
