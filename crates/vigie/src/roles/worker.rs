@@ -2,7 +2,7 @@
 
 use super::{Base, Role};
 use crate::config::without_password;
-use crate::{host, metrics};
+use crate::{broker, host, metrics};
 use anyhow::Context;
 use pipeline::outbox::Relay;
 use pipeline::retention::governor::Governor;
@@ -183,11 +183,11 @@ fn remote(base: &Base) -> RemoteConfig {
     let stop: Arc<dyn Fn() + Send + Sync> = Arc::new(move || shutdown.trigger());
     // What stands behind the question mark may be a secret too.
     let shown = |url: &str| without_password(url.split('?').next().unwrap_or_default());
-    let broker: Vec<String> = config.broker_url.expose().split(';').map(shown).collect();
-    let broker = broker.join(";");
+    let address: Vec<String> = config.broker_url.expose().split(';').map(shown).collect();
+    let address = address.join(";");
     let conf = serde_json::json!({
-        "broker_url": broker,
-        "result_backend": broker,
+        "broker_url": address,
+        "result_backend": address,
         "accept_content": ["json"],
         "task_serializer": "json",
         "result_serializer": "json",
@@ -210,23 +210,41 @@ fn remote(base: &Base) -> RemoteConfig {
 }
 
 /// Without a choice, this release's queues: other programs' are for other programs. To choose from are also those that
-/// somebody has published to; a broker that does not answer yet cannot say which, and must not keep a worker from starting.
+/// somebody has published to, and those that Python programs may publish to; a broker that does not answer yet cannot say
+/// which, and must not keep a worker from starting.
 fn queues_to_serve(base: &Base, options: &WorkerOptions) -> anyhow::Result<Vec<String>> {
     let own: Vec<String> = tasks::QUEUES.iter().map(|&name| name.to_owned()).collect();
     if options.queues.is_empty() && options.excluded.is_empty() {
         return Ok(own);
     }
-    match base.queue.depths() {
+    let of_celery = broker::celery_queues(&base.config)?;
+    let served = match base.queue.depths() {
         Ok(depths) => {
-            let published = depths.into_iter().map(|depth| depth.queue).filter(|name| !own.contains(name));
-            options.select(&own.iter().cloned().chain(published).collect::<Vec<_>>(), &own)
+            let published = depths.into_iter().map(|depth| depth.queue);
+            options.select(&known_queues(&own, published.chain(of_celery)), &own)?
         }
         Err(error @ QueueError::Unreachable { .. }) => {
             tracing::error!(error = %error, "whether all queues are known cannot be said yet");
-            options.select_unseen(&own)
+            options.select_unseen(&own)?
         }
-        Err(error) => Err(error).context("look at the queues"),
+        Err(error) => return Err(error).context("look at the queues"),
+    };
+    // One to which nobody has published yet is listed, too.
+    for name in served.iter().filter(|name| !own.contains(name)) {
+        broker::declare(&*base.queue, &[name])?;
     }
+    Ok(served)
+}
+
+/// Returns our own and the others, each once.
+fn known_queues(own: &[String], others: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut known = own.to_vec();
+    for name in others {
+        if !known.contains(&name) {
+            known.push(name);
+        }
+    }
+    known
 }
 
 /// A warm stop: what runs is finished, what was not started stays in the queue.
@@ -271,6 +289,15 @@ mod tests {
         assert!(options.select_unseen(&own).is_err(), "the broker does not answer");
         let named = WorkerOptions { queues: names("debug"), ..options };
         assert!(named.select_unseen(&own).is_err(), "named and excluded");
+    }
+
+    #[test]
+    fn a_queue_that_only_python_programs_know_can_be_named_before_anything_lies_there() {
+        let own = names("events debug");
+        let known = known_queues(&own, names("debug other celery celery mail"));
+        assert_eq!(known, names("events debug other celery mail"));
+        let options = WorkerOptions { queues: names("celery mail"), ..WorkerOptions::default() };
+        assert_eq!(options.select(&known, &own).expect("known"), names("celery mail"));
     }
 
     #[test]

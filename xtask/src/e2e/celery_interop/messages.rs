@@ -33,6 +33,7 @@ pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
     message_of_vigie(&mut both)?;
     pickle_is_refused(&mut both)?;
     priorities(&mut both)?;
+    only_python_published(&mut both)?;
     let after = self::bindings(&both)?;
     let lost: Vec<&String> = bindings.difference(&after).collect();
     ensure!(lost.is_empty(), "kombu's bindings went while Vigie's worker ran: {lost:?}");
@@ -142,6 +143,17 @@ pub(super) fn pickle_is_refused(both: &mut Both) -> anyhow::Result<()> {
     ensure!(both.vigie_worker.is_alive(), "the worker ended:\n{}", both.vigie_worker.log_tail());
     both.client.scenarios(&["there_and_back"])?;
     Ok(())
+}
+
+/// Celery's own queue, in which only a Python program has put anything: whoever names it serves it.
+pub(super) fn only_python_published(both: &mut Both) -> anyhow::Result<()> {
+    let id = both.client.send("debug.echo", &json!(["hi"]), &json!({"queue": "celery"}))?;
+    let mut worker = both.house.worker("named", &["-c", "1", "-Q", "celery"])?;
+    let value = both.client.value(&id, RESULT_WITHIN)?;
+    ensure!(value == "hi", "an echo through celery came as {value}");
+    let queues = both.house.text(&["queues", "list"])?;
+    ensure!(queues.lines().any(|line| line.starts_with("celery ")), "celery is not listed:\n{queues}");
+    worker.terminate()
 }
 
 /// What waits is begun in the order of its priorities: 0 first for those who speak Celery's, 9 first for ours.

@@ -1,7 +1,7 @@
 //! The same list on RabbitMQ: messages, results and failures both ways, delays, retries, limits, compression, workflows,
 //! either side's death, older kombus. Results are sent to whoever called (`rpc://`), and Celery refuses chords over that.
 
-use super::messages::{pickle_is_refused, values_to_python};
+use super::messages::{only_python_published, pickle_is_refused, values_to_python};
 use super::{Both, takeover};
 use crate::e2e::celery::{Celery, OLD_VERSIONS};
 use crate::e2e::house::House;
@@ -48,6 +48,7 @@ pub fn run(case: &Case<'_>) -> anyhow::Result<Verdict> {
     results_of_python(&both)?;
     pickle_is_refused(&mut both)?;
     priorities(&mut both)?;
+    only_python_published(&mut both)?;
     both.vigie_worker.terminate()?;
     let by_python = vigie_dies(&both, &celery)?;
     let by_vigie = python_dies(&mut both, &celery)?;
