@@ -178,7 +178,7 @@ fn refusal_of_body(error: BodyError) -> Refusal {
         BodyError::NoRoom => Refusal::QueueFull,
         BodyError::Spill(source) => {
             tracing::error!(error = %source, "large body not written");
-            Refusal::NotQueued
+            Refusal::Unwritable
         }
     }
 }

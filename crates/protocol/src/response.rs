@@ -76,7 +76,11 @@ pub enum Refusal {
     QueueFull,
     #[error("the broker is away and the spool is full (queue.spool-max-bytes), retry later")]
     SpoolFull,
-    #[error("failed to queue envelope")]
+    #[error("the broker is away and its spool cannot be written (disk full or failing), retry later")]
+    SpoolUnwritable,
+    #[error("what is received cannot be written (disk full or failing), retry later")]
+    Unwritable,
+    #[error("failed to queue envelope: the queue does not answer, retry later")]
     NotQueued,
     #[error("the service is overloaded")]
     Overloaded,
@@ -127,6 +131,8 @@ impl Refusal {
             Refusal::RateLimited { .. } => (429, "rate_limited"),
             Refusal::QueueFull => (429, "queue_full"),
             Refusal::SpoolFull => (503, "spool_full"),
+            Refusal::SpoolUnwritable => (503, "spool_unwritable"),
+            Refusal::Unwritable => (503, "unwritable"),
             Refusal::NotQueued => (503, "not_queued"),
             Refusal::Overloaded => (503, "overloaded"),
             Refusal::ShuttingDown => (503, "shutting_down"),
@@ -166,6 +172,8 @@ impl Refusal {
             | Refusal::RateLimited { .. }
             | Refusal::QueueFull
             | Refusal::SpoolFull
+            | Refusal::SpoolUnwritable
+            | Refusal::Unwritable
             | Refusal::NotQueued
             | Refusal::Overloaded
             | Refusal::ShuttingDown

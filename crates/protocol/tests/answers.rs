@@ -39,7 +39,17 @@ fn refusals_have_the_documented_status_and_body() {
         503,
         r#"{"detail":"the broker is away and the spool is full (queue.spool-max-bytes), retry later"}"#,
     );
-    check(Refusal::NotQueued, 503, r#"{"detail":"failed to queue envelope"}"#);
+    check(
+        Refusal::SpoolUnwritable,
+        503,
+        r#"{"detail":"the broker is away and its spool cannot be written (disk full or failing), retry later"}"#,
+    );
+    check(
+        Refusal::Unwritable,
+        503,
+        r#"{"detail":"what is received cannot be written (disk full or failing), retry later"}"#,
+    );
+    check(Refusal::NotQueued, 503, r#"{"detail":"failed to queue envelope: the queue does not answer, retry later"}"#);
     let large = encoding::decode(Encoding::Identity, b"12345", 4).unwrap_err();
     check(large.into(), 413, r#"{"detail":"request body exceeded the limit of 4 bytes"}"#);
     assert_eq!(Refusal::from(legacy::store_body(b" \n", 10).unwrap_err()).status(), 400);

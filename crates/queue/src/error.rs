@@ -10,6 +10,9 @@ pub enum QueueError {
     /// Nothing can be written now: disk full, below the floor, or giving errors. Nothing was kept.
     #[error("the queue cannot be written: {why}")]
     Unwritable { why: String },
+    /// The same of what is kept while the broker is away.
+    #[error("the broker is away ({broker}), and its spool: {why}")]
+    SpoolUnwritable { broker: String, why: String },
     #[error("another process owns the queue in {}", folder.display())]
     Owned { folder: PathBuf },
     #[error("use the queue's files in {}", folder.display())]

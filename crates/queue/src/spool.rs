@@ -192,9 +192,8 @@ impl Inner {
         if matches!(error, QueueError::Closed) && self.is_stopping() {
             return error;
         }
-        let why = self.lock_away().as_ref().map(|away| away.why.clone()).unwrap_or_default();
-        let spool = near.why_lost().unwrap_or_else(|| error.to_string());
-        QueueError::Unwritable { why: format!("the broker is away ({why}), and its spool: {spool}") }
+        let broker = self.lock_away().as_ref().map(|away| away.why.clone()).unwrap_or_default();
+        QueueError::SpoolUnwritable { broker, why: near.why_lost().unwrap_or_else(|| error.to_string()) }
     }
 
     fn note_away(&self, error: &QueueError) {
@@ -296,6 +295,7 @@ fn is_away(error: &QueueError) -> bool {
         QueueError::Full { bound } => *bound == CROWDED,
         QueueError::Owned { .. }
         | QueueError::Files { .. }
+        | QueueError::SpoolUnwritable { .. }
         | QueueError::Newer { .. }
         | QueueError::IdTooLong { .. }
         | QueueError::Lives { .. }

@@ -128,6 +128,20 @@ fn beyond_its_bound_it_refuses_and_says_why() {
 }
 
 #[test]
+fn on_a_full_disk_it_refuses_and_says_that_the_spool_cannot_be_written() {
+    if !redis_is_here() {
+        return;
+    }
+    let (server, folder) = (RedisServer::start(&DURABLE), tempfile::tempdir().expect("a folder"));
+    let full = Config { free_min: 1, free_space: Arc::new(|| Ok(0)), ..config(folder.path()) };
+    let spool = Spool::open(full, Arc::new(server.live_broker()), Arc::new(SystemClock)).expect("a spool opens");
+    server.kill();
+    let refused = wait_for(spool.publish(vec![job("0")])).expect_err("refused");
+    let QueueError::SpoolUnwritable { broker, why } = &refused else { panic!("{refused}") };
+    assert!(broker.contains("does not answer") && why.contains("0 bytes are free on its disk"), "{refused}");
+}
+
+#[test]
 fn what_processes_left_behind_is_forwarded_by_the_next() {
     if !redis_is_here() {
         return;

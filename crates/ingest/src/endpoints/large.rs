@@ -88,7 +88,7 @@ async fn put(broker: Arc<dyn Broker>, stores: Arc<Stores>, mut file: NamedTempFi
 
 pub(super) fn not_written(error: &dyn std::error::Error) -> Refusal {
     tracing::error!(error = %error, "large body not kept");
-    Refusal::NotQueued
+    Refusal::Unwritable
 }
 
 pub(super) fn see(

@@ -156,8 +156,9 @@ pub(super) fn refusal_of(error: &QueueError) -> Refusal {
             tracing::debug!(bound, "event refused, the queue is full");
             Refusal::QueueFull
         }
-        QueueError::Unwritable { .. }
-        | QueueError::Files { .. }
+        QueueError::SpoolUnwritable { .. } => Refusal::SpoolUnwritable,
+        QueueError::Unwritable { .. } => Refusal::Unwritable,
+        QueueError::Files { .. }
         | QueueError::Owned { .. }
         | QueueError::Unreachable { .. }
         | QueueError::Refused { .. } => Refusal::NotQueued,
@@ -166,5 +167,21 @@ pub(super) fn refusal_of(error: &QueueError) -> Refusal {
         | QueueError::IdTooLong { .. }
         | QueueError::Lives { .. }
         | QueueError::Unaccounted { .. } => Refusal::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_refused_is_told_what_cannot_be_written() {
+        let why = || "No space left on device".to_owned();
+        let spool = refusal_of(&QueueError::SpoolUnwritable { broker: "redis://h".to_owned(), why: why() });
+        assert!(spool.to_string().contains("spool cannot be written (disk full"), "{spool}");
+        assert_eq!((spool.status(), spool.reason()), (503, "spool_unwritable"));
+        let queue = refusal_of(&QueueError::Unwritable { why: why() });
+        assert!(queue.to_string().contains("cannot be written (disk full"), "{queue}");
+        assert_eq!((queue.status(), queue.reason()), (503, "unwritable"));
     }
 }

@@ -229,6 +229,7 @@ impl Shared {
             QueueError::Refused { broker, .. } => broker == self.link.name(),
             QueueError::Unreachable { .. }
             | QueueError::Unwritable { .. }
+            | QueueError::SpoolUnwritable { .. }
             | QueueError::Owned { .. }
             | QueueError::Files { .. }
             | QueueError::Newer { .. }
