@@ -72,6 +72,8 @@ fn act(payload: &[u8], cx: &RunContext) -> Outcome {
             }
             Outcome::Retry { error: "it was told".to_owned() }
         }
+        // More than a child can say to its worker.
+        b"large" => Outcome::Returned { value: "x".repeat(33 << 20).into() },
         _ => Outcome::Done,
     }
 }
@@ -162,6 +164,22 @@ fn each_way_to_end_badly_is_a_dead_letter_with_its_reason_and_the_others_are_don
     assert_eq!(running.broker.dead_letters().expect("letters").len(), ends.len());
     let row = running.worker.pool();
     assert_eq!((row.kind.as_str(), row.died), ("processes", 10), "three deaths each, one killed at its time: {row:?}");
+    running.worker.join();
+}
+
+#[test]
+fn a_result_that_is_too_large_for_its_child_is_a_dead_letter_at_once_and_the_others_are_done() {
+    let mut jobs: Vec<NewJob> = (0..10).map(|number| asked("many", &format!("fine-{number}"), "")).collect();
+    jobs.insert(5, asked("many", "large", "large"));
+    let running = start(jobs, None);
+    running.drained();
+    let letters = running.broker.dead_letters().expect("letters");
+    assert_eq!((letters.len(), letters[0].id.as_str(), letters[0].deaths), (1, "large", 0), "{letters:?}");
+    assert_eq!(letters[0].reason, "rejected");
+    let error = &letters[0].error;
+    assert!(error.starts_with("ValueError: its result: message of 346030"), "{error}");
+    assert!(error.contains(" bytes is larger than "), "{error}");
+    assert_eq!(running.worker.pool().died, 0);
     running.worker.join();
 }
 

@@ -70,7 +70,7 @@ fn run_all(
         let outcomes = run_jobs(known, &jobs, &context);
         let report = (child.report)();
         is_running.store(false, Ordering::SeqCst);
-        frames::say(&mut child.socket, &Word::Ended { outcomes }, &report)?;
+        frames::say_ended(&mut child.socket, outcomes, &report)?;
     }
     Ok(())
 }

@@ -145,8 +145,7 @@ impl Process {
             Ok(()) => {}
             // Nothing of it was sent, and trying again is no use.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                let error = format!("ValueError: too large for a child process: {error}");
-                return Ran::Outcomes(vec![Outcome::Dead { error }; jobs.len()]);
+                return Ran::Outcomes(vec![frames::refused(&error); jobs.len()]);
             }
             Err(_) => return Ran::NotBegun(self.kill()),
         }

@@ -20,7 +20,7 @@ use stdx::Timestamp;
 pub const VERSION: u8 = 1;
 const HEAD_BYTES: usize = 9;
 /// Heads of the largest batch of jobs.
-const HEAD_BYTES_MAX: usize = 32 << 20;
+pub const HEAD_BYTES_MAX: usize = 32 << 20;
 /// Payloads of the largest batch: a claim's or a group of publishers'.
 const TAIL_BYTES_MAX: usize = 96 << 20;
 
@@ -414,13 +414,19 @@ impl WireError {
     }
 }
 
+fn check_bounds(head: usize, tail: usize, kind: io::ErrorKind) -> io::Result<()> {
+    let beyond = [(head, HEAD_BYTES_MAX), (tail, TAIL_BYTES_MAX)].into_iter().find(|(bytes, most)| bytes > most);
+    let error = |(bytes, most)| io::Error::new(kind, format!("message of {bytes} bytes is larger than {most}"));
+    beyond.map_or(Ok(()), |beyond| Err(error(beyond)))
+}
+
 /// Writes one frame.
+///
+/// # Errors
+/// `InvalidInput`, and nothing is written, if it is larger than its bounds.
 pub fn write_frame(stream: &mut impl Write, head: &impl Serialize, tail: &[u8]) -> io::Result<()> {
     let head = serde_json::to_vec(head).map_err(io::Error::other)?;
-    if head.len() > HEAD_BYTES_MAX || tail.len() > TAIL_BYTES_MAX {
-        let text = format!("a message of {} and {} bytes is too large", head.len(), tail.len());
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-    }
+    check_bounds(head.len(), tail.len(), io::ErrorKind::InvalidInput)?;
     let mut frame = Vec::with_capacity(HEAD_BYTES + head.len() + tail.len());
     frame.push(VERSION);
     frame.extend_from_slice(&(head.len() as u32).to_le_bytes());
@@ -444,9 +450,7 @@ pub fn read_frame<T: DeserializeOwned>(stream: &mut impl Read) -> io::Result<(T,
     }
     let length = |at: usize| u32::from_le_bytes([start[at], start[at + 1], start[at + 2], start[at + 3]]) as usize;
     let (head_length, tail_length) = (length(1), length(5));
-    if head_length > HEAD_BYTES_MAX || tail_length > TAIL_BYTES_MAX {
-        return Err(invalid(format!("a message of {head_length} and {tail_length} bytes is too large")));
-    }
+    check_bounds(head_length, tail_length, io::ErrorKind::InvalidData)?;
     let head = read_bounded(stream, head_length)?;
     let tail = read_bounded(stream, tail_length)?;
     let head = serde_json::from_slice(&head).map_err(|error| invalid(format!("a message cannot be read: {error}")))?;
