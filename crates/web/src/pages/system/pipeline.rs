@@ -229,7 +229,8 @@ fn wait_stage(pulse: &Pulse, queues: Option<&[QueueDepth]>) -> Stage {
     };
     let held: Vec<&QueueDepth> = queues.iter().filter(|queue| pulse.event_queues.contains(&queue.queue)).collect();
     let waiting: u64 = held.iter().map(|queue| queue.ready + queue.delayed).sum();
-    let oldest = held.iter().filter_map(|queue| queue.oldest_age_s).max();
+    // Of nothing that waits there is no oldest: what the broker lost may have an age still.
+    let oldest = held.iter().filter_map(|queue| queue.oldest_age_s).max().filter(|_| waiting > 0);
     let tendency = match pulse.flow.tendency {
         Tendency::Growing => "growing",
         Tendency::Draining => "draining",

@@ -375,3 +375,14 @@ fn a_worker_says_where_it_runs_jobs_and_a_queue_whose_events_wait_and_how_fast()
         assert!(page.contains(said), "{said}: {page}");
     }
 }
+
+#[test]
+fn nothing_that_waits_has_no_age_and_what_has_no_end_yet_is_not_said_to_be_missing() {
+    let mut facts = facts("events");
+    facts.outcomes.clear();
+    facts.status.queues = Some(vec![QueueDepth { ready: 0, oldest_age_s: Some(181), ..depth("events") }]);
+    let page = render(&pipeline::PipelinePage::of(shell(true), facts, None));
+    let wait = page.split("<h3>Wait</h3>").nth(1).and_then(|rest| rest.split("</li>").next()).expect("the stage");
+    assert!(wait.contains("<dt>oldest</dt><dd>–</dd>"), "{wait}");
+    assert!(page.contains("No item has come to its end") && !page.contains("Nothing has been received"));
+}
