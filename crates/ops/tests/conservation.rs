@@ -216,6 +216,9 @@ async fn an_old_letter_hides_no_loss_of_another_project_or_hour() {
     let caller = Caller::of_task("test");
     let written_off = conservation::write_off(&house.ops, &caller).await.unwrap();
     assert_eq!(written_off.events, 2);
+    let findings = store::check::check(&house.ops.stores, &|_, _| true).unwrap();
+    let outcomes = findings.iter().find(|finding| finding.name == "outcomes").unwrap();
+    assert_eq!((outcomes.compared, outcomes.disagreeing), (2, 0), "they were accepted, too");
     assert_eq!(house.row(shop, earlier).await.dead, 0, "what is a letter is not written off");
     assert_eq!(house.balance().await.missing(), Some(0));
 }

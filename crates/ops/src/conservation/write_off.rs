@@ -114,15 +114,16 @@ fn rows_of(balance: &[BalanceRow], missing: i64) -> Vec<OutcomeRow> {
         let quantity = row.under_way().min(left);
         if quantity > 0 {
             left -= quantity;
-            rows.push(OutcomeRow {
+            // Nobody digested them: that they were accepted is said here, as the digest says it.
+            rows.extend([("accepted", ""), ("dead", REASON)].map(|(outcome, reason)| OutcomeRow {
                 project_id: row.project_id,
                 key_id: 0,
                 hour: row.hour,
                 category: "error".to_owned(),
-                outcome: "dead".to_owned(),
-                reason: REASON.to_owned(),
+                outcome: outcome.to_owned(),
+                reason: reason.to_owned(),
                 quantity,
-            });
+            }));
         }
     }
     rows
@@ -144,6 +145,6 @@ mod tests {
         };
         let rows = rows_of(&[row(1, 9, 5, 0), row(2, 8, 4, 1), row(1, 8, 2, 2), row(1, 7, 6, 9)], 5);
         let lost: Vec<(i64, i64, i64)> = rows.iter().map(|row| (row.hour.0, row.project_id, row.quantity)).collect();
-        assert_eq!(lost, [(8, 2, 3), (9, 1, 2)]);
+        assert_eq!(lost, [(8, 2, 3), (8, 2, 3), (9, 1, 2), (9, 1, 2)], "accepted, and dead");
     }
 }
