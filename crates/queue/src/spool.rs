@@ -360,7 +360,12 @@ impl Broker for Spool {
     }
 
     fn troubles(&self) -> Result<Vec<String>, QueueError> {
-        self.inner.far.troubles()
+        let mut troubles = self.inner.far.troubles()?;
+        let left: Vec<Arc<Kept>> = self.inner.lock_left().iter().cloned().collect();
+        for kept in left.iter().chain([&self.inner.near()]) {
+            troubles.extend(kept.queue.troubles()?);
+        }
+        Ok(troubles)
     }
 
     fn remarks(&self) -> Vec<String> {

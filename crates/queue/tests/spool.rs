@@ -87,6 +87,30 @@ fn what_is_accepted_while_the_broker_is_away_reaches_it_in_order() {
 }
 
 #[test]
+fn a_file_of_the_spool_that_cannot_be_read_whole_is_told_of_like_one_of_the_queue() {
+    if !redis_is_here() {
+        return;
+    }
+    let (server, folder) = (RedisServer::start(&DURABLE), tempfile::tempdir().expect("a folder"));
+    let spool = open(folder.path(), &server, 1_000);
+    server.kill();
+    publish(&spool, 0..3);
+    drop(spool);
+    let log = folder.path().join("0/00000001.log");
+    let mut bytes = std::fs::read(&log).expect("what was accepted lies there");
+    bytes[20] ^= 0xff;
+    std::fs::write(&log, &bytes).expect("a part of it is damaged");
+    server.start_again();
+    let spool = open(folder.path(), &server, 1_000);
+    wait_until(&spool, "not put aside", || !log.exists());
+    let troubles = || spool.troubles().expect("the broker answers").join("; ");
+    assert!(troubles().contains("00000001.damaged was put aside"), "{}", troubles());
+    std::fs::remove_file(log.with_extension("damaged")).expect("people have looked at it");
+    assert_eq!(troubles(), "");
+    assert_eq!(claimed_ids(&server), numbered(1..3), "the others came through");
+}
+
+#[test]
 fn a_broker_that_says_nothing_keeps_nobody_waiting() {
     if !redis_is_here() {
         return;

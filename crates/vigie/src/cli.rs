@@ -317,12 +317,9 @@ pub enum Queues {
         listing: Listing,
     },
     /// Claim nothing more from a queue until it is resumed
-    Pause {
-        queue: String,
-    },
-    Resume {
-        queue: String,
-    },
+    Pause { queue: String },
+    /// Claim from a paused queue again
+    Resume { queue: String },
     /// Jobs that stopped
     #[command(subcommand)]
     Dead(Dead),

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// A run of this age is named, and marked on the page of workers.
 pub(super) const LONG_RUN: Duration = Duration::from_secs(60);
+/// While all slots are busy a run of this age is named.
+const HOLDING_RUN: Duration = Duration::from_secs(10);
 /// A project that sends this share of all, or whose events are this share of what waits, is named.
 const FLOOD_PERCENT: i64 = 60;
 /// Fewer events in flight, or a second, are no flood.
@@ -90,7 +92,7 @@ fn of_queues(facts: &Facts<'_>) -> Vec<Reason> {
         if queue.paused {
             let text = format!("Queue {name} is paused; {jobs} in it.");
             reasons.push(Reason { topic: "paused", is_bad: false, text, link: link(Tab::Queues, "Resume it") });
-        } else if !facts.pulse.workers.iter().any(|worker| worker.is_alive && worker.row.queues.contains(name)) {
+        } else if !alive(facts.pulse).any(|worker| worker.row.queues.contains(name)) {
             let text = format!("No living worker serves queue {name}; {jobs} in it.");
             reasons.push(Reason { topic: "unserved", is_bad: true, text, link: link(Tab::Workers, "Workers") });
         }
@@ -110,11 +112,12 @@ fn of_backlog(pulse: &Pulse) -> Option<Reason> {
         return None;
     }
     let (inward, outward) = (pulse.flow.accepted, pulse.flow.settled());
-    let alive = || pulse.workers.iter().filter(|worker| worker.is_alive && worker.row.slots > 0);
-    let slots: usize = alive().map(|worker| worker.row.slots as usize).sum();
-    let busy: usize = alive().map(|worker| worker.row.running.len()).sum();
+    let (busy, slots) = slots(pulse);
     let advice = match busy {
         _ if slots == 0 => "No worker is alive.".to_owned(),
+        busy if busy >= slots && held_by(pulse).is_some() => {
+            format!("All {slots} slots of the workers are busy with jobs that take long.")
+        }
         busy if busy >= slots => format!("All {slots} slots of the workers are busy: more workers would help."),
         busy => format!("{busy} of {slots} slots of the workers are busy: what they wait for is elsewhere."),
     };
@@ -126,9 +129,28 @@ fn of_backlog(pulse: &Pulse) -> Option<Reason> {
     Some(Reason { topic: "backlog", is_bad: false, text, link: link(Tab::Queues, "Queues") })
 }
 
+fn alive(pulse: &Pulse) -> impl Iterator<Item = &Worker> {
+    pulse.workers.iter().filter(|worker| worker.is_alive)
+}
+
+/// How many slots are busy, and how many there are.
+fn slots(pulse: &Pulse) -> (usize, usize) {
+    let serving = || alive(pulse).filter(|worker| worker.row.slots > 0);
+    let busy = serving().map(|worker| worker.row.running.len()).sum();
+    (busy, serving().map(|worker| worker.row.slots as usize).sum())
+}
+
+/// The oldest run, if it is one that a person should know of: sooner while all slots are busy, for others wait behind it.
+fn held_by(pulse: &Pulse) -> Option<(&Worker, &RunningRow)> {
+    let runs = alive(pulse).flat_map(|worker| worker.row.running.iter().map(move |run| (worker, run)));
+    let (busy, slots) = slots(pulse);
+    let least = if busy >= slots { HOLDING_RUN } else { LONG_RUN };
+    runs.min_by_key(|(_, run)| run.since).filter(|(_, run)| pulse.now.since(run.since) >= least)
+}
+
 fn of_rates(pulse: &Pulse) -> Vec<Reason> {
     let mut reasons = Vec::new();
-    for worker in pulse.workers.iter().filter(|worker| worker.is_alive) {
+    for worker in alive(pulse) {
         for limit in worker.row.rate_limits.iter().filter(|limit| limit.holds_jobs) {
             let text = format!("Jobs wait at {}: {}.", worker.row.name, limit.said());
             reasons.push(Reason { topic: "rate limit", is_bad: false, text, link: link(Tab::Workers, "Workers") });
@@ -163,14 +185,9 @@ fn project_link(project: &str) -> Option<Link> {
 }
 
 fn of_runs(pulse: &Pulse) -> Option<Reason> {
-    let alive = pulse.workers.iter().filter(|worker| worker.is_alive);
-    let runs = alive.flat_map(|worker| worker.row.running.iter().map(move |run| (worker, run)));
-    let (worker, run): (&Worker, &RunningRow) = runs.min_by_key(|(_, run)| run.since)?;
-    let long = pulse.now.since(run.since);
-    if long < LONG_RUN {
-        return None;
-    }
-    let text = format!("Job {} of task {} has run for {} on {}.", run.job, run.task, span(long), worker.row.name);
+    let (worker, run) = held_by(pulse)?;
+    let long = span(pulse.now.since(run.since));
+    let text = format!("Job {} of task {} has run for {long} on {}.", run.job, run.task, worker.row.name);
     Some(Reason { topic: "long run", is_bad: false, text, link: link(Tab::Workers, "Workers") })
 }
 

@@ -21,6 +21,7 @@ use ops::status::{OutcomeCount, Status};
 use ops::storage::{DaySize, Forecast, Leap, ProjectSize, Said, Storage, Sweep, Verdict};
 use ops::workers::{ChildRow, Parked, PoolRow, RateLimitRow, RunningRow, Worker, WorkerRow};
 use std::time::Duration;
+use stdx::Timestamp;
 use store::options::OptionRow;
 
 /// Returns every page of the console, by the name of its template.
@@ -326,6 +327,25 @@ fn the_first_page_names_what_is_wrong_and_where_to_look() {
     ] {
         assert!(page.contains(reason), "{reason}");
     }
+}
+
+#[test]
+fn a_backlog_behind_jobs_that_hold_all_slots_is_not_blamed_on_too_few_workers() {
+    let said = |ages: [i64; 2]| {
+        let mut facts = facts("events");
+        let running = ages.map(|age| RunningRow {
+            task: format!("task-{age}"),
+            job: "job".to_owned(),
+            jobs: 1,
+            since: Timestamp::from_micros(now().micros() - age * 1_000_000),
+        });
+        facts.pulse.workers[0].row.running = running.into();
+        render(&pipeline::PipelinePage::of(shell(true), facts, None))
+    };
+    assert!(said([0, 1]).contains("All 2 slots of the workers are busy: more workers would help."));
+    let held = said([1, 20]);
+    assert!(held.contains("All 2 slots of the workers are busy with jobs that take long."));
+    assert!(held.contains("of task task-20 has run for 20 s"), "{held}");
 }
 
 #[test]
